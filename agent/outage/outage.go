@@ -1,0 +1,62 @@
+// Package outage keeps logs quiet: one line when something breaks, a reminder
+// an hour while it stays broken, one line when it works again. A loop that
+// fails every minute for a night would otherwise bury the line that matters.
+package outage
+
+import (
+	"log/slog"
+	"time"
+)
+
+const reminder = time.Hour
+
+// Log follows one thing that can break, such as "push". It is for use by one
+// goroutine.
+type Log struct {
+	logger *slog.Logger
+	what   string
+
+	since    time.Time // zero while all is well
+	lastSaid time.Time
+	message  string
+	failures int
+}
+
+// New returns a Log for the thing called what; what starts the lines it writes.
+func New(logger *slog.Logger, what string) *Log {
+	return &Log{logger: logger, what: what}
+}
+
+// Failed reports a failure. The first of an outage, one whose message
+// differs from the last said, and one an hour are written as warnings; the
+// others at debug level.
+func (l *Log) Failed(err error, attrs ...any) {
+	now := time.Now()
+	if l.since.IsZero() {
+		l.since = now
+	}
+	l.failures++
+	attrs = append([]any{"error", err}, attrs...)
+	switch {
+	case l.failures == 1 || err.Error() != l.message:
+		l.logger.Warn(l.what+" failed", attrs...)
+	case now.Sub(l.lastSaid) >= reminder:
+		l.logger.Warn(l.what+" still failing", append(attrs, "since", l.since.Format(time.RFC3339), "failures", l.failures)...)
+	default:
+		l.logger.Debug(l.what+" failed again", attrs...)
+		return
+	}
+	l.message, l.lastSaid = err.Error(), now
+}
+
+// OK reports a success. The first after an outage is written.
+func (l *Log) OK() {
+	if l.since.IsZero() {
+		return
+	}
+	l.logger.Info(l.what+" works again", "after", time.Since(l.since).Round(time.Second).String(), "failures", l.failures)
+	*l = Log{logger: l.logger, what: l.what}
+}
+
+// Failing reports whether the last thing reported was a failure.
+func (l *Log) Failing() bool { return !l.since.IsZero() }
