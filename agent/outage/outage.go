@@ -18,7 +18,7 @@ type Log struct {
 
 	since    time.Time // zero while all is well
 	lastSaid time.Time
-	message  string
+	reason   string
 	failures int
 }
 
@@ -27,10 +27,10 @@ func New(logger *slog.Logger, what string) *Log {
 	return &Log{logger: logger, what: what}
 }
 
-// Failed reports a failure. The first of an outage, one whose message
-// differs from the last said, and one an hour are written as warnings; the
-// others at debug level.
-func (l *Log) Failed(err error, attrs ...any) {
+// Failed reports a failure. The first of an outage, one whose reason (a word
+// from a small set, such as an error class) differs from the last said, and
+// one an hour are written as warnings; the others at debug level.
+func (l *Log) Failed(reason string, err error, attrs ...any) {
 	now := time.Now()
 	if l.since.IsZero() {
 		l.since = now
@@ -38,7 +38,7 @@ func (l *Log) Failed(err error, attrs ...any) {
 	l.failures++
 	attrs = append([]any{"error", err}, attrs...)
 	switch {
-	case l.failures == 1 || err.Error() != l.message:
+	case l.failures == 1 || reason != l.reason:
 		l.logger.Warn(l.what+" failed", attrs...)
 	case now.Sub(l.lastSaid) >= reminder:
 		l.logger.Warn(l.what+" still failing", append(attrs, "since", l.since.Format(time.RFC3339), "failures", l.failures)...)
@@ -46,7 +46,7 @@ func (l *Log) Failed(err error, attrs ...any) {
 		l.logger.Debug(l.what+" failed again", attrs...)
 		return
 	}
-	l.message, l.lastSaid = err.Error(), now
+	l.reason, l.lastSaid = reason, now
 }
 
 // OK reports a success. The first after an outage is written.
