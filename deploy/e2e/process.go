@@ -1,0 +1,198 @@
+package e2e
+
+import (
+	"bytes"
+	"errors"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// patience is how long a test waits for something that takes a moment. It is
+// far more than a slow machine needs: only a fault lasts that long.
+const patience = 60 * time.Second
+
+// Env is the whole environment of a process, by name of variable.
+type Env map[string]string
+
+// With returns a copy of e with the variables of others set on top.
+func (e Env) With(others ...Env) Env {
+	all := Env{}
+	for _, vars := range append([]Env{e}, others...) {
+		for k, v := range vars {
+			all[k] = v
+		}
+	}
+	return all
+}
+
+func (e Env) list() []string {
+	var list []string
+	for k, v := range e {
+		list = append(list, k+"="+v)
+	}
+	return list
+}
+
+// Process is a running program. When its test ends it is stopped, and if the
+// test failed, the last lines of what it printed are shown.
+type Process struct {
+	t    testing.TB
+	name string
+	cmd  *exec.Cmd
+	done chan struct{} // closed when it has ended
+
+	mu             sync.Mutex
+	stdout, stderr bytes.Buffer
+}
+
+// startProcess starts a program with exactly the environment env.
+func startProcess(t testing.TB, env Env, binary string, args ...string) *Process {
+	t.Helper()
+	p := &Process{t: t, name: filepath.Base(binary), cmd: exec.Command(binary, args...), done: make(chan struct{})}
+	p.cmd.Env = env.list()
+	p.cmd.Stdout = lockedWriter{&p.mu, &p.stdout}
+	p.cmd.Stderr = lockedWriter{&p.mu, &p.stderr}
+	if err := p.cmd.Start(); err != nil {
+		t.Fatalf("start %s: %v", p.name, err)
+	}
+	go func() {
+		p.cmd.Wait() // the exit code is read from ProcessState
+		close(p.done)
+	}()
+	t.Cleanup(p.cleanUp)
+	return p
+}
+
+func (p *Process) cleanUp() {
+	p.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-p.done:
+	case <-time.After(10 * time.Second):
+		p.cmd.Process.Kill()
+		<-p.done
+	}
+	if p.t.Failed() {
+		p.t.Logf("%s (exit code %d) printed last:\n%s", p.name, p.cmd.ProcessState.ExitCode(), tail(p.Output()+p.Log(), 40))
+	}
+}
+
+// Output is what the process has written to standard output so far.
+func (p *Process) Output() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.stdout.String()
+}
+
+// Log is what the process has written to standard error so far.
+func (p *Process) Log() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.stderr.String()
+}
+
+// WaitLog waits until standard error contains every one of the texts.
+func (p *Process) WaitLog(texts ...string) {
+	p.t.Helper()
+	for _, text := range texts {
+		p.Eventually("prints "+text, func() bool { return strings.Contains(p.Log(), text) })
+	}
+}
+
+// Eventually waits until cond is true and fails the test if that does not
+// happen, or if the process ends before.
+func (p *Process) Eventually(what string, cond func() bool) {
+	p.t.Helper()
+	deadline := time.Now().Add(patience)
+	for !cond() {
+		if !p.Running() && !cond() {
+			p.t.Fatalf("%s ended (exit code %d) before this: %s", p.name, p.cmd.ProcessState.ExitCode(), what)
+		}
+		if time.Now().After(deadline) {
+			p.t.Fatalf("%s: waited %v in vain for this: %s", p.name, patience, what)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// WaitListening waits until every address accepts connections.
+func (p *Process) WaitListening(addrs ...string) {
+	p.t.Helper()
+	for _, addr := range addrs {
+		p.Eventually("listens on "+addr, func() bool {
+			conn, err := net.Dial("tcp", addr)
+			if err == nil {
+				conn.Close()
+			}
+			return err == nil
+		})
+	}
+}
+
+// Running tells whether the process has not ended.
+func (p *Process) Running() bool {
+	select {
+	case <-p.done:
+		return false
+	default:
+		return true
+	}
+}
+
+// Wait waits for the end and returns the exit code, −1 after a signal.
+func (p *Process) Wait() int {
+	p.t.Helper()
+	select {
+	case <-p.done:
+	case <-time.After(patience):
+		p.t.Fatalf("%s: waited %v in vain for its end", p.name, patience)
+	}
+	return p.cmd.ProcessState.ExitCode()
+}
+
+// Signal sends a signal; one that has ended already does not mind.
+func (p *Process) Signal(sig os.Signal) {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		p.t.Fatalf("send %v to %s: %v", sig, p.name, err)
+	}
+}
+
+// Terminate sends SIGTERM and returns the exit code and how long it took.
+func (p *Process) Terminate() (code int, took time.Duration) {
+	p.t.Helper()
+	start := time.Now()
+	p.Signal(syscall.SIGTERM)
+	code = p.Wait()
+	return code, time.Since(start)
+}
+
+// Kill ends the process as a power cut would.
+func (p *Process) Kill() {
+	p.t.Helper()
+	p.Signal(syscall.SIGKILL)
+	p.Wait()
+}
+
+// lockedWriter lets a buffer be read while a process writes to it.
+type lockedWriter struct {
+	mu *sync.Mutex
+	w  *bytes.Buffer
+}
+
+func (l lockedWriter) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(b)
+}
+
+func tail(s string, lines int) string {
+	all := strings.Split(strings.TrimRight(s, "\n"), "\n")
+	return strings.Join(all[max(0, len(all)-lines):], "\n")
+}
