@@ -1,0 +1,185 @@
+package store
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// ErrNotRegular says that a path names a directory, a device, a pipe or a
+// socket, which is neither read nor replaced.
+var ErrNotRegular = errors.New("not a regular file")
+
+// CorruptError says that a file's content is not a JSON document of the
+// expected form. The file is left as it is.
+type CorruptError struct {
+	Path string
+	Err  error
+}
+
+func (e *CorruptError) Error() string { return fmt.Sprintf("%s is damaged: %v", e.Path, e.Err) }
+
+func (e *CorruptError) Unwrap() error { return e.Err }
+
+// maxSize bounds what is read: a document of ours has some kilobytes.
+const maxSize = 16 << 20
+
+// File is a JSON document of type T in a file of mode 0600. A path that is a
+// symbolic link is followed. A File is for one user at a time; processes that
+// share the file take turns with a [Lock].
+type File[T any] struct {
+	path  string
+	fault func(step string, act func() error) error // set by tests alone
+}
+
+// New returns the File at path, which need not exist. It touches nothing.
+func New[T any](path string) *File[T] { return &File[T]{path: path} }
+
+// Path returns the path given to New.
+func (f *File[T]) Path() string { return f.path }
+
+// Load reads the document. The error is an [fs.ErrNotExist] if the file is
+// missing or holds nothing but blanks, [ErrNotRegular], or a *[CorruptError].
+func (f *File[T]) Load() (T, error) {
+	var v, none T
+	content, _, err := f.read()
+	if err != nil {
+		return none, err
+	}
+	// Windows editors put a byte order mark before the text.
+	content = bytes.TrimPrefix(content, []byte("\ufeff"))
+	if len(bytes.TrimSpace(content)) == 0 {
+		return none, fmt.Errorf("%s is empty: %w", f.path, fs.ErrNotExist)
+	}
+	if err := json.Unmarshal(content, &v); err != nil {
+		return none, &CorruptError{Path: f.path, Err: err}
+	}
+	return v, nil
+}
+
+// Save replaces the document atomically and durably: after an error the file
+// holds the old document or the new one, after nil the new one, even if the
+// power fails. A missing directory is created with mode 0700.
+func (f *File[T]) Save(v T) error {
+	content, err := encode(v)
+	if err != nil {
+		return fmt.Errorf("encode %s: %w", f.path, err)
+	}
+	path, err := f.target()
+	if err != nil {
+		return err
+	}
+	return f.replace(path, content)
+}
+
+// Overwrite writes the document over the old content, in place and durably. It
+// needs no new block on the disk and no rename, so it works on a full disk and
+// on a file that is a mount point; a power cut in the middle of it can damage
+// the file. The file must exist.
+func (f *File[T]) Overwrite(v T) error {
+	content, err := encode(v)
+	if err != nil {
+		return fmt.Errorf("encode %s: %w", f.path, err)
+	}
+	path, err := f.target()
+	if err != nil {
+		return err
+	}
+	if _, err := regular(path); err != nil {
+		return err
+	}
+	return f.do("overwrite", func() error { return overwrite(path, content) })
+}
+
+// KeepBad copies the present content, whatever it is, to <path>.bad-<time> (UTC,
+// to the second) and returns that path.
+func (f *File[T]) KeepBad(now time.Time) (string, error) {
+	content, _, err := f.read()
+	if err != nil {
+		return "", err
+	}
+	path, err := f.target()
+	if err != nil {
+		return "", err
+	}
+	bad := path + ".bad-" + now.UTC().Format("20060102T150405Z")
+	if err := f.replace(bad, content); err != nil {
+		return "", err
+	}
+	return bad, nil
+}
+
+func encode[T any](v T) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	err := e.Encode(v)
+	return b.Bytes(), err
+}
+
+// do takes one step of a write. Tests let it fail, before or after its effect.
+func (f *File[T]) do(step string, act func() error) error {
+	if f.fault != nil {
+		return f.fault(step, act)
+	}
+	return act()
+}
+
+// target follows symbolic links by hand, since the file at their end need not
+// exist yet and a rename would replace the link.
+func (f *File[T]) target() (string, error) {
+	path := f.path
+	for range 40 {
+		link, err := os.Readlink(path)
+		if err != nil {
+			return path, nil // not a link; what else is wrong shows when it is opened
+		}
+		if !filepath.IsAbs(link) {
+			link = filepath.Dir(path) + string(filepath.Separator) + link
+		}
+		path = link
+	}
+	return "", fmt.Errorf("%s: too many symbolic links", f.path)
+}
+
+func (f *File[T]) read() ([]byte, fs.FileInfo, error) {
+	// Before opening: to open a pipe would wait for its other end.
+	info, err := regular(f.path)
+	if err != nil {
+		return nil, nil, err
+	}
+	file, err := os.Open(f.path)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer file.Close()
+	content, err := io.ReadAll(io.LimitReader(file, maxSize+1))
+	if err == nil && len(content) > maxSize {
+		err = &CorruptError{Path: f.path, Err: fmt.Errorf("it is larger than %d MiB", maxSize>>20)}
+	}
+	return content, info, err
+}
+
+// regular returns what path is, links followed, and an error unless it is a
+// regular file.
+func regular(path string) (fs.FileInfo, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		kind := "a device, pipe or socket"
+		if info.IsDir() {
+			kind = "a directory"
+		}
+		return nil, fmt.Errorf("%s is %s: %w", path, kind, ErrNotRegular)
+	}
+	return info, nil
+}

@@ -1,0 +1,71 @@
+package store
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// Probe is what [File.Probe] found out.
+type Probe struct {
+	Created     bool        // the directory was missing and has been created with mode 0700
+	Narrowed    fs.FileMode // the mode before it was narrowed to 0600; 0 if it was no wider
+	OtherOwner  bool        // the file belonged to another user than this process runs as
+	InPlaceOnly bool        // the file cannot be replaced, but written over with Overwrite
+	Why         error       // why not: EBUSY is a file that is a mount point of its own, ENOSPC or EDQUOT a full disk
+}
+
+// Probe proves at start that a later Save or Overwrite will work, by replacing
+// the file with its own content; a missing file is tried under another name and
+// stays missing. It creates the directory and narrows the mode. An error says
+// what is wrong and what to do about it.
+func (f *File[T]) Probe() (Probe, error) {
+	p, err := f.probe()
+	return p, explain(err)
+}
+
+func (f *File[T]) probe() (p Probe, err error) {
+	path, err := f.target()
+	if err != nil {
+		return p, err
+	}
+	if p.Created, err = makeDir(filepath.Dir(path)); err != nil {
+		return p, err
+	}
+	content, info, err := f.read()
+	if errors.Is(err, fs.ErrNotExist) {
+		return p, f.probeNew(path + ".probe")
+	}
+	if damaged := (*CorruptError)(nil); err != nil && !errors.As(err, &damaged) {
+		return p, err
+	}
+	if owner, ok := info.Sys().(*syscall.Stat_t); ok {
+		p.OtherOwner = int(owner.Uid) != os.Geteuid()
+	}
+	if err := f.replace(path, content); err != nil {
+		if !errors.Is(err, syscall.EBUSY) && !full(err) {
+			return p, err
+		}
+		p.InPlaceOnly, p.Why = true, err
+		if err := f.do("overwrite", func() error { return overwrite(path, content) }); err != nil {
+			return p, err
+		}
+	}
+	if mode := info.Mode().Perm(); mode&^0o600 != 0 {
+		if p.InPlaceOnly && os.Chmod(path, 0o600) != nil {
+			return p, nil // only its owner may, and OtherOwner says that it is not us
+		}
+		p.Narrowed = mode
+	}
+	return p, nil
+}
+
+// probeNew tries a new file of one block: an empty one fits on a full disk too.
+func (f *File[T]) probeNew(path string) error {
+	if err := f.replace(path, make([]byte, 4096)); err != nil {
+		return err
+	}
+	return os.Remove(path)
+}

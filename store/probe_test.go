@@ -1,0 +1,104 @@
+package store_test
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"netatmo-agent/store"
+)
+
+func TestProbeOfAMissingFileLeavesItMissing(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "new", "doc.json")
+	p, err := store.New[doc](path).Probe()
+	if err != nil || !p.Created || p.InPlaceOnly || p.Narrowed != 0 || p.OtherOwner {
+		t.Errorf("%+v, %v", p, err)
+	}
+	if m := mode(t, filepath.Dir(path)); m != 0o700 {
+		t.Errorf("directory mode %o", m)
+	}
+	only(t, filepath.Dir(path))
+}
+
+func TestProbeReplacesTheFileByItself(t *testing.T) {
+	for _, content := range []string{`{"text":"old"}`, "", "{damaged", "\xff\xfe"} {
+		path := filepath.Join(t.TempDir(), "doc.json")
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		before, _ := os.Stat(path)
+		if p, err := store.New[doc](path).Probe(); err != nil || p != (store.Probe{}) {
+			t.Errorf("%q: %+v, %v", content, p, err)
+		}
+		after, _ := os.Stat(path)
+		if os.SameFile(before, after) {
+			t.Errorf("%q: not replaced, so nothing is proven", content)
+		}
+		if now, _ := os.ReadFile(path); !bytes.Equal(now, []byte(content)) {
+			t.Errorf("%q became %q", content, now)
+		}
+		only(t, filepath.Dir(path), "doc.json")
+	}
+}
+
+func TestProbeNarrowsTheMode(t *testing.T) {
+	for old, reported := range map[fs.FileMode]fs.FileMode{0o600: 0, 0o400: 0, 0o644: 0o644, 0o777: 0o777, 0o640: 0o640} {
+		f, path := saved(t)
+		if err := os.Chmod(path, old); err != nil {
+			t.Fatal(err)
+		}
+		p, err := f.Probe()
+		if err != nil || p.Narrowed != reported {
+			t.Errorf("%o: %+v, %v", old, p, err)
+		}
+		if m := mode(t, path); m != 0o600 {
+			t.Errorf("%o became %o", old, m)
+		}
+	}
+}
+
+// A file bind-mounted alone answers EBUSY to a rename, a full disk ENOSPC to a
+// new file; real_linux_test.go does both with the real thing.
+func TestProbeFindsOutThatOnlyOverwritingWorks(t *testing.T) {
+	for step, errno := range map[string]syscall.Errno{"rename": syscall.EBUSY, "write": syscall.ENOSPC} {
+		f, path := saved(t)
+		if err := os.Chmod(path, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		f.SetFault(func(at string, act func() error) error {
+			if at == step {
+				return errno
+			}
+			return act()
+		})
+		p, err := f.Probe()
+		if err != nil || !p.InPlaceOnly || !errors.Is(p.Why, errno) || p.Narrowed != 0o644 {
+			t.Errorf("%v: %+v, %v", errno, p, err)
+		}
+		if load(t, path) != oldText || mode(t, path) != 0o600 {
+			t.Errorf("%v: the document or its mode is wrong", errno)
+		}
+		only(t, filepath.Dir(path), "doc.json")
+	}
+}
+
+func TestProbeFailsWhenNothingWorks(t *testing.T) {
+	for _, errno := range []syscall.Errno{syscall.ENOSPC, syscall.EROFS, syscall.EIO} {
+		f, path := saved(t)
+		f.SetFault(func(string, func() error) error { return errno })
+		if _, err := f.Probe(); !errors.Is(err, errno) {
+			t.Errorf("%v: %v", errno, err)
+		}
+		if load(t, path) != oldText {
+			t.Errorf("%v: the document is gone", errno)
+		}
+	}
+	_, path := saved(t)
+	if _, err := store.New[doc](filepath.Join(path, "below", "doc.json")).Probe(); !errors.Is(err, syscall.ENOTDIR) {
+		t.Errorf("below a file: %v", err)
+	}
+}
