@@ -1,0 +1,259 @@
+package netatmo
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"strconv"
+	"time"
+)
+
+const (
+	maxAnswer = 32 << 20 // of a success
+	maxReport = 1 << 20  // of a failure
+	maxValue  = 4 << 20  // of one device in an answer
+)
+
+var (
+	errNotJSON = errors.New("it is not a JSON object")
+	errHTML    = errors.New("it is an HTML page")
+	errEmpty   = errors.New("it is empty")
+)
+
+// Answer is what one request told. An error beside it does not make it worthless.
+type Answer struct {
+	Readings []Reading
+
+	// Server is Netatmo's clock when it answered (time_server, else the header
+	// Date), zero where the answer had neither.
+	Server time.Time
+	// Offset is by how much the local clock is ahead of Server, with half of
+	// the round trip taken off. Netatmo's clock comes in whole seconds.
+	Offset time.Duration
+
+	// Rejected lists what in the answer was not understood, and what Netatmo
+	// itself could not reach (body.errors).
+	Rejected []ItemError
+}
+
+// envelope is what stands around the body of an answer.
+type envelope struct {
+	server time.Time // zero where unknown
+	local  time.Time // the local clock at the same moment
+
+	failed  bool // it had an error
+	code    int
+	message string
+	errors  []byte // the list that belongs into the body
+}
+
+func (e *envelope) answer(d decoder) Answer {
+	a := Answer{Readings: d.readings, Server: e.server, Rejected: d.rejected}
+	if !e.server.IsZero() {
+		a.Offset = e.local.Sub(e.server)
+	}
+	for i := range a.Readings {
+		a.Readings[i].settle(e)
+	}
+	return a
+}
+
+// now is Netatmo's time of the answer, the local one where that is unknown.
+func (e *envelope) now() time.Time {
+	if e.server.IsZero() {
+		return e.local
+	}
+	return e.server
+}
+
+// read reads one answer of at most limit bytes from r and gives its body to
+// body as it arrives. The errors are those of r, of body, or say in what way r
+// holds no answer.
+func (e *envelope) read(r io.Reader, limit int, body func(*stream) error) error {
+	e.code = NoCode
+	s := newStream(r, limit)
+	if err := s.sniff(); err != nil {
+		return err
+	}
+	return s.object(func(key string) error {
+		switch key {
+		case "body":
+			return body(s)
+		case "time_server", "error", "errors":
+			raw, err := s.value()
+			if err == nil {
+				e.take(key, raw)
+			}
+			return err
+		}
+		return s.skip()
+	})
+}
+
+func (e *envelope) take(key string, raw []byte) {
+	switch key {
+	case "errors":
+		e.errors = bytes.Clone(raw)
+	case "time_server":
+		if n, is := instant(raw); is == said {
+			e.server = time.Unix(int64(n), 0).UTC()
+		}
+	case "error":
+		var o object
+		e.message = text(raw)
+		e.failed = e.message != "" || string(raw) != "null" && string(raw) != `""`
+		if o.read(raw) {
+			e.message = text(o.get("message"))
+			if n, ok := number(o.get("code")); ok && n == float64(int32(n)) {
+				e.code = int(n)
+			}
+		}
+	}
+}
+
+// stream reads one JSON document piece by piece, so that an answer about
+// thousands of devices is never held as a whole.
+type stream struct {
+	src source
+	dec *json.Decoder
+	raw json.RawMessage // reused by value
+}
+
+func newStream(r io.Reader, limit int) *stream {
+	s := &stream{src: source{r: bufio.NewReader(r), limit: limit, left: limit}}
+	s.dec = json.NewDecoder(&s.src)
+	s.dec.UseNumber()
+	return s
+}
+
+// sniff says early and in plain words that the document is no JSON object.
+func (s *stream) sniff() error {
+	for ; s.src.limit > 0; s.src.limit-- {
+		c, err := s.src.r.ReadByte()
+		switch {
+		case err == io.EOF:
+			return errEmpty
+		case err != nil:
+			return err
+		case c == '<':
+			return errHTML
+		case c == '{':
+			return s.src.r.UnreadByte()
+		case !bytes.ContainsRune([]byte(" \t\r\n"), rune(c)):
+			return errNotJSON
+		}
+	}
+	return tooLongError{maxAnswer}
+}
+
+// object calls member for each member of the object that comes next; member
+// must take its value off the stream. A value that is no object is skipped.
+func (s *stream) object(member func(key string) error) error {
+	_, err := s.members(member)
+	return err
+}
+
+// list calls element for each element of the list that comes next and reports
+// whether there was one. PHP, which Netatmo's answers come from, writes a list
+// with gaps as an object; that is a list too. raw is valid during the call.
+func (s *stream) list(element func(raw []byte)) (bool, error) {
+	return s.members(func(string) error {
+		raw, err := s.value()
+		if err == nil {
+			element(raw)
+		}
+		return err
+	})
+}
+
+// members calls member with the key of each member of an object, or with an
+// empty key for each element of an array. It reports whether it was either.
+func (s *stream) members(member func(key string) error) (bool, error) {
+	s.src.left = maxValue
+	start, err := s.dec.Token()
+	if err != nil {
+		return false, err
+	}
+	if start != json.Delim('{') && start != json.Delim('[') {
+		return false, nil
+	}
+	for s.dec.More() {
+		key := ""
+		if start == json.Delim('{') {
+			s.src.left = maxValue
+			token, err := s.dec.Token()
+			if err != nil {
+				return true, err
+			}
+			key, _ = token.(string)
+		}
+		if err := member(key); err != nil {
+			return true, err
+		}
+	}
+	_, err = s.dec.Token()
+	return true, err
+}
+
+// value returns the next value, valid until the next call.
+func (s *stream) value() ([]byte, error) {
+	s.src.left = maxValue
+	err := s.dec.Decode(&s.raw)
+	return s.raw, err
+}
+
+func (s *stream) skip() error {
+	_, err := s.value()
+	return err
+}
+
+// source bounds what a stream reads: in all, and for one value.
+type source struct {
+	r     *bufio.Reader
+	limit int // bytes that the whole may still have
+	left  int // bytes that the present value may still have
+}
+
+// tooLongError says that an answer exceeds what this client reads.
+type tooLongError struct{ limit int }
+
+func (e tooLongError) Error() string {
+	return "it is longer than " + strconv.Itoa(e.limit>>20) + " MiB"
+}
+
+func (s *source) Read(p []byte) (int, error) {
+	if s.limit <= 0 {
+		return 0, tooLongError{maxAnswer}
+	}
+	if s.left <= 0 {
+		return 0, tooLongError{maxValue}
+	}
+	n, err := s.r.Read(p[:min(len(p), s.limit, s.left)])
+	s.limit -= n
+	s.left -= n
+	return n, err
+}
+
+// unreadable reports whether err says that the document is wrong, rather than
+// that it could not be fetched.
+func unreadable(err error) bool {
+	if err == io.EOF || err == io.ErrUnexpectedEOF || err == errNotJSON || err == errHTML || err == errEmpty {
+		return true
+	}
+	_, syntax := errors.AsType[*json.SyntaxError](err)
+	_, long := errors.AsType[tooLongError](err)
+	return syntax || long
+}
+
+// describe says in words what is wrong with an answer.
+func describe(err error) string {
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
+		return "it breaks off"
+	}
+	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
+		return "it is damaged JSON: " + syntax.Error()
+	}
+	return err.Error()
+}

@@ -1,0 +1,249 @@
+package netatmo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	timeout    = 30 * time.Second // of one request; Netatmo is known to take 20
+	quotaPause = time.Hour        // lock-outs last 30 to 60 minutes (reported)
+	busyPause  = 10 * time.Second
+	mostPause  = 24 * time.Hour // whatever Retry-After says
+)
+
+// TokenSource has the access token. It is asked before every request, and told
+// when Netatmo did not take the token it gave.
+type TokenSource interface {
+	Token(ctx context.Context) (string, error)
+	Reject(accessToken string)
+}
+
+// Options say what a Client works with. Only Tokens is required.
+type Options struct {
+	BaseURL   string       // "https://api.netatmo.com" if empty; requests go to BaseURL/api/…
+	HTTP      *http.Client // its CheckRedirect is not used: redirects are not followed
+	Tokens    TokenSource
+	Gate      *Gate // shared by all clients of an account; a new one if nil
+	Logger    *slog.Logger
+	UserAgent string
+
+	// OnRequest is called after every HTTP request, from the goroutine that
+	// made it, with "ok" or the error's class.
+	OnRequest func(endpoint, outcome string)
+}
+
+// Client asks the API. Its methods are safe for concurrent use; they wait at
+// the Gate, then for at most 30 s for the answer. Errors are of type *Error.
+type Client struct {
+	o    Options
+	http http.Client
+}
+
+// NewClient returns a client; it makes no request.
+func NewClient(o Options) *Client {
+	if o.BaseURL == "" {
+		o.BaseURL = "https://api.netatmo.com"
+	}
+	if o.HTTP == nil {
+		o.HTTP = &http.Client{}
+	}
+	if o.Gate == nil {
+		o.Gate = NewGate(perHour)
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.OnRequest == nil {
+		o.OnRequest = func(string, string) {}
+	}
+	c := &Client{o: o, http: *o.HTTP}
+	c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return c
+}
+
+// request is one question to the API.
+type request struct {
+	endpoint string
+	subject  string // whom it is about, for errors
+	form     url.Values
+	priority Priority
+}
+
+func (r request) failed(class Class, err error) *Error {
+	return &Error{Class: class, Code: NoCode, Endpoint: r.endpoint, Subject: r.subject, Err: err}
+}
+
+func (r request) malformed(how string) *Error {
+	e := r.failed(ClassMalformed, nil)
+	e.Status, e.Message = http.StatusOK, how
+	return e
+}
+
+// call makes the request, once more with another token if the first was
+// rejected, and gives the body of the answer to body. What body has collected
+// counts only if call returns no error; it may run once for each try.
+func (c *Client) call(ctx context.Context, r request, body func(*stream) error) (envelope, error) {
+	for try := 1; ; try++ {
+		if err := c.o.Gate.Wait(ctx, r.priority); err != nil {
+			return envelope{}, r.failed(ClassCanceled, err)
+		}
+		token, err := c.o.Tokens.Token(ctx)
+		if err != nil {
+			if ctx.Err() != nil {
+				return envelope{}, r.failed(ClassCanceled, ctx.Err())
+			}
+			return envelope{}, r.failed(ClassLogin, err)
+		}
+		start := time.Now()
+		env, fail := c.once(ctx, r, token, body)
+		outcome := "ok"
+		if fail != nil {
+			outcome = string(fail.Class)
+		}
+		c.o.OnRequest(r.endpoint, outcome)
+		c.o.Logger.Debug("netatmo request", "endpoint", r.endpoint, "subject", r.subject,
+			"outcome", outcome, "duration", time.Since(start).Round(time.Millisecond).String())
+		if fail == nil {
+			return env, nil
+		}
+		if rejectedToken(fail.Code) && try == 1 {
+			c.o.Tokens.Reject(token)
+			continue
+		}
+		if fail.RetryAfter > 0 {
+			c.o.Gate.Pause(fail.RetryAfter)
+		}
+		return env, fail
+	}
+}
+
+// once makes one HTTP request.
+func (c *Client) once(ctx context.Context, r request, token string, body func(*stream) error) (envelope, *Error) {
+	limited, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	target := strings.TrimSuffix(c.o.BaseURL, "/") + "/api/" + r.endpoint
+	if len(r.form) > 0 {
+		target += "?" + r.form.Encode()
+	}
+	req, err := http.NewRequestWithContext(limited, http.MethodGet, target, nil)
+	if err != nil {
+		return envelope{}, r.failed(ClassNetwork, bare(err))
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	req.Header.Set("Accept", "application/json")
+	if c.o.UserAgent != "" {
+		req.Header.Set("User-Agent", c.o.UserAgent)
+	}
+	start := time.Now()
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return envelope{}, r.unanswered(ctx, err)
+	}
+	defer resp.Body.Close()
+	env := envelope{local: start.Add(time.Since(start) / 2)}
+	limit := maxAnswer
+	if resp.StatusCode/100 != 2 {
+		limit, body = maxReport, (*stream).skip
+	}
+	err = env.read(resp.Body, limit, body)
+	io.CopyN(io.Discard, resp.Body, 4096) // to its end, so that the connection can be used again
+	sent, dateErr := http.ParseTime(resp.Header.Get("Date"))
+	if dateErr != nil {
+		sent = env.local
+	} else if env.server.IsZero() {
+		env.server = sent
+	}
+	fail := r.judge(ctx, resp.StatusCode, env, err)
+	if fail != nil {
+		fail.Message = clean(fail.Message, token)
+		fail.RetryAfter = pause(fail.Class, retryAfter(resp.Header, sent))
+	}
+	return env, fail
+}
+
+// judge decides whether an answer with this status is a failure. err says what
+// was wrong with reading it.
+func (r request) judge(ctx context.Context, status int, env envelope, err error) *Error {
+	ok := status/100 == 2
+	if err == nil && ok && !env.failed {
+		return nil
+	}
+	fail := r.failed(classify(env.code, status), nil)
+	fail.Status, fail.Code, fail.Message = status, env.code, env.message
+	switch {
+	case env.failed:
+	case err == nil:
+		fail.Message = "the answer names no error"
+	case ok || ctx.Err() != nil:
+		fail = r.unread(ctx, err)
+		fail.Status = status
+	default:
+		fail.Message = describe(err)
+	}
+	return fail
+}
+
+// unanswered is the failure of a request that got no answer.
+func (r request) unanswered(ctx context.Context, err error) *Error {
+	switch {
+	case ctx.Err() != nil:
+		return r.failed(ClassCanceled, ctx.Err())
+	case errors.Is(err, context.DeadlineExceeded):
+		return r.failed(ClassNetwork, fmt.Errorf("nothing within %s: %w", timeout, context.DeadlineExceeded))
+	}
+	return r.failed(ClassNetwork, bare(err))
+}
+
+// unread is the failure of an answer that should be a success but cannot be read.
+func (r request) unread(ctx context.Context, err error) *Error {
+	if unreadable(err) {
+		return r.malformed(describe(err))
+	}
+	return r.unanswered(ctx, err)
+}
+
+// bare takes the URL, which the error's text has already, off err.
+func bare(err error) error {
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		return u.Err
+	}
+	return err
+}
+
+// pause is for how long no request should follow a failure.
+func pause(class Class, asked time.Duration) time.Duration {
+	switch class {
+	case ClassQuota:
+		asked = max(asked, quotaPause)
+	case ClassBusy:
+		if asked == 0 {
+			asked = busyPause
+		}
+	case ClassServer:
+	default:
+		return 0
+	}
+	return min(asked, mostPause)
+}
+
+// retryAfter reads the header of that name, a number of seconds or a date,
+// which is as far away as it is from sent, the answer's own time.
+func retryAfter(h http.Header, sent time.Time) time.Duration {
+	value := strings.TrimSpace(h.Get("Retry-After"))
+	if n, err := strconv.Atoi(value); err == nil {
+		return time.Duration(min(max(n, 0), int(mostPause/time.Second))) * time.Second
+	}
+	if at, err := http.ParseTime(value); err == nil {
+		return max(0, at.Sub(sent))
+	}
+	return 0
+}

@@ -1,0 +1,190 @@
+package netatmo
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// decoder turns devices into readings. A device that is not understood is put
+// on the list rejected and costs nothing else.
+type decoder struct {
+	family   Family
+	readings []Reading
+	rejected []ItemError
+	index    map[identity]int // where in readings
+
+	outer, inner, dash object // reused
+	scratch            Values // reused
+}
+
+func (d *decoder) reject(id, reason string) {
+	d.rejected = append(d.rejected, ItemError{ID: clean(id, ""), Reason: reason})
+}
+
+// device reads a station or home coach and the modules in it.
+func (d *decoder) device(raw []byte) {
+	if !d.outer.read(raw) {
+		d.reject("", "is not a JSON object")
+		return
+	}
+	o := d.outer
+	name, home := text(o.get("station_name")), text(o.get("home_name"))
+	id := ident(o.get("_id"))
+	readOnly, _ := truth(o.get("read_only"))
+	favorite, _ := truth(o.get("favorite"))
+	base := Reading{
+		Family:      d.family,
+		HomeID:      ident(o.get("home_id")),
+		HomeName:    firstName(home),
+		StationID:   id,
+		StationName: firstName(name, home, text(o.get("module_name")), id),
+		Wire:        WireNames{Station: name, Home: home},
+		Foreign:     readOnly || favorite,
+	}
+	d.module(base, o)
+	for raw := range elements(o.get("modules")) {
+		if !d.inner.read(raw) {
+			d.reject("", "is not a JSON object")
+			continue
+		}
+		d.module(base, d.inner)
+	}
+}
+
+// module adds the reading of o, a station itself or a module of it.
+func (d *decoder) module(r Reading, o object) {
+	id, name := ident(o.get("_id")), text(o.get("module_name"))
+	if id == "" {
+		d.reject(name, "has no id")
+		return
+	}
+	wireType := text(o.get("type"))
+	k, known := kinds[wireType]
+	if !known {
+		d.reject(id, fmt.Sprintf("has the unknown type %q", clean(wireType, "")))
+		return
+	}
+	if k.family != d.family {
+		return // another endpoint reports it
+	}
+	r.ModuleID, r.ModuleName, r.ModuleType = id, firstName(name, id), k.name
+	r.Wire.Module = name
+	if name == "" {
+		r.Wire.Module = "id-" + text(o.get("_id"))
+	}
+	d.add(r, k, o)
+}
+
+// add completes r with what o says and takes it into the readings.
+func (d *decoder) add(r Reading, k kind, o object) {
+	v, dead := k.own.read(d.scratch[:0], o)
+	if d.dash.read(o.get("dashboard_data")) {
+		v, _ = k.dash.read(v, d.dash)
+	}
+	if reachable, ok := v.Get(Reachable); ok && reachable == 0 {
+		v = v.keep(statusFields)
+	} else if dead {
+		v = v.keep(^powerFields)
+	}
+	d.scratch = v
+	slices.SortFunc(v, func(a, b Value) int { return cmp.Compare(a.Field, b.Field) })
+	r.Values = slices.Clone(v)
+	r.Measured, r.Seen = r.Values.moment(MeasurementTime), r.Values.moment(LastSeen)
+	d.take(r)
+}
+
+// take appends r to the readings. Of two with one identity it keeps the first,
+// but prefers the user's own to a favourite's.
+func (d *decoder) take(r Reading) {
+	id := identity{r.StationID, r.ModuleID, r.ModuleType}
+	if i, ok := d.index[id]; ok {
+		if d.readings[i].Foreign && !r.Foreign {
+			d.readings[i] = r
+		}
+		return
+	}
+	if d.index == nil {
+		d.index = map[identity]int{}
+	}
+	d.index[id] = len(d.readings)
+	d.readings = append(d.readings, r)
+}
+
+type identity struct{ station, module, kind string }
+
+// read adds to v what the members of o say under the rules. It reports
+// whether one of them is a value that only a dead module has.
+func (rs rules) read(v Values, o object) (Values, bool) {
+	dead := false
+	for _, m := range o {
+		rule, ok := rs[string(m.key)]
+		if !ok {
+			continue
+		}
+		switch n, is := rule.read(m.value); is {
+		case said:
+			v = v.set(rule.field, n)
+		case lifeless:
+			dead = true
+		}
+	}
+	return v, dead
+}
+
+func (v Values) set(f Field, n float64) Values {
+	for i := range v {
+		if v[i].Field == f {
+			v[i].Number = n
+			return v
+		}
+	}
+	return append(v, Value{f, n})
+}
+
+func (v Values) keep(f fields) Values {
+	return slices.DeleteFunc(v, func(x Value) bool { return !f.has(x.Field) })
+}
+
+func (v Values) anyOf(f fields) bool {
+	return slices.ContainsFunc(v, func(x Value) bool { return f.has(x.Field) })
+}
+
+// moment returns the time in field f, zero if there is none.
+func (v Values) moment(f Field) time.Time {
+	n, ok := v.Get(f)
+	if !ok {
+		return time.Time{}
+	}
+	return time.Unix(int64(n), 0).UTC()
+}
+
+// ahead is how far a time may lie after Netatmo's own clock.
+const ahead = 10 * time.Minute
+
+// absurd reports whether t is in the future of server. A zero server is unknown.
+func absurd(t, server time.Time) bool { return !server.IsZero() && t.After(server.Add(ahead)) }
+
+// settle completes r with what the envelope tells about times. Absurd ones are
+// dropped. An energy answer is about now. Elsewhere a new module may have no
+// time_utc (observed), so its last contact stands in; values without any time
+// go.
+func (r *Reading) settle(e *envelope) {
+	r.Answered = e.now()
+	if absurd(r.Seen, e.server) {
+		r.Seen, r.Values = time.Time{}, r.Values.keep(^fields(1<<LastSeen))
+	}
+	if absurd(r.Measured, e.server) {
+		r.Measured, r.Values = time.Time{}, r.Values.keep(^fields(1<<MeasurementTime))
+	}
+	switch {
+	case r.Family == Energy && r.Values.anyOf(^statusFields):
+		r.Measured = r.Answered
+	case r.Measured.IsZero() && r.Values.anyOf(dashFields):
+		r.Measured = r.Seen
+		if r.Seen.IsZero() {
+			r.Values = r.Values.keep(^dashFields)
+		}
+	}
+}

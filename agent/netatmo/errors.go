@@ -1,0 +1,193 @@
+package netatmo
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// Class says what kind of failure a request met. The set is bounded, so that
+// a class can be an attribute of a metric.
+type Class string
+
+// The classes. Which code belongs to which is in the table classes.
+const (
+	ClassAuth      Class = "auth"      // the access token was refused, also after a renewal
+	ClassScope     Class = "scope"     // the login lacks a scope
+	ClassQuota     Class = "quota"     // the request limit of the user or the app is reached
+	ClassBusy      Class = "busy"      // load shedding, or a gateway in front of the API
+	ClassNotFound  Class = "not_found" // the account has no such device or product
+	ClassInvalid   Class = "invalid"   // the arguments are refused, for good
+	ClassApp       Class = "app"       // the registered app, or its user, is refused
+	ClassServer    Class = "server"    // a fault on Netatmo's side
+	ClassNetwork   Class = "network"   // no answer, or one that broke off on the way
+	ClassMalformed Class = "malformed" // an answer that is not the JSON it should be
+	ClassLogin     Class = "login"     // the TokenSource had no token; no request was made
+	ClassCanceled  Class = "canceled"  // the caller's context ended
+)
+
+// NoCode is Error.Code where the answer held no error.code. Zero is a code:
+// the API passes raw texts of its backends on under it (observed).
+const NoCode = -1
+
+// Error is the failure of one request. Error() says what happened, to what,
+// and what to do; it never holds a token.
+type Error struct {
+	Class      Class
+	Code       int           // Netatmo's error.code, or NoCode
+	Status     int           // HTTP status, 0 where there was no answer
+	Endpoint   string        // such as "getstationsdata"
+	Subject    string        // the home, room or module asked about, or empty
+	Message    string        // Netatmo's words or a description of the answer
+	RetryAfter time.Duration // how long the Gate now holds every caller back, 0 if it does not
+	Err        error         // the cause, where there is one
+}
+
+// byCode gives the class of an error.code (documented by Netatmo's SDK,
+// meanings as observed). It goes before the HTTP status: 403 alone stands for
+// expired tokens, missing scopes, quotas and gateways.
+var byCode = map[int]Class{
+	0: ClassServer, 4: ClassServer, 41: ClassServer, 500: ClassServer,
+	1: ClassAuth, 2: ClassAuth, 3: ClassAuth, 30: ClassAuth,
+	5: ClassApp, 22: ClassApp, 23: ClassApp,
+	9: ClassNotFound, 31: ClassNotFound, 404: ClassNotFound,
+	10: ClassInvalid, 21: ClassInvalid, 24: ClassInvalid, 25: ClassInvalid, 40: ClassInvalid,
+	11: ClassBusy, 35: ClassBusy, 39: ClassBusy,
+	13: ClassScope,
+	26: ClassQuota,
+}
+
+func classify(code, status int) Class {
+	if class, ok := byCode[code]; ok {
+		return class
+	}
+	switch {
+	case status >= 500:
+		return ClassServer
+	case status == 401, status == 403, status == 408, status == 429:
+		return ClassBusy
+	case status >= 400 && code != NoCode:
+		return ClassInvalid
+	}
+	return ClassServer
+}
+
+// rejectedToken reports whether code says that another access token might do.
+func rejectedToken(code int) bool { return 1 <= code && code <= 3 }
+
+type advice struct {
+	what, do string
+	passing  bool
+}
+
+var classes = map[Class]advice{
+	ClassAuth:      {"Netatmo refused the access token, also after renewing it", "it is tried again; if this lasts, log in again", true},
+	ClassScope:     {"the login does not include a scope that this needs", "log in again and grant it", false},
+	ClassQuota:     {"Netatmo's request limit is reached", "other programs that use this account or app count too", true},
+	ClassBusy:      {"Netatmo turned the request away", "this is not the quota and usually passes in seconds; it is tried again", true},
+	ClassNotFound:  {"Netatmo knows no such device in this account", "nothing to do if the account has none", false},
+	ClassInvalid:   {"Netatmo refused the arguments", "it is left alone from now on; a home or device that is only shared with the account cannot be asked for", false},
+	ClassApp:       {"Netatmo refused the registered app or its user", "look at the app on dev.netatmo.com, or register a new one", false},
+	ClassServer:    {"Netatmo failed", "it is tried again", true},
+	ClassNetwork:   {"no complete answer from Netatmo", "check network, DNS and proxy; it is tried again", true},
+	ClassMalformed: {"the answer was not understood", "it is tried again", true},
+	ClassLogin:     {"not asked, for want of an access token", "", true},
+	ClassCanceled:  {"given up because the caller stopped", "", true},
+}
+
+// scopes names what each endpoint needs (documented by Netatmo).
+var scopes = map[string]string{
+	stationsEndpoint:    "read_station",
+	coachesEndpoint:     "read_homecoach",
+	homesEndpoint:       "read_thermostat",
+	statusEndpoint:      "read_thermostat",
+	roomMeasureEndpoint: "read_thermostat",
+	measureEndpoint:     "read_station, read_homecoach or read_thermostat, as the device is",
+}
+
+// Passing reports whether the same request may succeed later without anybody
+// doing something about it. A missing login counts as passing: whether a human
+// is needed is the TokenSource's to say (see Unwrap).
+func (e *Error) Passing() bool { return classes[e.Class].passing }
+
+// Unwrap returns the cause, such as the TokenSource's error or the context's.
+func (e *Error) Unwrap() error { return e.Err }
+
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString(e.Endpoint)
+	if e.Subject != "" {
+		b.WriteString(" of " + e.Subject)
+	}
+	a := classes[e.Class]
+	b.WriteString(": " + a.what)
+	var details []string
+	if e.Status != 0 {
+		details = append(details, "HTTP "+strconv.Itoa(e.Status))
+	}
+	if e.Code != NoCode && e.Status != 0 {
+		details = append(details, "code "+strconv.Itoa(e.Code))
+	}
+	if e.Message != "" {
+		details = append(details, e.Message)
+	}
+	if e.Err != nil {
+		details = append(details, e.Err.Error())
+	}
+	if len(details) > 0 {
+		b.WriteString(" (" + strings.Join(details, ", ") + ")")
+	}
+	switch {
+	case e.Class == ClassScope:
+		b.WriteString("; " + a.do + ": " + scopes[e.Endpoint])
+	case e.Class == ClassServer && e.Code == NoCode && e.Status >= 300 && e.Status < 500:
+		b.WriteString("; check NETATMO_API_URL: this does not look like the API")
+	case a.do != "":
+		b.WriteString("; " + a.do)
+	}
+	if e.RetryAfter > 0 {
+		fmt.Fprintf(&b, "; no request for %s", e.RetryAfter.Round(time.Second))
+	}
+	return b.String()
+}
+
+// ItemError is one module, room or station that an answer says nothing usable
+// about; the others of the answer are not touched by it.
+type ItemError struct {
+	ID     string // empty where the answer does not say
+	Code   int    // of body.errors, whose numbering is not that of Error.Code; 0 otherwise
+	Reason string
+}
+
+func (e ItemError) Error() string {
+	id := e.ID
+	if id == "" {
+		id = "a device without id"
+	}
+	if e.Code != 0 {
+		return fmt.Sprintf("%s: %s (device code %d)", id, e.Reason, e.Code)
+	}
+	return id + ": " + e.Reason
+}
+
+// clean makes foreign text fit for a line of a log: one line, not endless, no
+// control characters, and without secret.
+func clean(text, secret string) string {
+	if secret != "" {
+		text = strings.ReplaceAll(text, secret, "[redacted]")
+	}
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return ' '
+	}, strings.ToValidUTF8(text, "\uFFFD"))
+	text = strings.Join(strings.Fields(text), " ")
+	const most = 200
+	if runes := []rune(text); len(runes) > most {
+		text = string(runes[:most]) + "…"
+	}
+	return text
+}

@@ -1,0 +1,138 @@
+package netatmo
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// Netatmo allows a user 50 requests in 10 s and 500 in an hour, an app with
+// one user possibly no more than 2 in 10 s (documented, in two readings).
+const (
+	burst   = 20
+	spacing = 5 * time.Second
+	perHour = 400 // what NewClient takes without a Gate
+)
+
+// Priority orders the callers that wait at a Gate.
+type Priority int
+
+// Live requests go before History requests, and keep a quarter of the hour
+// that history cannot have.
+const (
+	Live Priority = iota
+	History
+)
+
+// Gate admits the requests of a process, so that all callers together stay
+// within Netatmo's limits: at most 20 at once, then one in 5 s, at most so many
+// in any hour, none during a pause. It is safe for concurrent use.
+type Gate struct {
+	perHour int
+	bucket  *rate.Limiter
+
+	mu      sync.Mutex
+	sent    []time.Time // admissions of the last hour, oldest first
+	waiting int         // Live callers in Wait
+	paused  time.Time   // until then
+}
+
+// NewGate returns a gate that admits perHour requests in any hour, of which
+// History leaves the last quarter to Live.
+func NewGate(perHour int) *Gate {
+	return &Gate{perHour: perHour, bucket: rate.NewLimiter(rate.Every(spacing), burst)}
+}
+
+// Wait blocks until a request may be made, and counts it. It returns early
+// only with ctx's error.
+func (g *Gate) Wait(ctx context.Context, p Priority) error {
+	if p == Live {
+		g.countWaiting(1)
+		defer g.countWaiting(-1)
+	}
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		d := g.admit(p, time.Now())
+		if d == 0 {
+			return nil
+		}
+		timer := time.NewTimer(d)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+		}
+	}
+}
+
+// Pause holds every caller back for d from now on. It never shortens a pause.
+func (g *Gate) Pause(d time.Duration) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if until := time.Now().Add(d); until.After(g.paused) {
+		g.paused = until
+	}
+}
+
+// PausedUntil returns the end of the pause, a past time if there is none.
+func (g *Gate) PausedUntil() time.Time {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.paused
+}
+
+// Remaining returns how many requests are left in the hour that ends now.
+func (g *Gate) Remaining() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.forget(time.Now())
+	return max(0, g.perHour-len(g.sent))
+}
+
+// admit counts a request and returns zero, or returns how long to wait before
+// asking again.
+func (g *Gate) admit(p Priority, now time.Time) time.Duration {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if d := g.paused.Sub(now); d > 0 {
+		return d
+	}
+	g.forget(now)
+	most := g.perHour
+	if p == History {
+		most -= g.perHour / 4
+		if g.waiting > 0 {
+			return spacing
+		}
+	}
+	if over := len(g.sent) - most; over >= 0 {
+		if over == len(g.sent) {
+			return time.Hour
+		}
+		return g.sent[over].Add(time.Hour).Sub(now)
+	}
+	r := g.bucket.ReserveN(now, 1)
+	if d := r.DelayFrom(now); d > 0 {
+		r.CancelAt(now)
+		return d
+	}
+	g.sent = append(g.sent, now)
+	return 0
+}
+
+// forget drops the admissions that are an hour old.
+func (g *Gate) forget(now time.Time) {
+	hourAgo := now.Add(-time.Hour)
+	g.sent = slices.DeleteFunc(g.sent, func(t time.Time) bool { return !t.After(hourAgo) })
+}
+
+func (g *Gate) countWaiting(n int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.waiting += n
+}

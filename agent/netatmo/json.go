@@ -1,0 +1,183 @@
+package netatmo
+
+import (
+	"bytes"
+	"encoding/json"
+	"iter"
+	"math"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// The functions of this file read values that encoding/json has found to be
+// well-formed. They exist because a map of json.RawMessage costs several
+// allocations a key, and a struct refuses a whole module for one odd field.
+
+// object is a JSON object as its members; the slices point into the answer.
+type object []member
+
+type member struct{ key, value []byte }
+
+// read makes o the object raw. It reports whether raw is one.
+func (o *object) read(raw []byte) bool {
+	*o = (*o)[:0]
+	if len(raw) == 0 || raw[0] != '{' {
+		return false
+	}
+	for rest := blank(raw[1:]); rest[0] != '}'; {
+		key, after := cut(rest)
+		value, next := cut(blank(blank(after)[1:])) // past the colon
+		*o = append(*o, member{key[1 : len(key)-1], value})
+		rest = comma(next)
+	}
+	return true
+}
+
+// get returns the value of key, nil if there is none; of several the last, as
+// encoding/json does.
+func (o object) get(key string) []byte {
+	for i := len(o) - 1; i >= 0; i-- {
+		if string(o[i].key) == key {
+			return o[i].value
+		}
+	}
+	return nil
+}
+
+// elements yields the elements of the array raw, nothing if it is not one.
+func elements(raw []byte) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		if len(raw) == 0 || raw[0] != '[' {
+			return
+		}
+		for rest := blank(raw[1:]); rest[0] != ']'; {
+			value, next := cut(rest)
+			if !yield(value) {
+				return
+			}
+			rest = comma(next)
+		}
+	}
+}
+
+// cut splits s after the value that it starts with.
+func cut(s []byte) (value, rest []byte) {
+	end := 0
+	switch s[0] {
+	case '"':
+		end = stringEnd(s)
+	case '{', '[':
+		for depth := 1; depth > 0; {
+			end++
+			switch s[end] {
+			case '"':
+				end += stringEnd(s[end:]) - 1
+			case '{', '[':
+				depth++
+			case '}', ']':
+				depth--
+			}
+		}
+		end++
+	default:
+		if end = bytes.IndexAny(s, ",]} \t\r\n"); end < 0 {
+			end = len(s)
+		}
+	}
+	return s[:end], s[end:]
+}
+
+// stringEnd returns the length of the string literal that s starts with.
+func stringEnd(s []byte) int {
+	for i := 1; ; i++ {
+		switch s[i] {
+		case '\\':
+			i++
+		case '"':
+			return i + 1
+		}
+	}
+}
+
+func blank(s []byte) []byte { return bytes.TrimLeft(s, " \t\r\n") }
+
+func comma(s []byte) []byte {
+	if s = blank(s); s[0] == ',' {
+		s = blank(s[1:])
+	}
+	return s
+}
+
+// number reads a number that arrived as such or as a string.
+func number(raw []byte) (float64, bool) {
+	if len(raw) > 1 && raw[0] == '"' {
+		raw = bytes.TrimSpace(raw[1 : len(raw)-1])
+	}
+	for _, c := range raw {
+		if (c < '0' || c > '9') && c != '.' && c != '-' && c != '+' && c != 'e' && c != 'E' {
+			return 0, false // ParseFloat alone would take NaN, Inf and 0x1p-2
+		}
+	}
+	n, err := strconv.ParseFloat(string(raw), 64)
+	if err != nil || math.IsInf(n, 0) {
+		return 0, false
+	}
+	if n == 0 {
+		n = 0 // not −0
+	}
+	return n, true
+}
+
+// text reads a string, or the digits of a number; it is empty for all else.
+func text(raw []byte) string {
+	if len(raw) == 0 {
+		return ""
+	}
+	if c := raw[0]; c == '-' || '0' <= c && c <= '9' {
+		return string(raw)
+	}
+	if raw[0] != '"' {
+		return ""
+	}
+	if inner := raw[1 : len(raw)-1]; bytes.IndexByte(inner, '\\') < 0 && utf8.Valid(inner) {
+		return string(inner)
+	}
+	var s string
+	if json.Unmarshal(raw, &s) != nil {
+		return ""
+	}
+	return s
+}
+
+// ident reads an id. Netatmo has sent ids with blanks in them (observed).
+func ident(raw []byte) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsSpace(r) {
+			return -1
+		}
+		return r
+	}, text(raw))
+}
+
+// truth reads a boolean that arrived as such, as 0 or 1, or as a string.
+func truth(raw []byte) (value, ok bool) {
+	switch strings.ToLower(strings.Trim(string(raw), `" `)) {
+	case "true", "1":
+		return true, true
+	case "false", "0":
+		return false, true
+	}
+	return false, false
+}
+
+// firstName returns the first of names that is not blank.
+func firstName(names ...string) string {
+	for _, name := range names {
+		if strings.TrimSpace(name) != "" {
+			return name
+		}
+	}
+	return ""
+}

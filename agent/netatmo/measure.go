@@ -1,0 +1,182 @@
+package netatmo
+
+import (
+	"cmp"
+	"context"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	measureEndpoint     = "getmeasure"
+	roomMeasureEndpoint = "getroommeasure"
+)
+
+// pageRows is how many rows Netatmo gives at most (documented).
+const pageRows = 1024
+
+// MeasureQuery asks for the history of one device or room.
+type MeasureQuery struct {
+	DeviceID string // the station, home coach or relay
+	ModuleID string // empty: the device itself
+
+	HomeID, RoomID string // with a RoomID, the history is that of a room
+
+	Types      []string  // getmeasure types such as "Temperature"
+	Begin, End time.Time // both inclusive; zero Begin: the oldest sample, zero End: now
+	Scale      string    // "" is max: every sample, about one in 5 minutes
+}
+
+// Sample is what was measured at one time.
+type Sample struct {
+	Time   time.Time
+	Values []*float64 // in the order of the query's Types; nil where there is none
+}
+
+// Measure returns one page of history by one request: the oldest samples of
+// the query, at most 1024, ascending in time, no time twice. Netatmo does not
+// say whether there are more; ask again from a second after the last one on
+// until nothing comes.
+func (c *Client) Measure(ctx context.Context, q MeasureQuery, p Priority) ([]Sample, error) {
+	r := q.request(p)
+	var page page
+	env, err := c.call(ctx, r, func(s *stream) error {
+		page = newPage(q.Types)
+		return page.read(s)
+	})
+	if err == nil && !page.found {
+		err = r.malformed("it holds no rows and no empty list")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return page.samples(env.server), nil
+}
+
+// request asks for rows without optimize: with it Netatmo sends runs of equal
+// steps, which at scale max are many and short.
+func (q MeasureQuery) request(p Priority) request {
+	form := url.Values{
+		"scale":    {cmp.Or(q.Scale, "max")},
+		"type":     {strings.Join(q.Types, ",")},
+		"limit":    {strconv.Itoa(pageRows)},
+		"optimize": {"false"},
+	}
+	if !q.Begin.IsZero() {
+		form.Set("date_begin", strconv.FormatInt(q.Begin.Unix(), 10))
+	}
+	if !q.End.IsZero() {
+		form.Set("date_end", strconv.FormatInt(q.End.Unix(), 10))
+	}
+	if q.RoomID != "" {
+		form.Set("home_id", q.HomeID)
+		form.Set("room_id", q.RoomID)
+		return request{roomMeasureEndpoint, "room " + q.RoomID, form, p}
+	}
+	form.Set("device_id", q.DeviceID)
+	subject := "device " + q.DeviceID
+	if q.ModuleID != "" && q.ModuleID != q.DeviceID {
+		form.Set("module_id", q.ModuleID)
+		subject = "module " + q.ModuleID
+	}
+	return request{measureEndpoint, subject, form, p}
+}
+
+// page collects the rows of an answer.
+type page struct {
+	columns []func([]byte) (float64, verdict)
+	rows    []Sample
+	found   bool
+}
+
+func newPage(types []string) page {
+	p := page{columns: make([]func([]byte) (float64, verdict), len(types))}
+	for i, t := range types {
+		p.columns[i] = plain
+		if strings.EqualFold(t, "WindAngle") || strings.EqualFold(t, "GustAngle") {
+			p.columns[i] = bearing
+		}
+	}
+	return p
+}
+
+// read takes either shape of the body: an object of rows by their time, or a
+// list of runs. An empty result is an empty list in both.
+func (p *page) read(s *stream) error {
+	var err error
+	p.found, err = s.members(func(key string) error {
+		raw, err := s.value()
+		if err != nil {
+			return err
+		}
+		if raw[0] == '{' {
+			p.addRun(raw)
+		} else if at, err := strconv.ParseInt(key, 10, 64); err == nil {
+			p.add(at, raw)
+		}
+		return nil
+	})
+	return err
+}
+
+// addRun adds a run of rows at equal steps. One of a single row has no step.
+func (p *page) addRun(raw []byte) {
+	var o object
+	o.read(raw)
+	begin, is := instant(o.get("beg_time"))
+	if is != said {
+		return
+	}
+	step, is := instant(o.get("step_time"))
+	at := int64(begin)
+	for row := range elements(o.get("value")) {
+		p.add(at, row)
+		if is != said {
+			return
+		}
+		at += int64(step)
+	}
+}
+
+// add adds a row. In one of another length than was asked for, nobody can tell
+// the columns; it stays as a time without values, so that pages stay whole.
+func (p *page) add(at int64, row []byte) {
+	if at <= 0 || at >= maxInstant {
+		return
+	}
+	numbers := make([]float64, len(p.columns))
+	values := make([]*float64, len(p.columns))
+	n := 0
+	for raw := range elements(row) {
+		if n < len(values) {
+			if number, is := p.columns[n](raw); is == said {
+				numbers[n] = number
+				values[n] = &numbers[n]
+			}
+		}
+		n++
+	}
+	if n != len(values) {
+		clear(values)
+	}
+	p.rows = append(p.rows, Sample{time.Unix(at, 0).UTC(), values})
+	if len(p.rows) == 2*pageRows {
+		p.trim()
+	}
+}
+
+// trim leaves the oldest rows, one for each time.
+func (p *page) trim() {
+	slices.SortStableFunc(p.rows, func(a, b Sample) int { return a.Time.Compare(b.Time) })
+	p.rows = slices.CompactFunc(p.rows, func(a, b Sample) bool { return a.Time.Equal(b.Time) })
+	p.rows = p.rows[:min(len(p.rows), pageRows)]
+}
+
+// samples returns the rows, without those in the future of server, if known.
+func (p *page) samples(server time.Time) []Sample {
+	p.trim()
+	return slices.DeleteFunc(p.rows, func(s Sample) bool { return absurd(s.Time, server) })
+}
