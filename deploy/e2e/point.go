@@ -40,7 +40,7 @@ func (p Point) Series() string {
 
 // String says everything about p but its time, its resource and its request.
 func (p Point) String() string {
-	return fmt.Sprintf("%s %s %s %q", p.Series(), strconv.FormatFloat(p.Value, 'g', -1, 64), p.Type, p.Unit)
+	return fmt.Sprintf("%s %s %s %q", p.Series(), strconv.FormatFloat(p.Value, 'f', -1, 64), p.Type, p.Unit)
 }
 
 // flatten turns a request into points.

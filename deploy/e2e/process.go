@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"errors"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
@@ -25,9 +26,7 @@ type Env map[string]string
 func (e Env) With(others ...Env) Env {
 	all := Env{}
 	for _, vars := range append([]Env{e}, others...) {
-		for k, v := range vars {
-			all[k] = v
-		}
+		maps.Copy(all, vars)
 	}
 	return all
 }
@@ -63,7 +62,7 @@ func startProcess(t testing.TB, env Env, binary string, args ...string) *Process
 		t.Fatalf("start %s: %v", p.name, err)
 	}
 	go func() {
-		p.cmd.Wait() // the exit code is read from ProcessState
+		_ = p.cmd.Wait() // ProcessState says it
 		close(p.done)
 	}()
 	t.Cleanup(p.cleanUp)
@@ -71,11 +70,11 @@ func startProcess(t testing.TB, env Env, binary string, args ...string) *Process
 }
 
 func (p *Process) cleanUp() {
-	p.cmd.Process.Signal(syscall.SIGTERM)
+	p.Signal(syscall.SIGTERM)
 	select {
 	case <-p.done:
 	case <-time.After(10 * time.Second):
-		p.cmd.Process.Kill()
+		p.Signal(syscall.SIGKILL)
 		<-p.done
 	}
 	if p.t.Failed() {

@@ -73,19 +73,19 @@ func (tl tool) build(src, name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	print, err := fingerprint(src)
+	sum, err := fingerprint(src)
 	if err != nil {
 		return "", err
 	}
 	path := filepath.Join(cache, "netatmo-agent-e2e", tl.product+"-"+version, name)
 	stamp := path + ".built-from"
-	if have, err := os.ReadFile(stamp); err == nil && string(have) == print {
+	if have, err := os.ReadFile(stamp); err == nil && string(have) == sum {
 		return path, nil
 	}
 	if err := goBuild(src, path, append(tl.flags, tl.pkg)...); err != nil {
 		return "", err
 	}
-	return path, os.WriteFile(stamp, []byte(print), 0o644)
+	return path, os.WriteFile(stamp, []byte(sum), 0o644)
 }
 
 // goBuild runs go build in src and puts the binary at path in one step.
