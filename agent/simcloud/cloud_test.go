@@ -1,0 +1,398 @@
+package simcloud_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"netatmo-agent/agent/simcloud"
+)
+
+// rig is a cloud with a clock of its own and a login.
+type rig struct {
+	*simcloud.Cloud
+	t     *testing.T
+	now   time.Time
+	token string
+}
+
+// begin is a working day in October.
+var begin = time.Date(2025, 10, 8, 9, 0, 0, 0, time.UTC)
+
+func newRig(t *testing.T, o simcloud.Options) *rig {
+	t.Helper()
+	r := &rig{t: t, now: begin}
+	o.Now = func() time.Time { return r.now }
+	if o.QuotaPer10s == 0 {
+		o.QuotaPer10s, o.QuotaPerHour = -1, -1
+	}
+	o.TokenLife = 10000 * time.Hour
+	r.Cloud = simcloud.New(o)
+	r.token = r.Auth().Grant("read_station", "read_homecoach", "read_thermostat").Access
+	return r
+}
+
+// request sends one with the arguments "key", "value", …
+func (r *rig) request(endpoint string, args ...string) *httptest.ResponseRecorder {
+	q := url.Values{}
+	for i := 0; i < len(args); i += 2 {
+		q.Set(args[i], args[i+1])
+	}
+	req := httptest.NewRequest(http.MethodGet, "/api/"+endpoint+"?"+q.Encode(), nil)
+	req.Header.Set("Authorization", "Bearer "+r.token)
+	w := httptest.NewRecorder()
+	r.ServeHTTP(w, req)
+	return w
+}
+
+// body is the body of an answer that must be one.
+func (r *rig) body(endpoint string, args ...string) any {
+	r.t.Helper()
+	w := r.request(endpoint, args...)
+	var envelope struct {
+		Status string
+		Body   any
+		Time   int64 `json:"time_server"`
+	}
+	decode(r.t, w.Body.String(), &envelope)
+	if w.Code != 200 || envelope.Status != "ok" || envelope.Time != r.now.Unix() {
+		r.t.Fatalf("%s %v: %d %s", endpoint, args, w.Code, w.Body)
+	}
+	return envelope.Body
+}
+
+func decode(t *testing.T, s string, v any) {
+	t.Helper()
+	d := json.NewDecoder(strings.NewReader(s))
+	d.UseNumber()
+	if err := d.Decode(v); err != nil {
+		t.Fatalf("%v in %.300s", err, s)
+	}
+}
+
+type object = map[string]any
+
+// devices are all objects of getstationsdata or gethomecoachsdata by id,
+// modules included.
+func (r *rig) devices(endpoint string, args ...string) map[string]object {
+	r.t.Helper()
+	all := map[string]object{}
+	for _, s := range r.body(endpoint, args...).(object)["devices"].([]any) {
+		station := s.(object)
+		all[station["_id"].(string)] = station
+		modules, _ := station["modules"].([]any)
+		for _, m := range modules {
+			all[m.(object)["_id"].(string)] = m.(object)
+		}
+	}
+	return all
+}
+
+func (r *rig) device(id string, args ...string) object {
+	r.t.Helper()
+	for _, endpoint := range []string{"getstationsdata", "gethomecoachsdata"} {
+		if d, ok := r.devices(endpoint, args...)[id]; ok {
+			return d
+		}
+	}
+	return nil
+}
+
+// measured is time_utc of a device, zero without one.
+func measured(device object) int64 {
+	dash, _ := device["dashboard_data"].(object)
+	n, _ := dash["time_utc"].(json.Number)
+	t, _ := n.Int64()
+	return t
+}
+
+func keys(o object) string {
+	var list []string
+	for k := range o {
+		list = append(list, k)
+	}
+	slices.Sort(list)
+	return strings.Join(list, " ")
+}
+
+// TestLiveAndHistoryAgree polls for two days and then asks for the history:
+// whatever was live is in it, under the time it was measured, to the decimal.
+func TestLiveAndHistoryAgree(t *testing.T) {
+	r := newRig(t, simcloud.Options{})
+	type key struct {
+		id, typ string
+		at      int64
+	}
+	live := map[key]string{}
+	for range 2 * 24 * 12 {
+		r.now = r.now.Add(5 * time.Minute)
+		for _, endpoint := range []string{"getstationsdata", "gethomecoachsdata"} {
+			for id, d := range r.devices(endpoint) {
+				for name, v := range d["dashboard_data"].(object) {
+					live[key{id, name, measured(d)}] = fmt.Sprint(v)
+					if n, at, ok := r.ValueAt(id, name, r.now); !strings.Contains(name, "trend") &&
+						(!ok || at.Unix() != measured(d) || fmt.Sprint(n) != fmt.Sprint(float(t, v))) {
+						t.Fatalf("ValueAt(%s, %s) = %v at %v, %v; live: %v at %d", id, name, n, at, ok, v, measured(d))
+					}
+				}
+			}
+		}
+	}
+	compared := 0
+	for _, m := range r.Modules() {
+		if strings.HasPrefix(m.Type, "NATherm") || m.Type == simcloud.TypeRoom {
+			continue
+		}
+		for _, typ := range m.Types {
+			rows := r.history(m, typ, begin)
+			held := r.Held(m.ID, typ, begin, r.now)
+			if len(held) != len(rows) {
+				t.Fatalf("%s %s: held %d, history has %d", m.Name, typ, len(held), len(rows))
+			}
+			for _, s := range held {
+				v := rows[s.Time.Unix()]
+				if fmt.Sprint(s.Value) != fmt.Sprint(float(t, v)) {
+					t.Errorf("%s %s at %v: held %v, history %v", m.Name, typ, s.Time, s.Value, v)
+				}
+				if was, ok := live[key{m.ID, typ, s.Time.Unix()}]; ok {
+					compared++
+					if was != fmt.Sprint(v) {
+						t.Errorf("%s %s at %v: live %v, history %v", m.Name, typ, s.Time, was, v)
+					}
+				}
+			}
+			if n := len(held); n < 566 || n > 574 { // two in 605.7 s
+				t.Errorf("%s %s: %d samples in two days", m.Name, typ, n)
+			}
+		}
+	}
+	if compared < 20*280 {
+		t.Errorf("only %d live values were found in the history", compared)
+	}
+}
+
+func float(t *testing.T, v any) float64 {
+	t.Helper()
+	switch v := v.(type) {
+	case bool, nil:
+		return map[any]float64{true: 1}[v]
+	case json.Number:
+		f, err := v.Float64()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	t.Fatalf("%v (%T) is not a number", v, v)
+	return 0
+}
+
+// history pages through getmeasure as clients do.
+func (r *rig) history(m simcloud.Module, typ string, from time.Time) map[int64]any {
+	r.t.Helper()
+	all := map[int64]any{}
+	for next := from.Unix(); ; {
+		args := []string{"device_id", m.StationID, "scale", "max", "type", typ, "optimize", "false", "date_begin", fmt.Sprint(next)}
+		if m.ID != m.StationID {
+			args = append(args, "module_id", m.ID)
+		}
+		page, ok := r.body("getmeasure", args...).(object)
+		if !ok {
+			return all
+		}
+		for stamp, values := range page {
+			var at int64
+			fmt.Sscan(stamp, &at)
+			all[at] = values.([]any)[0]
+			next = max(next, at+1)
+		}
+	}
+}
+
+// TestRoomsAgree is the same for rooms, whose live values have no time.
+func TestRoomsAgree(t *testing.T) {
+	r := newRig(t, simcloud.Options{})
+	home := r.Modules()[0].HomeID
+	for range 50 {
+		r.now = r.now.Add(7 * time.Minute)
+		rooms := r.body("homestatus", "home_id", home).(object)["home"].(object)["rooms"].([]any)
+		for _, x := range rooms {
+			room := x.(object)
+			id := room["id"].(string)
+			v, at, ok := r.ValueAt(id, "temperature", r.now)
+			held := r.Held(id, "Temperature", at, at)
+			if !ok || fmt.Sprint(v) != fmt.Sprint(room["therm_measured_temperature"]) || len(held) != 1 || held[0].Value != v {
+				t.Fatalf("room %s: live %v, ValueAt %v at %v, held %v", id, room, v, at, held)
+			}
+			row := r.body("getroommeasure", "home_id", home, "room_id", id, "scale", "max", "type", "sp_temperature,temperature",
+				"optimize", "false", "date_begin", fmt.Sprint(at.Unix())).(object)[fmt.Sprint(at.Unix())].([]any)
+			if fmt.Sprint(row) != fmt.Sprint([]any{room["therm_setpoint_temperature"], room["therm_measured_temperature"]}) {
+				t.Fatalf("room %s: live %v, history %v", id, room, row)
+			}
+		}
+	}
+}
+
+func TestCadence(t *testing.T) {
+	for _, tc := range []struct {
+		name            string
+		measure, upload time.Duration
+		step            time.Duration // of the clock of the test
+		between         []int64       // two live samples of a station, in seconds
+		lag             time.Duration
+	}{
+		{"real", 0, 0, time.Second, []int64{605, 606}, 5 * time.Second},
+		{"scaled", 5 * time.Second, 10 * time.Second, 20 * time.Millisecond, []int64{9, 10}, 84 * time.Millisecond},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			r := newRig(t, simcloud.Options{Measure: tc.measure, Upload: tc.upload})
+			station, uploads := r.Modules()[0].ID, 0
+			seen := map[string]time.Time{}
+			for range 8000 {
+				r.now = r.now.Add(tc.step)
+				_, at, _ := r.ValueAt(station, "Temperature", r.now)
+				was := seen[station]
+				if at.Equal(was) {
+					continue
+				}
+				if uploads++; uploads > 2 && !slices.Contains(tc.between, at.Unix()-was.Unix()) {
+					t.Errorf("from sample to sample %v, want %v s", at.Sub(was), tc.between)
+				}
+				if late := r.now.Sub(at); uploads > 1 && (late < tc.lag-tc.step || late > tc.lag+tc.step+time.Second) {
+					t.Errorf("shown %v after measurement, want %v", late, tc.lag)
+				}
+				for _, m := range r.Modules()[:5] {
+					_, mine, _ := r.ValueAt(m.ID, m.Types[0], r.now)
+					if off := at.Sub(mine); off < 0 || off > 13*tc.lag+time.Second {
+						t.Errorf("%s measured %v before its station", m.Name, off)
+					}
+					if n := len(r.Held(m.ID, m.Types[0], seen[m.ID].Add(time.Second), r.now)); uploads > 1 && n != 2 {
+						t.Errorf("%s: an upload of %d samples", m.Name, n)
+					}
+					seen[m.ID] = mine
+				}
+			}
+			if uploads < 13 {
+				t.Errorf("%d uploads", uploads)
+			}
+		})
+	}
+}
+
+func TestOfflineStationUploadsItsBuffer(t *testing.T) {
+	r := newRig(t, simcloud.Options{})
+	station, garden := r.Modules()[0], r.Modules()[1]
+	before := measured(r.device(garden.ID))
+	r.SetOffline(station.ID, true)
+	away := r.now
+
+	r.now = away.Add(50 * time.Minute)
+	if d := r.device(garden.ID); measured(d) != before || d["reachable"] != true {
+		t.Errorf("after 50 minutes offline: %v", d)
+	}
+	if held := r.Held(garden.ID, "Temperature", away, r.now); len(held) != 0 {
+		t.Errorf("%d samples were uploaded while offline", len(held))
+	}
+	r.now = away.Add(2 * time.Hour)
+	if d := r.device(garden.ID); d["dashboard_data"] != nil || d["reachable"] != false {
+		t.Errorf("module after two hours offline: %v", d)
+	}
+	if d := r.device(station.ID); measured(d) == 0 {
+		t.Errorf("station after two hours offline: %v", d)
+	}
+	r.now = away.Add(5 * time.Hour)
+	if d := r.device(station.ID); d["dashboard_data"] != nil || d["reachable"] != false {
+		t.Errorf("station after five hours offline: %v", d)
+	}
+
+	r.SetOffline(station.ID, false)
+	if n := len(r.Held(garden.ID, "Temperature", away, r.now)); n < 57 || n > 61 {
+		t.Errorf("%d samples of five hours after the return", n)
+	}
+	d := r.device(garden.ID)
+	if age := r.now.Unix() - measured(d); age > 700 || d["reachable"] != true {
+		t.Errorf("live after the return: %v, %d s old", d, age)
+	}
+	if v, _, ok := r.ValueAt(garden.ID, "Temperature", away.Add(2*time.Hour)); ok {
+		t.Errorf("ValueAt says %v for a time when the cloud had nothing", v)
+	}
+}
+
+func TestUnreachableModuleLosesItsSamples(t *testing.T) {
+	r := newRig(t, simcloud.Options{})
+	garden, bedroom := r.Modules()[1], r.Modules()[2]
+	r.SetUnreachable(garden.ID, true)
+	away := r.now
+	r.now = away.Add(3 * time.Hour)
+	if d := r.device(garden.ID); d["reachable"] != false || d["dashboard_data"] != nil || d["module_name"] != "Garden" {
+		t.Errorf("unreachable: %v", d)
+	}
+	if measured(r.device(bedroom.ID)) == 0 {
+		t.Error("another module lost its values")
+	}
+	r.SetUnreachable(garden.ID, false)
+	r.now = away.Add(6 * time.Hour)
+	if n := len(r.Held(garden.ID, "Temperature", away, r.now)); n < 33 || n > 37 {
+		t.Errorf("%d samples of six hours of which it was away for three", n)
+	}
+	if n := len(r.Held(bedroom.ID, "Temperature", away, r.now)); n < 68 {
+		t.Errorf("the other module has %d samples of six hours", n)
+	}
+}
+
+func TestRemovedModule(t *testing.T) {
+	r := newRig(t, simcloud.Options{})
+	garden := r.Modules()[1]
+	r.RemoveModule(garden.ID)
+	if r.device(garden.ID) != nil || len(r.Held(garden.ID, "Temperature", begin.AddDate(0, 0, -1), begin)) > 0 ||
+		slices.ContainsFunc(r.Modules(), func(m simcloud.Module) bool { return m.ID == garden.ID }) {
+		t.Error("the module is still there")
+	}
+	w := r.request("getmeasure", "device_id", garden.StationID, "module_id", garden.ID, "scale", "max", "type", "temperature")
+	if w.Code != 400 || !strings.Contains(w.Body.String(), `"code":21`) {
+		t.Errorf("history of a removed module: %d %s", w.Code, w.Body)
+	}
+}
+
+func TestFrozenData(t *testing.T) {
+	r := newRig(t, simcloud.Options{})
+	garden := r.Modules()[1]
+	r.Freeze(true)
+	before := measured(r.device(garden.ID))
+	r.now = begin.Add(12 * time.Hour)
+	if d := r.device(garden.ID); measured(d) != before || d["reachable"] != true {
+		t.Errorf("frozen for 12 hours: %v", d)
+	}
+	if n := len(r.Held(garden.ID, "Humidity", begin, r.now)); n != 0 {
+		t.Errorf("%d samples came in while frozen", n)
+	}
+	r.Freeze(false)
+	if n := len(r.Held(garden.ID, "Humidity", begin, r.now)); n < 138 {
+		t.Errorf("%d samples of twelve hours after the thaw", n)
+	}
+}
+
+func TestLargeAccount(t *testing.T) {
+	r := newRig(t, simcloud.Options{Scenario: simcloud.Large(1000)})
+	if n := len(r.Modules()); n != 7000 {
+		t.Fatalf("%d devices with different ids", n)
+	}
+	if n := len(r.devices("getstationsdata")); n != 7000 {
+		t.Errorf("%d devices answered", n)
+	}
+}
+
+func BenchmarkLargeAnswer(b *testing.B) {
+	c := simcloud.New(simcloud.Options{Scenario: simcloud.Large(1000), QuotaPer10s: -1, QuotaPerHour: -1})
+	req := httptest.NewRequest(http.MethodGet, "/api/getstationsdata", nil)
+	req.Header.Set("Authorization", "Bearer "+c.Auth().Grant("read_station").Access)
+	for b.Loop() {
+		c.ServeHTTP(httptest.NewRecorder(), req)
+	}
+}
