@@ -1,0 +1,302 @@
+package config
+
+import (
+	"errors"
+	"maps"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/kelseyhightower/envconfig"
+)
+
+// app is the environment of somebody who has registered an app.
+var app = map[string]string{"NETATMO_CLIENT_ID": "5f0000000000000000000001", "NETATMO_CLIENT_SECRET": "s3cr3tS3cr3tS3cr3t"}
+
+// setEnv makes env, and a home directory, all that the settings can see of the
+// environment.
+func setEnv(t *testing.T, env map[string]string) {
+	t.Helper()
+	for _, entry := range os.Environ() {
+		name, _, _ := strings.Cut(entry, "=")
+		if strings.HasPrefix(name, "NETATMO_") || strings.HasPrefix(name, "OTEL_") ||
+			slices.Contains([]string{"STATE_DIRECTORY", "XDG_STATE_HOME", "KUBERNETES_SERVICE_HOST", "DEBUG_HANDLERS"}, name) {
+			t.Setenv(name, "") // for its cleanup
+			if err := os.Unsetenv(name); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	t.Setenv("HOME", "/home/ada")
+	for name, value := range env {
+		t.Setenv(name, value)
+	}
+}
+
+// loadEnv loads what env and flags say, in no container.
+func loadEnv(t *testing.T, env map[string]string, flags map[string]string, need Need) (*Config, Problems) {
+	t.Helper()
+	setEnv(t, env)
+	c, err := load(flags, need, fstest.MapFS{})
+	problems, ok := errors.AsType[Problems](err)
+	if err != nil && !ok {
+		t.Fatalf("load: %v, want Problems", err)
+	}
+	return c, problems
+}
+
+// with returns app and more.
+func with(more ...string) map[string]string {
+	env := maps.Clone(app)
+	for i := 0; i < len(more); i += 2 {
+		env[more[i]] = more[i+1]
+	}
+	return env
+}
+
+// mention fails the test unless exactly one of the texts has all the words.
+func mention(t *testing.T, texts []string, words ...string) {
+	t.Helper()
+	found := 0
+	for _, text := range texts {
+		all := true
+		for _, word := range words {
+			all = all && strings.Contains(text, word)
+		}
+		if all {
+			found++
+		}
+	}
+	if found != 1 {
+		t.Errorf("%d of these have all of %q, want 1:\n%s", found, words, strings.Join(texts, "\n"))
+	}
+}
+
+func texts(problems Problems) (all []string) {
+	for _, p := range problems {
+		all = append(all, p.Setting+" "+p.What+" → "+p.Remedy)
+	}
+	return all
+}
+
+func TestDefaults(t *testing.T) {
+	c, problems := loadEnv(t, app, nil, Need{Login: true, Push: true})
+	if problems != nil || c.Warnings != nil {
+		t.Fatalf("problems %v, warnings %q", problems, c.Warnings)
+	}
+	if c.External.String() != "http://127.0.0.1:9210" || c.Push.URL.String() != "http://localhost:4317" {
+		t.Errorf("External %v, Push.URL %v", c.External, c.Push.URL)
+	}
+	c.External, c.Push.URL = nil, nil
+	want := &Config{
+		ClientID: app["NETATMO_CLIENT_ID"], ClientSecret: Secret(app["NETATMO_CLIENT_SECRET"]),
+		TokenFile: "/home/ada/.local/state/netatmo-agent/token.json", StateDir: "/home/ada/.local/state/netatmo-agent",
+		ListenAddr: "127.0.0.1:9210", Families: []string{"weather", "homecoach"},
+		AgeStale: 20 * time.Minute, Backfill: 24 * time.Hour,
+		LogFormat: "text", APIURL: "https://api.netatmo.com",
+		Push: Push{
+			Exporter: OTLP, Protocol: GRPC, Default: true, Headers: map[string]Secret{},
+			Timeout: 10 * time.Second, Interval: time.Minute, ExportTimeout: 30 * time.Second,
+			ServiceName: "netatmo-agent", Attributes: map[string]string{},
+		},
+	}
+	if !reflect.DeepEqual(c, want) {
+		t.Errorf("got  %+v\nwant %+v", c, want)
+	}
+}
+
+func TestFirstStart(t *testing.T) {
+	_, problems := loadEnv(t, nil, nil, Need{Login: true, Push: true})
+	const want = `2 problems with the settings:
+
+  NETATMO_CLIENT_ID is not set
+    → sign in at https://dev.netatmo.com, open My apps → Create (or an app you
+      have) and copy its client ID. To see the agent at work without an account,
+      run: netatmo-agent demo
+
+  NETATMO_CLIENT_SECRET is not set
+    → copy the client secret from the same page, or write it into a file that
+      NETATMO_CLIENT_SECRET_FILE names`
+	if got := problems.Error(); got != want {
+		t.Errorf("got:\n%s\nwant:\n%s", got, want)
+	}
+}
+
+func TestNeed(t *testing.T) {
+	c, problems := loadEnv(t, map[string]string{"OTEL_EXPORTER_OTLP_PROTOCOL": "smtp"}, nil, Need{})
+	if problems != nil || c.Push.URL != nil {
+		t.Errorf("a command that needs neither login nor push: problems %v, push to %v", problems, c.Push.URL)
+	}
+}
+
+func TestAllProblemsTogether(t *testing.T) {
+	env := with("NETATMO_CLIENT_ID", "", "NETATMO_DEVICES", "wheather,homecoach", "NETATMO_AGE_STALE", "300",
+		"NETATMO_LISTEN_ADDR", "9210", "NETATMO_LOG_LEVEL", "loud", "OTEL_EXPORTER_OTLP_COMPRESSION", "zstd", "OTEL_EXPORTER_OTLP_TIMEOUT", "10s")
+	c, problems := loadEnv(t, env, map[string]string{"backfill": "yesterday"}, Need{Login: true, Push: true})
+	if len(problems) != 8 || !strings.HasPrefix(problems.Error(), "8 problems with the settings:\n") {
+		t.Errorf("%d problems, want 8:\n%v", len(problems), problems)
+	}
+	all := texts(problems)
+	mention(t, all, "NETATMO_CLIENT_ID is set, but empty", "dev.netatmo.com", "netatmo-agent demo")
+	mention(t, all, `NETATMO_DEVICES "wheather"`, "weather,homecoach,energy")
+	mention(t, all, `NETATMO_AGE_STALE "300" has no unit`, "300s")
+	mention(t, all, `NETATMO_LISTEN_ADDR "9210"`, ":9210")
+	mention(t, all, `NETATMO_LOG_LEVEL "loud"`, "debug, info, warn or error")
+	mention(t, all, `--backfill "yesterday"`, "7d")
+	mention(t, all, `OTEL_EXPORTER_OTLP_COMPRESSION "zstd"`, "gzip")
+	mention(t, all, `OTEL_EXPORTER_OTLP_TIMEOUT "10s"`, "10000")
+	if !slices.Equal(c.Families, []string{"homecoach"}) {
+		t.Errorf("Families %v: what could be understood is missing", c.Families)
+	}
+}
+
+func TestFlagWins(t *testing.T) {
+	env := with("NETATMO_LISTEN_ADDR", ":1", "NETATMO_DEVICES", "nonsense", "NETATMO_STATIONS", "70:ee:50:00:00:01")
+	flags := map[string]string{"addr": "127.0.0.1:2", "devices": "energy", "stations": "", "favorites": "true"}
+	c, problems := loadEnv(t, env, flags, Need{Login: true})
+	if problems != nil {
+		t.Fatal(problems)
+	}
+	if c.ListenAddr != "127.0.0.1:2" || !slices.Equal(c.Families, []string{"energy"}) || c.Stations.Keep != nil || !c.Favorites {
+		t.Errorf("%+v", c)
+	}
+}
+
+// TestVariables proves that envconfig finds each variable of the tables under
+// exactly its name.
+func TestVariables(t *testing.T) {
+	contract := map[string]string{
+		"NETATMO_CLIENT_ID": "client-id", "NETATMO_CLIENT_SECRET_FILE": "client-secret-file", "NETATMO_TOKEN_FILE": "token-file",
+		"NETATMO_EXPIRED_TOKEN": "expired-token", "NETATMO_LISTEN_ADDR": "addr", "NETATMO_EXTERNAL_URL": "external-url",
+		"NETATMO_DEVICES": "devices", "NETATMO_STATIONS": "stations", "NETATMO_FAVORITES": "favorites",
+		"NETATMO_REFRESH_INTERVAL": "refresh-interval", "NETATMO_AGE_STALE": "age-stale", "NETATMO_BACKFILL": "backfill",
+		"NETATMO_METRIC_NAMES": "metric-names", "NETATMO_LOG_LEVEL": "log-level", "NETATMO_LOG_FORMAT": "log-format", "NETATMO_API_URL": "api-url",
+	}
+	setEnv(t, nil)
+	for name := range contract {
+		t.Setenv(name, "value of "+name)
+	}
+	env := new(environment)
+	envconfig.MustProcess("netatmo", env)
+	for _, s := range env.settings() {
+		if contract[s.Variable] != s.Name {
+			t.Errorf("%s has the flag --%s, want --%s", s.Variable, s.Name, contract[s.Variable])
+		}
+		if *s.value != "value of "+s.Variable {
+			t.Errorf("%s was read as %q", s.Variable, *s.value)
+		}
+		delete(contract, s.Variable)
+	}
+	if len(contract) > 0 {
+		t.Errorf("no settings for %v", contract)
+	}
+}
+
+func TestSettingsMarkdown(t *testing.T) {
+	var b strings.Builder
+	if err := SettingsMarkdown(&b); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range Flags() {
+		if !strings.Contains(b.String(), "`"+f.Variable+"` | `--"+f.Name+"` |") {
+			t.Errorf("no row for %s and --%s", f.Variable, f.Name)
+		}
+		if f.Usage == "" || f.Default == "" || strings.Contains(f.Usage+f.Default, "`") {
+			t.Errorf("--%s: usage %q, default %q", f.Name, f.Usage, f.Default)
+		}
+	}
+	for _, row := range []string{
+		"| `NETATMO_CLIENT_SECRET` or `NETATMO_CLIENT_SECRET_FILE` |",
+		"| `NETATMO_BACKFILL` | `--backfill` | `24h` |",
+		"| `OTEL_EXPORTER_OTLP_ENDPOINT` * | `http://localhost:4317` |",
+		"| `OTEL_EXPORTER_OTLP_HEADERS_FILE` |",
+		"| `OTEL_METRIC_EXPORT_INTERVAL` | `60000` |",
+	} {
+		if !strings.Contains(b.String(), row) {
+			t.Errorf("no row %s in:\n%s", row, b.String())
+		}
+	}
+}
+
+func TestClientSecret(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name, content string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	const variable, fileVariable = "NETATMO_CLIENT_SECRET", "NETATMO_CLIENT_SECRET_FILE"
+	good := file("good", "hush\n")
+	for _, test := range []struct {
+		name    string
+		env     map[string]string
+		flag    string
+		want    Secret
+		problem []string
+	}{
+		{"variable", with(variable, "hush"), "", "hush", nil},
+		{"file", with(variable, "", fileVariable, good), "", "hush", nil},
+		{"file with a Windows line end", with(variable, "", fileVariable, file("crlf", "hush\r\n")), "", "hush", nil},
+		{"flag wins over the variable", with(variable, "other"), good, "hush", nil},
+		{"both", with(variable, "hush", fileVariable, good), "", "hush", []string{variable, fileVariable, "both set", "keep one"}},
+		{"missing", with(variable, ""), "", "", []string{variable, "set, but empty", "dev.netatmo.com", "netatmo-agent demo"}},
+		{"quotes", with(variable, `"hush"`), "", `"hush"`, []string{variable, "quotes", "remove them"}},
+		{"blank at the end", with(variable, "hush "), "", "hush ", []string{variable, "blanks", "remove them"}},
+		{"blank inside", with(variable, "hu sh"), "", "hu sh", []string{variable, "has blanks", "copy it once more"}},
+		{"file that is not there", with(variable, "", fileVariable, filepath.Join(dir, "none")), "", "", []string{fileVariable, "no such file", "path"}},
+		{"the secret in the place of its file", with(variable, "", fileVariable, "hush"), "", "", []string{fileVariable, "no such file", "content itself"}},
+		{"directory", with(variable, "", fileVariable, dir), "", "", []string{fileVariable, "is a directory"}},
+		{"empty file", with(variable, "", fileVariable, file("empty", "\n")), "", "", []string{fileVariable, "empty"}},
+		{"file with quotes", with(variable, "", fileVariable, file("quotes", "'hush'\n")), "", "'hush'", []string{fileVariable, "quotes"}},
+		{"file with a blank in front", with(variable, "", fileVariable, file("blank", " hush\n")), "", " hush", []string{fileVariable, "blanks"}},
+		{"file of two lines", with(variable, "", fileVariable, file("lines", "hush\nhush\n")), "", "hush\nhush", []string{fileVariable, "line breaks"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			flags := map[string]string{}
+			if test.flag != "" {
+				flags["client-secret-file"] = test.flag
+			}
+			c, problems := loadEnv(t, test.env, flags, Need{Login: true})
+			if c.ClientSecret != test.want {
+				t.Errorf("secret %q, want %q", c.ClientSecret.Reveal(), test.want.Reveal())
+			}
+			if test.problem == nil {
+				if problems != nil {
+					t.Error(problems)
+				}
+				return
+			}
+			if len(problems) != 1 {
+				t.Fatalf("%d problems: %v", len(problems), problems)
+			}
+			mention(t, texts(problems), test.problem...)
+			if strings.Contains(problems.Error(), "hush") {
+				t.Errorf("the secret is shown: %v", problems)
+			}
+		})
+	}
+}
+
+func TestClientID(t *testing.T) {
+	_, problems := loadEnv(t, with("NETATMO_CLIENT_ID", " abc"), nil, Need{Login: true})
+	mention(t, texts(problems), "NETATMO_CLIENT_ID begins or ends with blanks or quotes")
+	_, problems = loadEnv(t, with("NETATMO_CLIENT_ID", "", "NETATMO_CLIENTID", "abc"), nil, Need{Login: true})
+	mention(t, texts(problems), "NETATMO_CLIENT_ID is set, but empty, but NETATMO_CLIENTID is")
+	_, problems = loadEnv(t, app, map[string]string{"client-id": ""}, Need{Login: true})
+	mention(t, texts(problems), "--client-id is set, but empty")
+}
+
+func TestLoadReadsThisMachine(t *testing.T) {
+	setEnv(t, map[string]string{"NETATMO_TOKEN_FILE": filepath.Join(t.TempDir(), "token.json")})
+	c, err := Load(map[string]string{"devices": "energy"}, Need{Push: true})
+	if err != nil || !slices.Equal(c.Families, []string{"energy"}) {
+		t.Errorf("%+v, %v", c, err)
+	}
+}

@@ -1,0 +1,37 @@
+package config
+
+import (
+	"io"
+	"log/slog"
+)
+
+// NewLogger returns a logger that writes to w in the format "text" or "json".
+// Levels are named DEBUG, INFO, WARN and ERROR.
+func NewLogger(w io.Writer, level slog.Level, format string) *slog.Logger {
+	options := &slog.HandlerOptions{Level: level}
+	if format == "json" {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
+}
+
+// logLevels are the names understood. The last four are those of logrus, which
+// netatmo-exporter's users may have set.
+var logLevels = map[string]slog.Level{
+	"debug":   slog.LevelDebug,
+	"info":    slog.LevelInfo,
+	"warn":    slog.LevelWarn,
+	"error":   slog.LevelError,
+	"warning": slog.LevelWarn,
+	"trace":   slog.LevelDebug,
+	"fatal":   slog.LevelError,
+	"panic":   slog.LevelError,
+}
+
+func (l *loader) logLevel(variable, text string) slog.Level {
+	level, ok := logLevels[lower(text)]
+	if !ok {
+		l.problem(variable, quoted(text)+" is not a log level", "use debug, info, warn or error")
+	}
+	return level
+}
