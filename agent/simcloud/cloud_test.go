@@ -247,14 +247,14 @@ func TestCadence(t *testing.T) {
 		between         []int64       // two live samples of a station, in seconds
 		lag             time.Duration
 	}{
-		{"real", 0, 0, time.Second, []int64{605, 606}, 5 * time.Second},
-		{"scaled", 5 * time.Second, 10 * time.Second, 20 * time.Millisecond, []int64{9, 10}, 84 * time.Millisecond},
+		{"real", 0, 0, 3 * time.Second, []int64{605, 606}, 5 * time.Second},
+		{"scaled", 5 * time.Second, 10 * time.Second, 50 * time.Millisecond, []int64{9, 10}, 84 * time.Millisecond},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			r := newRig(t, simcloud.Options{Measure: tc.measure, Upload: tc.upload})
 			station, uploads := r.Modules()[0].ID, 0
 			seen := map[string]time.Time{}
-			for range 8000 {
+			for range 3000 {
 				r.now = r.now.Add(tc.step)
 				_, at, _ := r.ValueAt(station, "Temperature", r.now)
 				was := seen[station]

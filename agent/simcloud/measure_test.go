@@ -277,6 +277,7 @@ func TestScopes(t *testing.T) {
 			check(device, "getmeasure", history(device))
 		}
 	}
+	r.token = r.Auth().Grant("read_homecoach").Access
 	if w := r.request("getstationsdata"); w.Code != http.StatusForbidden {
 		t.Errorf("status %d for a missing scope", w.Code)
 	}
