@@ -33,11 +33,11 @@ type Cloud struct {
 	served map[string][]byte
 }
 
-// NewCloud starts a cloud. The app in it is ClientID's, the users consent
-// without being asked, and there is no quota unless o says otherwise.
+// NewCloud starts a cloud. The app in it is ClientID's, and there is no quota
+// unless o says otherwise.
 func NewCloud(t testing.TB, o simcloud.Options) *Cloud {
 	t.Helper()
-	o.ClientID, o.ClientSecret, o.AutoConsent = ClientID, ClientSecret, true
+	o.ClientID, o.ClientSecret = ClientID, ClientSecret
 	if o.QuotaPer10s == 0 {
 		o.QuotaPer10s = -1
 	}
@@ -147,15 +147,21 @@ func (a *Agent) Authorise() {
 		a.t.Fatal(err)
 	}
 	browser := &http.Client{Jar: jar, Timeout: patience}
-	action := *link
-	action.Path = strings.TrimSuffix(link.Path, "/") + "/auth/authorize"
-	action.RawQuery = ""
-	resp, err := browser.PostForm(action.String(), url.Values{"key": {link.Query().Get("key")}})
-	if err != nil {
-		a.t.Fatalf("log in: %v", err)
+	press := func(action *url.URL, form url.Values) *url.URL {
+		resp, err := browser.PostForm(action.String(), form)
+		if err != nil {
+			a.t.Fatalf("log in: %v", err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			a.t.Fatalf("log in: %s answers %s", resp.Request.URL.Path, resp.Status)
+		}
+		return resp.Request.URL
 	}
-	resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		a.t.Fatalf("log in: %s answers %s", resp.Request.URL.Path, resp.Status)
-	}
+	button := link.JoinPath("auth/authorize")
+	button.RawQuery = ""
+	consent := press(button, link.Query())
+	answer := consent.Query()
+	answer.Set("answer", "accept")
+	press(consent, answer)
 }

@@ -47,6 +47,10 @@ type Process struct {
 	cmd  *exec.Cmd
 	done chan struct{} // closed when it has ended
 
+	// signalled maps the process that was started to the one to be signalled,
+	// where that is another.
+	signalled func(pid int) int
+
 	mu             sync.Mutex
 	stdout, stderr bytes.Buffer
 }
@@ -156,9 +160,15 @@ func (p *Process) Wait() int {
 }
 
 // Signal sends a signal; one that has ended already does not mind.
-func (p *Process) Signal(sig os.Signal) {
+func (p *Process) Signal(sig syscall.Signal) {
 	p.t.Helper()
-	if err := p.cmd.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
+	var err error
+	if p.signalled == nil {
+		err = p.cmd.Process.Signal(sig)
+	} else if p.Running() {
+		err = syscall.Kill(p.signalled(p.cmd.Process.Pid), sig)
+	}
+	if err != nil && !errors.Is(err, os.ErrProcessDone) {
 		p.t.Fatalf("send %v to %s: %v", sig, p.name, err)
 	}
 }
