@@ -92,6 +92,15 @@ func (c *Cloud) lookedAt(d *device, t time.Time) time.Time {
 
 // served is the device as its endpoint shows it at the time t.
 func (d *device) served(t time.Time) object {
+	o := d.alone(t)
+	if d.Type == TypeStation && !d.has(NoModulesKey|Minimal) {
+		o["modules"] = d.modulesAt(t)
+	}
+	return o
+}
+
+// alone is served without the modules of a station.
+func (d *device) alone(t time.Time) object {
 	switch {
 	case d.Type == TypeRoom:
 		return d.roomStatus(t)
@@ -132,9 +141,6 @@ func (d *device) weatherStation(t time.Time) object {
 	if !d.has(NoHome) {
 		o["home_id"], o["home_name"] = d.home.ID, d.home.Name
 	}
-	if !d.has(NoModulesKey) {
-		o["modules"] = d.modulesAt(t)
-	}
 	return o
 }
 
@@ -161,7 +167,6 @@ func (d *device) favorite(t time.Time) object {
 		o["station_name"], o["last_status_store"] = d.stationName(), d.schedule.shown(k).Unix()
 		o["favorite"], o["read_only"] = true, true
 		o["data_type"], o["place"] = []string{"Pressure"}, d.home.placeObject(true)
-		o["modules"] = d.modulesAt(t)
 		for key := range dash {
 			if !slices.Contains([]string{"time_utc", "Pressure", "AbsolutePressure", "pressure_trend"}, key) {
 				delete(dash, key)
@@ -227,7 +232,7 @@ func (d *device) dashboard(t time.Time) object {
 		e := d.extreme(temperature, k, t)
 		o["min_temp"], o["max_temp"] = e.low, e.high
 		o["date_min_temp"], o["date_max_temp"] = e.lowAt, e.highAt
-		d.addPressure(o, x)
+		d.derive(o, x)
 	}
 	if d.has(NoTimeUTC) {
 		delete(o, "time_utc")
@@ -238,26 +243,31 @@ func (d *device) dashboard(t time.Time) object {
 	return o
 }
 
-// addPressure adds what follows from temperature and pressure: trends, the
-// pressure at the station, the health index.
-func (d *device) addPressure(o object, x sample) {
-	past := sample{x.t - 12*hour, x.step}
-	was, _ := d.read(temperature, past)
-	if d.Type != TypeHomeCoach {
-		o["temp_trend"] = trend(o["Temperature"].(float64), was, 0.4)
+// derive adds what follows from the measurements: trends, the pressure at the
+// station, the health index.
+func (d *device) derive(o object, x sample) {
+	change := func(s sensor, threshold float64) string {
+		now, _ := d.read(s, x)
+		before, _ := d.read(s, sample{x.t - 12*hour, x.step})
+		return trend(now, before, threshold)
 	}
-	p, ok := o["Pressure"].(float64)
-	if !ok {
-		return
+	if _, has := d.sense(string(pressure)); has {
+		p, _ := d.read(pressure, x)
+		o["AbsolutePressure"] = round(d.home.place.absolute(p), pressure)
 	}
-	o["AbsolutePressure"] = round(d.home.place.absolute(p), pressure)
-	if d.Type != TypeHomeCoach {
-		was, _ := d.read(pressure, past)
-		o["pressure_trend"] = trend(p, was, 1)
-		return
+	switch d.Type {
+	case TypeHomeCoach:
+		celsius, _ := d.read(temperature, x)
+		percent, _ := d.read(humidity, x)
+		ppm, _ := d.read(co2, x)
+		decibel, _ := d.read(sound, x)
+		o["health_idx"] = health(celsius, percent, ppm, decibel)
+	case TypeStation:
+		o["pressure_trend"] = change(pressure, 1)
+		fallthrough
+	default:
+		o["temp_trend"] = change(temperature, 0.4)
 	}
-	air, _ := o["CO2"].(float64)
-	o["health_idx"] = health(o["Temperature"].(float64), o["Humidity"].(float64), air, o["Noise"].(float64))
 }
 
 // mixNumbers writes the numbers in the other ways that were seen.

@@ -2,7 +2,6 @@ package simcloud
 
 import (
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -157,10 +156,11 @@ func (f Fault) spoil(w http.ResponseWriter, r *http.Request, p reply) {
 		w.Header().Set("Content-Length", fmt.Sprint(len(p.body)))
 		w.WriteHeader(p.status)
 		w.Write(p.body[:half])
-		http.NewResponseController(w).Flush()
+		flush(w)
 		panic(http.ErrAbortHandler)
 	case Pretty:
 		p.body = pretty(p.body)
+	default: // no fault
 	}
 	p.write(w)
 }
@@ -196,19 +196,22 @@ func (f Fault) dribble(w http.ResponseWriter, r *http.Request, p reply) {
 			return
 		}
 		w.Write(p.body[i*len(p.body)/pieces : (i+1)*len(p.body)/pieces])
-		http.NewResponseController(w).Flush()
+		flush(w)
 	}
 }
+
+// flush sends what was written so far; a client that has gone is no concern.
+func flush(w http.ResponseWriter) { _ = http.NewResponseController(w).Flush() }
 
 // serveHuge streams one well-formed answer of hugeBody bytes or a little more.
 func serveHuge(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	device := `{"_id":"70:ee:50:ff:ff:ff","type":"NAMain","module_name":"` + strings.Repeat("a", 64<<10) + `","modules":[]},`
-	io.WriteString(w, `{"status":"ok","body":{"devices":[`)
+	device := []byte(`{"_id":"70:ee:50:ff:ff:ff","type":"NAMain","module_name":"` + strings.Repeat("a", 64<<10) + `","modules":[]},`)
+	w.Write([]byte(`{"status":"ok","body":{"devices":[`))
 	for range hugeBody/len(device) + 1 {
-		if _, err := io.WriteString(w, device); err != nil {
-			return
+		if _, err := w.Write(device); err != nil {
+			return // the client has gone
 		}
 	}
-	io.WriteString(w, strings.TrimSuffix(device, ",")+`]}}`)
+	w.Write(append(device[:len(device)-1], `]}}`...))
 }

@@ -87,7 +87,7 @@ func (c *Cloud) ValueAt(moduleID, typ string, t time.Time) (float64, time.Time, 
 	if key, ok := liveKeys[strings.ToLower(typ)]; ok && (d.heats() || d.Type == TypeRoom) {
 		typ = key
 	}
-	answer := d.served(t)
+	answer := d.alone(t)
 	dash, _ := answer["dashboard_data"].(object)
 	for _, o := range []object{dash, answer} {
 		for key, v := range o {

@@ -140,8 +140,9 @@ func (d *device) column(name, scale string) (column, bool) {
 			return column{s, last}, true
 		case rain, boilerOn, boilerOff:
 			return column{s, sum}, !days
+		default:
+			return column{s, mean}, true
 		}
-		return column{s, mean}, true
 	}
 	if scale == "max" {
 		return column{}, false
@@ -284,6 +285,7 @@ func (a *tally) value(col column) any {
 		return a.lowAt
 	case highestAt:
 		return a.highAt
+	default:
+		return round(a.sum/float64(a.n), col.sensor)
 	}
-	return round(a.sum/float64(a.n), col.sensor)
 }

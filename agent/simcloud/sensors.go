@@ -93,8 +93,9 @@ func (d *device) read(s sensor, x sample) (float64, bool) {
 			return float64(x.step) - on, true
 		}
 		return on, true
+	default:
+		return d.blow(s, x.t)
 	}
-	return d.blow(s, x.t)
 }
 
 func (d *device) blow(s sensor, t int64) (float64, bool) {
@@ -115,8 +116,9 @@ func (d *device) blow(s sensor, t int64) (float64, bool) {
 		return math.Mod(round(angle+12*jitter(d.seed, 39, t), s)+720, 360), true
 	case gustAngle:
 		return math.Mod(round(angle+30*jitter(d.seed, 40, t), s)+720, 360), true
+	default:
+		return 0, false
 	}
-	return 0, false
 }
 
 func (d *device) celsius(t int64) float64 {
@@ -179,8 +181,9 @@ func round(v float64, s sensor) float64 {
 		return math.Round(v*10) / 10
 	case rain:
 		return math.Round(v*1000) / 1000
+	default:
+		return math.Round(v)
 	}
-	return math.Round(v)
 }
 
 // trend compares the value at t with that of twelve hours before, the span

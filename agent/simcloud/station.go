@@ -193,11 +193,11 @@ func (d *device) reachable(t time.Time) bool {
 
 // extremes of a local day up to and including upload k; see device.extreme.
 type extremes struct {
-	midnight, k      int64
-	low, high        float64
-	lowAt, highAt    int64
-	angle            float64 // of the wind at highAt
-	from, to, counts int64
+	midnight, k   int64
+	to, count     int64 // the last sample that was looked at, and how many said anything
+	low, high     float64
+	lowAt, highAt int64
+	angle         float64 // of the wind at highAt
 }
 
 // extreme gives the lowest and highest value of s on the local day of the
@@ -207,7 +207,7 @@ func (d *device) extreme(s sensor, k int64, asOf time.Time) extremes {
 	newest := d.stamp(k, 0)
 	e := d.today
 	from := e.to + 1
-	if midnight := d.home.place.midnight(newest); e.midnight != midnight || k < e.k || e.counts == 0 {
+	if midnight := d.home.place.midnight(newest); e.midnight != midnight || k < e.k || e.count == 0 {
 		e = extremes{midnight: midnight, low: math.Inf(1), high: math.Inf(-1)}
 		from = midnight
 	}
@@ -223,7 +223,7 @@ func (d *device) extreme(s sensor, k int64, asOf time.Time) extremes {
 			e.high, e.highAt = v, x.t
 			e.angle, _ = d.read(windAngle, x)
 		}
-		e.counts++
+		e.count++
 	}
 	e.k, e.to = k, newest
 	d.today = e
