@@ -16,10 +16,16 @@ const (
 	maxValue  = 4 << 20  // of one device in an answer
 )
 
-var (
-	errNotJSON = errors.New("it is not a JSON object")
-	errHTML    = errors.New("it is an HTML page")
-	errEmpty   = errors.New("it is empty")
+// formError says that a document is whole, but not an answer of the API.
+type formError string
+
+func (e formError) Error() string { return string(e) }
+
+const (
+	errNotJSON = formError("it is not a JSON object")
+	errHTML    = formError("it is an HTML page")
+	errEmpty   = formError("it is empty")
+	errNoBody  = formError("it has no body")
 )
 
 // Answer is what one request told. An error beside it does not make it worthless.
@@ -69,18 +75,25 @@ func (e *envelope) now() time.Time {
 }
 
 // read reads one answer of at most limit bytes from r and gives its body to
-// body as it arrives. The errors are those of r, of body, or say in what way r
-// holds no answer.
+// body as it arrives. The errors are those of r, or say in what way r holds no
+// answer; a formError of body is one only if the answer does not name another.
 func (e *envelope) read(r io.Reader, limit int, body func(*stream) error) error {
 	e.code = NoCode
 	s := newStream(r, limit)
 	if err := s.sniff(); err != nil {
 		return err
 	}
-	return s.object(func(key string) error {
+	var form error = errNoBody
+	err := s.object(func(key string) error {
 		switch key {
 		case "body":
-			return body(s)
+			err := body(s)
+			if _, ok := errors.AsType[formError](err); !ok {
+				form = nil
+				return err
+			}
+			form = err
+			return nil
 		case "time_server", "error", "errors":
 			raw, err := s.value()
 			if err == nil {
@@ -90,6 +103,10 @@ func (e *envelope) read(r io.Reader, limit int, body func(*stream) error) error 
 		}
 		return s.skip()
 	})
+	if err == nil && !e.failed {
+		err = form
+	}
+	return err
 }
 
 func (e *envelope) take(key string, raw []byte) {
@@ -132,16 +149,19 @@ func newStream(r io.Reader, limit int) *stream {
 func (s *stream) sniff() error {
 	for ; s.src.limit > 0; s.src.limit-- {
 		c, err := s.src.r.ReadByte()
-		switch {
-		case err == io.EOF:
+		if err == io.EOF {
 			return errEmpty
-		case err != nil:
+		}
+		if err != nil {
 			return err
-		case c == '<':
-			return errHTML
-		case c == '{':
+		}
+		switch c {
+		case ' ', '\t', '\r', '\n':
+		case '{':
 			return s.src.r.UnreadByte()
-		case !bytes.ContainsRune([]byte(" \t\r\n"), rune(c)):
+		case '<':
+			return errHTML
+		default:
 			return errNotJSON
 		}
 	}
@@ -155,9 +175,8 @@ func (s *stream) object(member func(key string) error) error {
 	return err
 }
 
-// list calls element for each element of the list that comes next and reports
-// whether there was one. PHP, which Netatmo's answers come from, writes a list
-// with gaps as an object; that is a list too. raw is valid during the call.
+// list calls element for each element of the list that comes next (see
+// elements) and reports whether there was one. raw is valid during the call.
 func (s *stream) list(element func(raw []byte)) (bool, error) {
 	return s.members(func(string) error {
 		raw, err := s.value()
@@ -166,6 +185,23 @@ func (s *stream) list(element func(raw []byte)) (bool, error) {
 		}
 		return err
 	})
+}
+
+// only reads an object that must have a list under key, and skips the rest.
+func (s *stream) only(key string, element func(raw []byte)) error {
+	found := false
+	err := s.object(func(k string) error {
+		if k != key {
+			return s.skip()
+		}
+		var err error
+		found, err = s.list(element)
+		return err
+	})
+	if err == nil && !found {
+		err = formError("it has no list of " + key)
+	}
+	return err
 }
 
 // members calls member with the key of each member of an object, or with an
@@ -239,12 +275,10 @@ func (s *source) Read(p []byte) (int, error) {
 // unreadable reports whether err says that the document is wrong, rather than
 // that it could not be fetched.
 func unreadable(err error) bool {
-	if err == io.EOF || err == io.ErrUnexpectedEOF || err == errNotJSON || err == errHTML || err == errEmpty {
-		return true
-	}
+	_, form := errors.AsType[formError](err)
 	_, syntax := errors.AsType[*json.SyntaxError](err)
 	_, long := errors.AsType[tooLongError](err)
-	return syntax || long
+	return form || syntax || long || err == io.EOF || err == io.ErrUnexpectedEOF
 }
 
 // describe says in words what is wrong with an answer.

@@ -82,12 +82,6 @@ func (r request) failed(class Class, err error) *Error {
 	return &Error{Class: class, Code: NoCode, Endpoint: r.endpoint, Subject: r.subject, Err: err}
 }
 
-func (r request) malformed(how string) *Error {
-	e := r.failed(ClassMalformed, nil)
-	e.Status, e.Message = http.StatusOK, how
-	return e
-}
-
 // call makes the request, once more with another token if the first was
 // rejected, and gives the body of the answer to body. What body has collected
 // counts only if call returns no error; it may run once for each try.
@@ -206,7 +200,9 @@ func (r request) unanswered(ctx context.Context, err error) *Error {
 // unread is the failure of an answer that should be a success but cannot be read.
 func (r request) unread(ctx context.Context, err error) *Error {
 	if unreadable(err) {
-		return r.malformed(describe(err))
+		fail := r.failed(ClassMalformed, nil)
+		fail.Message = describe(err)
+		return fail
 	}
 	return r.unanswered(ctx, err)
 }

@@ -57,7 +57,7 @@ func (d *decoder) device(raw []byte) {
 func (d *decoder) module(r Reading, o object) {
 	id, name := ident(o.get("_id")), text(o.get("module_name"))
 	if id == "" {
-		d.reject(name, "has no id")
+		d.reject("", "has no id")
 		return
 	}
 	wireType := text(o.get("type"))

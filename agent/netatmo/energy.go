@@ -26,27 +26,15 @@ type part struct{ name, kind string }
 // Homes returns the homes that HomeStatus may know something about: those with
 // a room or an energy device. It makes one request of priority Live.
 func (c *Client) Homes(ctx context.Context) ([]Home, error) {
-	r := request{endpoint: homesEndpoint}
 	var homes []Home
-	listed := false
-	_, err := c.call(ctx, r, func(s *stream) error {
-		homes, listed = nil, false
-		return s.object(func(key string) error {
-			if key != "homes" {
-				return s.skip()
+	_, err := c.call(ctx, request{endpoint: homesEndpoint}, func(s *stream) error {
+		homes = nil
+		return s.only("homes", func(raw []byte) {
+			if h, ok := readHome(raw); ok {
+				homes = append(homes, h)
 			}
-			var err error
-			listed, err = s.list(func(raw []byte) {
-				if h, ok := readHome(raw); ok {
-					homes = append(homes, h)
-				}
-			})
-			return err
 		})
 	})
-	if err == nil && !listed {
-		err = r.malformed("it holds no list of homes")
-	}
 	if err != nil {
 		return nil, err
 	}

@@ -49,10 +49,10 @@ type Error struct {
 // meanings as observed). It goes before the HTTP status: 403 alone stands for
 // expired tokens, missing scopes, quotas and gateways.
 var byCode = map[int]Class{
-	0: ClassServer, 4: ClassServer, 41: ClassServer, 500: ClassServer,
+	0: ClassServer, 4: ClassServer, 41: ClassServer, 404: ClassServer, 500: ClassServer,
 	1: ClassAuth, 2: ClassAuth, 3: ClassAuth, 30: ClassAuth,
 	5: ClassApp, 22: ClassApp, 23: ClassApp,
-	9: ClassNotFound, 31: ClassNotFound, 404: ClassNotFound,
+	9: ClassNotFound, 31: ClassNotFound,
 	10: ClassInvalid, 21: ClassInvalid, 24: ClassInvalid, 25: ClassInvalid, 40: ClassInvalid,
 	11: ClassBusy, 35: ClassBusy, 39: ClassBusy,
 	13: ClassScope,
@@ -92,7 +92,7 @@ var classes = map[Class]advice{
 	ClassApp:       {"Netatmo refused the registered app or its user", "look at the app on dev.netatmo.com, or register a new one", false},
 	ClassServer:    {"Netatmo failed", "it is tried again", true},
 	ClassNetwork:   {"no complete answer from Netatmo", "check network, DNS and proxy; it is tried again", true},
-	ClassMalformed: {"the answer was not understood", "it is tried again", true},
+	ClassMalformed: {"the answer was not understood", "it is tried again; if this lasts, see whether a proxy or hotspot answers in Netatmo's place", true},
 	ClassLogin:     {"not asked, for want of an access token", "", true},
 	ClassCanceled:  {"given up because the caller stopped", "", true},
 }
@@ -142,7 +142,7 @@ func (e *Error) Error() string {
 	switch {
 	case e.Class == ClassScope:
 		b.WriteString("; " + a.do + ": " + scopes[e.Endpoint])
-	case e.Class == ClassServer && e.Code == NoCode && e.Status >= 300 && e.Status < 500:
+	case e.Class == ClassServer && (e.Code == NoCode || e.Code == 404) && e.Status >= 300 && e.Status < 500:
 		b.WriteString("; check NETATMO_API_URL: this does not look like the API")
 	case a.do != "":
 		b.WriteString("; " + a.do)

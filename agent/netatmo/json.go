@@ -46,9 +46,18 @@ func (o object) get(key string) []byte {
 	return nil
 }
 
-// elements yields the elements of the array raw, nothing if it is not one.
+// elements yields the elements of the array raw, or the values of an object:
+// PHP, which Netatmo's answers come from, writes an array with gaps as one.
 func elements(raw []byte) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
+		var o object
+		if o.read(raw) {
+			for _, m := range o {
+				if !yield(m.value) {
+					return
+				}
+			}
+		}
 		if len(raw) == 0 || raw[0] != '[' {
 			return
 		}

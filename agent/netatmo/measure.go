@@ -41,15 +41,11 @@ type Sample struct {
 // say whether there are more; ask again from a second after the last one on
 // until nothing comes.
 func (c *Client) Measure(ctx context.Context, q MeasureQuery, p Priority) ([]Sample, error) {
-	r := q.request(p)
 	var page page
-	env, err := c.call(ctx, r, func(s *stream) error {
+	env, err := c.call(ctx, q.request(p), func(s *stream) error {
 		page = newPage(q.Types)
 		return page.read(s)
 	})
-	if err == nil && !page.found {
-		err = r.malformed("it holds no rows and no empty list")
-	}
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +85,6 @@ func (q MeasureQuery) request(p Priority) request {
 type page struct {
 	columns []func([]byte) (float64, verdict)
 	rows    []Sample
-	found   bool
 }
 
 func newPage(types []string) page {
@@ -106,8 +101,7 @@ func newPage(types []string) page {
 // read takes either shape of the body: an object of rows by their time, or a
 // list of runs. An empty result is an empty list in both.
 func (p *page) read(s *stream) error {
-	var err error
-	p.found, err = s.members(func(key string) error {
+	found, err := s.members(func(key string) error {
 		raw, err := s.value()
 		if err != nil {
 			return err
@@ -119,6 +113,9 @@ func (p *page) read(s *stream) error {
 		}
 		return nil
 	})
+	if err == nil && !found {
+		err = formError("it has no list of samples")
+	}
 	return err
 }
 

@@ -28,23 +28,12 @@ func (c *Client) HomeCoaches(ctx context.Context) (Answer, error) {
 // devices reads an answer whose body is {"devices": […]}, one device at a time.
 func (c *Client) devices(ctx context.Context, family Family, r request) (Answer, error) {
 	var d decoder
-	listed := false
 	env, err := c.call(ctx, r, func(s *stream) error {
-		d, listed = decoder{family: family}, false
-		return s.object(func(key string) error {
-			if key != "devices" {
-				return s.skip()
-			}
-			var err error
-			listed, err = s.list(d.device)
-			return err
-		})
+		d = decoder{family: family}
+		return s.only("devices", d.device)
 	})
 	if err != nil {
 		return Answer{}, err
-	}
-	if !listed {
-		return Answer{}, r.malformed("it holds no list of devices")
 	}
 	return env.answer(d), nil
 }

@@ -1,0 +1,87 @@
+package netatmo_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"runtime"
+	"strings"
+	"testing"
+
+	"netatmo-agent/agent/netatmo"
+)
+
+// account is an answer about so many devices: stations with six modules each.
+func account(devices int) string {
+	var b strings.Builder
+	b.WriteString(`{"status":"ok","time_server":1760000060,"body":{"devices":[`)
+	for i := range devices {
+		if i%7 == 0 {
+			if i > 0 {
+				b.WriteString(`]},`)
+			}
+			fmt.Fprintf(&b, `{"_id":"70:ee:50:%06x","type":"NAMain","date_setup":1500000000,"last_setup":1500000000,"last_status_store":1760000055,
+"module_name":"Living","station_name":"Home (Living)","firmware":204,"last_upgrade":1600000000,"wifi_status":55,"reachable":true,
+"co2_calibrating":false,"home_id":"5f0000000000000000%06x","home_name":"Home","data_type":["Temperature","CO2","Humidity","Noise","Pressure"],
+"place":{"altitude":120,"city":"X","country":"DE","timezone":"Europe/Berlin","location":[8.6,50.1]},
+"dashboard_data":{"time_utc":1760000046,"Temperature":21,"CO2":612,"Humidity":47,"Noise":36,"Pressure":1013.2,"AbsolutePressure":998.9,
+"min_temp":20.1,"max_temp":21.4,"date_min_temp":1759980000,"date_max_temp":1759999000,"temp_trend":"stable","pressure_trend":"up"},"modules":[`, i, i)
+			continue
+		}
+		if i%7 > 1 {
+			b.WriteString(`,`)
+		}
+		fmt.Fprintf(&b, `{"_id":"03:00:00:%06x","type":"NAModule4","module_name":"Kitchen","data_type":["Temperature","CO2","Humidity"],
+"last_setup":1500000000,"reachable":true,"firmware":50,"last_message":1760000053,"last_seen":1760000047,"rf_status":61,"battery_vp":5738,
+"battery_percent":87,"dashboard_data":{"time_utc":1760000040,"Temperature":19.6,"CO2":696,"Humidity":41,"min_temp":19.6,"max_temp":20.5,
+"date_max_temp":1759990000,"date_min_temp":1759990000,"temp_trend":"stable"}}`, i)
+	}
+	b.WriteString(`]}]}}`)
+	return b.String()
+}
+
+// BenchmarkDecode measures what one device costs, from the bytes of an answer
+// to a reading, in answers of different size.
+func BenchmarkDecode(b *testing.B) {
+	for _, devices := range []int{10, 100, 1000, 10000} {
+		b.Run(fmt.Sprintf("devices=%d", devices), func(b *testing.B) {
+			body := account(devices)
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			for b.Loop() {
+				c := netatmo.NewClient(netatmo.Options{Tokens: &tokens{}, HTTP: &http.Client{Transport: transport(
+					func(*http.Request) (*http.Response, error) {
+						return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body))}, nil
+					})}})
+				a, err := c.Weather(b.Context(), false)
+				if err != nil || len(a.Readings) != devices {
+					b.Fatal(len(a.Readings), err)
+				}
+			}
+			runtime.ReadMemStats(&after)
+			each := float64(b.N) * float64(devices)
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/each, "ns/device")
+			b.ReportMetric(float64(after.Mallocs-before.Mallocs)/each, "allocs/device")
+			b.ReportMetric(float64(after.TotalAlloc-before.TotalAlloc)/each, "B/device")
+		})
+	}
+}
+
+// BenchmarkMeasure measures one page of history.
+func BenchmarkMeasure(b *testing.B) {
+	var body strings.Builder
+	body.WriteString(`{"body":{"1600000000":[20,500,40]`)
+	for i := 1; i < 1024; i++ {
+		fmt.Fprintf(&body, `,"%d":[20.5,501,41]`, 1600000000+300*i)
+	}
+	body.WriteString(`},"time_server":1760000060}`)
+	c := saying(200, "")
+	q := netatmo.MeasureQuery{DeviceID: "d", Types: []string{"Temperature", "CO2", "Humidity"}}
+	for b.Loop() {
+		c = saying(200, body.String())
+		if rows, err := c.Measure(b.Context(), q, netatmo.Live); err != nil || len(rows) != 1024 {
+			b.Fatal(len(rows), err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/1024, "ns/row")
+}

@@ -1,0 +1,203 @@
+package netatmo_test
+
+import (
+	"encoding/json"
+	"errors"
+	"math"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"unicode"
+	"unicode/utf8"
+
+	"netatmo-agent/agent/netatmo"
+)
+
+func seed(f *testing.F, pattern string) {
+	files, err := filepath.Glob(filepath.Join("testdata", pattern))
+	if err != nil || len(files) == 0 {
+		f.Fatal("no seeds", err)
+	}
+	for _, file := range files {
+		body, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(string(body))
+	}
+}
+
+// numeral finds what can be read as a number, signs and quotes aside.
+var numeral = regexp.MustCompile(`[0-9]`)
+
+// checkAnswer looks at what must hold for every answer, whatever was sent.
+func checkAnswer(t *testing.T, body string, a netatmo.Answer, err error) {
+	if err != nil {
+		checkError(t, err)
+		if len(a.Readings) > 0 {
+			t.Error("readings beside an error")
+		}
+		return
+	}
+	if !json.Valid([]byte(body)) && !strings.Contains(body, "}") {
+		t.Error("no error for what is not JSON")
+	}
+	series := map[[3]string]bool{}
+	for _, r := range a.Readings {
+		id := [3]string{r.StationID, r.ModuleID, r.ModuleType}
+		if series[id] {
+			t.Errorf("%v is listed twice", id)
+		}
+		series[id] = true
+		checkReading(t, body, r, a)
+	}
+	for _, e := range a.Rejected {
+		checkText(t, e.Error())
+	}
+}
+
+func checkReading(t *testing.T, body string, r netatmo.Reading, a netatmo.Answer) {
+	if r.ModuleID == "" || r.ModuleName == "" || r.ModuleType == "" || strings.ContainsFunc(r.ModuleID, unicode.IsSpace) {
+		t.Errorf("no identity: %+v", r)
+	}
+	for _, s := range []string{r.ModuleID, r.ModuleName, r.HomeID, r.HomeName, r.StationID, r.StationName,
+		r.Wire.Module, r.Wire.Station, r.Wire.Home, r.SetpointMode} {
+		if !utf8.ValidString(s) {
+			t.Errorf("%q is not UTF-8", s)
+		}
+	}
+	reachable, known := r.Values.Get(netatmo.Reachable)
+	mode, hasMode := r.Values.Get(netatmo.SetpointMode)
+	if hasMode != (r.SetpointMode != "") || hasMode && mode != 1 {
+		t.Errorf("mode %q, value %g", r.SetpointMode, mode)
+	}
+	var fields []netatmo.Field
+	for _, v := range r.Values {
+		fields = append(fields, v.Field)
+		if math.IsNaN(v.Number) || math.IsInf(v.Number, 0) || v.Number == 0 && math.Signbit(v.Number) {
+			t.Errorf("%s is %g", fieldNames[v.Field], v.Number)
+		}
+		status := v.Field == netatmo.Reachable || v.Field == netatmo.Firmware || v.Field == netatmo.LastSeen
+		if known && reachable == 0 && !status {
+			t.Errorf("unreachable, but %s is %g", fieldNames[v.Field], v.Number)
+		}
+	}
+	slices.Sort(fields)
+	if len(slices.Compact(fields)) != len(r.Values) {
+		t.Errorf("a field twice: %v", r.Values)
+	}
+	if _, ok := r.Values.Get(netatmo.Temperature); ok && r.Measured.IsZero() {
+		t.Error("a temperature without time")
+	}
+	if _, ok := r.Values.Get(netatmo.Temperature); ok && !numeral.MatchString(body) {
+		t.Error("a temperature, but no number was sent")
+	}
+	if !a.Server.IsZero() && !r.Answered.Equal(a.Server) {
+		t.Errorf("answered %s, server %s", r.Answered, a.Server)
+	}
+}
+
+var allClasses = []netatmo.Class{netatmo.ClassAuth, netatmo.ClassScope, netatmo.ClassQuota, netatmo.ClassBusy,
+	netatmo.ClassNotFound, netatmo.ClassInvalid, netatmo.ClassApp, netatmo.ClassServer, netatmo.ClassMalformed}
+
+func checkError(t *testing.T, err error) {
+	fail, ok := errors.AsType[*netatmo.Error](err)
+	if !ok || !slices.Contains(allClasses, fail.Class) {
+		t.Fatalf("unexpected error %T: %v", err, err)
+	}
+	checkText(t, err.Error())
+}
+
+func checkText(t *testing.T, text string) {
+	if !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl) || len(text) > 1600 {
+		t.Errorf("unfit text %q", text)
+	}
+}
+
+func FuzzWeather(f *testing.F) {
+	seed(f, "stations.json")
+	seed(f, "coaches.json")
+	f.Add(station(`{"_id":"a","type":"NAMain","dashboard_data":{"time_utc":"1","Temperature":"-0"}}`))
+	f.Fuzz(func(t *testing.T, body string) {
+		a, err := saying(200, body).Weather(t.Context(), true)
+		checkAnswer(t, body, a, err)
+		a, err = saying(200, body).HomeCoaches(t.Context())
+		checkAnswer(t, body, a, err)
+	})
+}
+
+func FuzzHomeStatus(f *testing.F) {
+	seed(f, "home*.json")
+	f.Add(`{"body":{"home":{"rooms":{"a":{"id":1,"therm_setpoint_mode":" "}}},"errors":[{"code":6,"id":"70:ee:50:00:02:01"}]}}`)
+	list, err := os.ReadFile(filepath.Join("testdata", "homes.json"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	homes, err := saying(200, string(list)).Homes(f.Context())
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, body string) {
+		a, err := saying(200, body).HomeStatus(t.Context(), homes[0])
+		checkAnswer(t, body, a, err)
+		homes, err := saying(200, body).Homes(t.Context())
+		if err != nil {
+			checkError(t, err)
+		}
+		for _, h := range homes {
+			if h.ID == "" {
+				t.Error("a home without id")
+			}
+		}
+	})
+}
+
+func FuzzMeasure(f *testing.F) {
+	f.Add(`{"body":{"1544558433":[28.1,null],"1544558449":[28,501]},"time_server":1760000060}`)
+	f.Add(`{"body":[{"beg_time":1000,"step_time":300,"value":[[1,2],[2,null]]},{"beg_time":2000,"value":[["3",4]]}]}`)
+	f.Add(`{"body":[]}`)
+	f.Fuzz(func(t *testing.T, body string) {
+		got, err := saying(200, body).Measure(t.Context(), netatmo.MeasureQuery{Types: []string{"Temperature", "WindAngle"}}, netatmo.Live)
+		if err != nil {
+			checkError(t, err)
+			return
+		}
+		if len(got) > 1024 {
+			t.Errorf("%d samples", len(got))
+		}
+		for i, s := range got {
+			if len(s.Values) != 2 || s.Time.Unix() <= 0 || i > 0 && !s.Time.After(got[i-1].Time) {
+				t.Errorf("sample %d: %+v", i, s)
+			}
+			for _, v := range s.Values {
+				if v != nil && (math.IsNaN(*v) || math.IsInf(*v, 0)) {
+					t.Errorf("value %g", *v)
+				}
+			}
+			if v := s.Values[1]; v != nil && *v < 0 {
+				t.Errorf("an angle of %g", *v)
+			}
+		}
+	})
+}
+
+func FuzzError(f *testing.F) {
+	f.Add(403, `{"error":{"code":26,"message":"User usage reached"}}`)
+	f.Add(200, `{"error":{"code":"3","message":"a\u0000\n"},"body":null}`)
+	f.Add(503, html)
+	f.Add(429, "")
+	f.Add(401, `{"error":"x","errors":[{"code":6}]}`)
+	f.Fuzz(func(t *testing.T, status int, body string) {
+		if status < 200 || status > 599 {
+			return
+		}
+		a, err := saying(status, body).Weather(t.Context(), false)
+		if status >= 300 && err == nil {
+			t.Errorf("status %d is no error", status)
+		}
+		checkAnswer(t, body, a, err)
+	})
+}

@@ -1,0 +1,159 @@
+package netatmo_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"netatmo-agent/agent/netatmo"
+)
+
+func samples(list []netatmo.Sample) string {
+	var rows []string
+	for _, s := range list {
+		row := strconv.FormatInt(s.Time.Unix(), 10)
+		for _, v := range s.Values {
+			if v == nil {
+				row += " -"
+			} else {
+				row += " " + strconv.FormatFloat(*v, 'f', -1, 64)
+			}
+		}
+		rows = append(rows, row)
+	}
+	return strings.Join(rows, ", ")
+}
+
+// TestMeasureShapes: both shapes of an answer, and all that can be odd in them.
+func TestMeasureShapes(t *testing.T) {
+	for _, tc := range []struct{ name, types, body, want string }{
+		{"rows", "Temperature,CO2", `{"1544558433":[28.1,500],"1544558449":[28,501]}`, "1544558433 28.1 500, 1544558449 28 501"},
+		{"rows out of order", "Rain", `{"1000000300":[3],"999999999":[1],"1000000000":[2]}`, "999999999 1, 1000000000 2, 1000000300 3"},
+		{"nulls", "Temperature,CO2", `{"1000":[null,500],"1300":[20.5,null]}`, "1000 - 500, 1300 20.5 -"},
+		{"zero is a value", "Rain", `{"1000":[0],"1300":[0.101]}`, "1000 0, 1300 0.101"},
+		{"numbers as strings", "Rain", `{"1000":["0.2"],"1300":["NaN"]}`, "1000 0.2, 1300 -"},
+		{"nothing", "Rain", `[]`, ""},
+		{"nothing, as an object", "Rain", `{}`, ""},
+		{"a row too short", "Temperature,CO2", `{"1000":[20],"1300":[21,500]}`, "1000 - -, 1300 21 500"},
+		{"a row too long", "Temperature,CO2", `{"1000":[20,500,7],"1300":[]}`, "1000 - -, 1300 - -"},
+		{"rows that are none", "Temperature", `{"1000":5,"1300":null,"1600":"x"}`, "1000 -, 1300 -, 1600 -"},
+		{"keys that are no times", "Rain", `{"":[1],"x":[1],"-5":[1],"0":[1],"1.5":[1],"99999999999999999999":[1],"1000":[2]}`, "1000 2"},
+		{"the same time twice", "Rain", `{"1000":[1],"1000":[1],"1300":[2]}`, "1000 1, 1300 2"},
+		{"a time to come", "Rain", `{"1760000661":[1],"1760000659":[2]}`, "1760000659 2"},
+		{"no wind", "WindStrength,WindAngle,GustStrength,gustangle", `{"1000":[0,-1,3,-1],"1300":[2,0,3,359]}`, "1000 0 - 3 -, 1300 2 0 3 359"},
+
+		{"runs", "Temperature", `[{"beg_time":1000,"step_time":300,"value":[[1],[2]]},{"beg_time":2000,"step_time":16,"value":[[3],[null],[5]]}]`,
+			"1000 1, 1300 2, 2000 3, 2016 -, 2032 5"},
+		{"a run of one row", "Temperature", `[{"beg_time":1000,"value":[[1]]}]`, "1000 1"},
+		{"a run that hides its step", "Temperature", `[{"beg_time":1000,"value":[[1],[2]]},{"beg_time":2000,"step_time":0,"value":[[3],[4]]}]`, "1000 1, 2000 3"},
+		{"runs out of order and overlapping", "Rain", `[{"beg_time":2000,"step_time":300,"value":[[3],[4]]},{"beg_time":1700,"step_time":300,"value":[[1],[2]]}]`,
+			"1700 1, 2000 3, 2300 4"},
+		{"runs that are none", "Rain", `[7,null,"x",[],{},{"beg_time":null,"value":[[1]]},{"beg_time":1000,"step_time":300,"value":{"a":[1]}},{"beg_time":5,"value":7}]`, "1000 1"},
+		{"runs as an object", "Rain", `{"0":{"beg_time":1000,"step_time":300,"value":[[1]]},"2":{"beg_time":2000,"value":[[2]]}}`, "1000 1, 2000 2"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			c := saying(200, `{"body":`+tc.body+`,"status":"ok","time_server":1760000060}`)
+			got, err := c.Measure(t.Context(), netatmo.MeasureQuery{DeviceID: "d", Types: strings.Split(tc.types, ",")}, netatmo.Live)
+			if err != nil || samples(got) != tc.want {
+				t.Errorf("got %q, %v\nwant %q", samples(got), err, tc.want)
+			}
+		})
+	}
+}
+
+func TestMeasureWithoutSamples(t *testing.T) {
+	for _, body := range []string{`null`, `"x"`, `7`} {
+		_, err := saying(200, `{"body":`+body+`}`).Measure(t.Context(), netatmo.MeasureQuery{Types: []string{"Rain"}}, netatmo.Live)
+		if fail, ok := errors.AsType[*netatmo.Error](err); !ok || fail.Class != netatmo.ClassMalformed {
+			t.Errorf("%s: %v; an answer without a list must not pass for an empty one", body, err)
+		}
+	}
+}
+
+// TestMeasurePage: one request gives one page, and no more is kept than that.
+func TestMeasurePage(t *testing.T) {
+	var body strings.Builder
+	for i := range 5000 {
+		fmt.Fprintf(&body, `%c"%d":[%d]`, ",{"[btoi(i == 0)], 1700000000+300*(4999-i), 4999-i)
+	}
+	requests := 0
+	c := serve(t, netatmo.Options{}, func(w http.ResponseWriter, r *http.Request) {
+		requests++
+		io.WriteString(w, `{"body":`+body.String()+`}}`)
+	})
+	got, err := c.Measure(t.Context(), netatmo.MeasureQuery{DeviceID: "d", Types: []string{"Rain"}}, netatmo.History)
+	if err != nil || len(got) != 1024 || requests != 1 {
+		t.Fatalf("%d samples by %d requests, %v", len(got), requests, err)
+	}
+	for i, s := range got {
+		if s.Time.Unix() != int64(1700000000+300*i) || *s.Values[0] != float64(i) {
+			t.Fatalf("sample %d is of %d with %g", i, s.Time.Unix(), *s.Values[0])
+		}
+	}
+}
+
+func btoi(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func TestMeasureQuery(t *testing.T) {
+	begin, end := time.Unix(1700000000, 999), time.Unix(1700003600, 0)
+	two := []string{"Temperature", "Humidity"}
+	for _, tc := range []struct {
+		name string
+		q    netatmo.MeasureQuery
+		path string
+		form string
+	}{
+		{"module", netatmo.MeasureQuery{DeviceID: "d", ModuleID: "m", Types: two, Begin: begin, End: end}, "/api/getmeasure",
+			"date_begin=1700000000&date_end=1700003600&device_id=d&limit=1024&module_id=m&optimize=false&scale=max&type=Temperature%2CHumidity"},
+		{"device", netatmo.MeasureQuery{DeviceID: "d", Types: two}, "/api/getmeasure",
+			"device_id=d&limit=1024&optimize=false&scale=max&type=Temperature%2CHumidity"},
+		{"device named twice", netatmo.MeasureQuery{DeviceID: "d", ModuleID: "d", Types: two[:1], Scale: "1hour"}, "/api/getmeasure",
+			"device_id=d&limit=1024&optimize=false&scale=1hour&type=Temperature"},
+		{"room", netatmo.MeasureQuery{HomeID: "h", RoomID: "r", Types: []string{"temperature", "sp_temperature"}, Begin: begin}, "/api/getroommeasure",
+			"date_begin=1700000000&home_id=h&limit=1024&optimize=false&room_id=r&scale=max&type=temperature%2Csp_temperature"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			c := serve(t, netatmo.Options{}, func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path != tc.path || r.URL.Query().Encode() != tc.form {
+					t.Errorf("asked for %s with %s", r.URL.Path, r.URL.Query().Encode())
+				}
+				io.WriteString(w, `{"body":[]}`)
+			})
+			if _, err := c.Measure(t.Context(), tc.q, netatmo.History); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestMeasurePriority: history waits behind a gate that live requests pass.
+func TestMeasurePriority(t *testing.T) {
+	gate := netatmo.NewGate(4)
+	c := serve(t, netatmo.Options{Gate: gate}, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, `{"body":[]}`) })
+	q := netatmo.MeasureQuery{DeviceID: "d", Types: []string{"Rain"}}
+	for range 3 {
+		if _, err := c.Measure(t.Context(), q, netatmo.History); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(10*time.Millisecond, cancel)
+	_, err := c.Measure(ctx, q, netatmo.History)
+	if fail, ok := errors.AsType[*netatmo.Error](err); !ok || fail.Class != netatmo.ClassCanceled {
+		t.Errorf("a fourth request for history: %v", err)
+	}
+	if _, err := c.Measure(t.Context(), q, netatmo.Live); err != nil {
+		t.Error(err)
+	}
+}
