@@ -64,6 +64,7 @@
 //	compact body                              always
 //	pretty body with CRLF                     Pretty, QuotaReached
 //	Retry-After                               Fault.RetryAfter
+//	time_exec missing (homestatus)            always
 //	recorded answers                          Cloud.Answer
 //
 //	Quota
@@ -127,5 +128,6 @@
 //	module_id omitted: the station            always
 //
 // Not simulated: getpublicdata, the reason phrase of load shedding, and daily
-// sums of rain that shrink a little.
+// sums of rain that shrink a little. What getmeasure says of stations that are
+// not one's own is not known; here it answers as for one's own.
 package simcloud
