@@ -1,0 +1,94 @@
+package telemetry
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"github.com/go-logr/logr"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+
+	"netatmo-agent/agent/config"
+)
+
+const userAgent = "netatmo-agent"
+
+// Exporter sends metrics to a backend, one request an Export, without retry.
+// The error of Export is to be read with Classify.
+type Exporter interface {
+	Export(ctx context.Context, rm *metricdata.ResourceMetrics) error
+	Shutdown(ctx context.Context) error
+}
+
+// NewExporter returns an exporter for the settings: OTLP over gRPC or HTTP, or
+// lines on standard output. It opens no connection; the error names a file of
+// the settings that cannot be used. From then on what OpenTelemetry itself
+// reports goes to log.
+func NewExporter(ctx context.Context, p config.Push, log *slog.Logger) (Exporter, error) {
+	// The constructors read the environment, though nothing that they find
+	// there counts, and log what they do not understand: a header with its
+	// value, for one.
+	otel.SetLogger(logr.Discard())
+	defer routeOTel(log)
+	if p.Exporter == config.Console {
+		return &console{out: os.Stdout}, nil
+	}
+	h, err := newHeaders(p, log)
+	if err != nil {
+		return nil, err
+	}
+	if p.Protocol == config.GRPC {
+		return newGRPC(ctx, p, h, log)
+	}
+	return newHTTP(ctx, p, h, log)
+}
+
+// DescribePush says in one line where the metrics go.
+func DescribePush(p config.Push) string {
+	if p.Exporter == config.Console {
+		return "printing metrics to standard output (OTEL_METRICS_EXPORTER=console)"
+	}
+	line := fmt.Sprintf("pushing to %s (OTLP, %s)", p.URL.Redacted(), p.Protocol)
+	if p.Default {
+		line += ", the default; OTEL_EXPORTER_OTLP_ENDPOINT changes it"
+	}
+	return line
+}
+
+// tlsConfig returns nil for a push that is not encrypted. The client's
+// certificate is read again for every connection, because such certificates
+// are renewed in place.
+func tlsConfig(p config.Push) (*tls.Config, error) {
+	if !p.TLS() {
+		return nil, nil
+	}
+	c := &tls.Config{MinVersion: tls.VersionTLS12}
+	if p.CAFile != "" {
+		pem, err := os.ReadFile(p.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("OTEL_EXPORTER_OTLP_CERTIFICATE: %w", err)
+		}
+		c.RootCAs = x509.NewCertPool()
+		if !c.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("OTEL_EXPORTER_OTLP_CERTIFICATE: there is no PEM certificate in %s", p.CAFile)
+		}
+	}
+	if p.CertFile != "" {
+		load := func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			pair, err := tls.LoadX509KeyPair(p.CertFile, p.KeyFile)
+			if err != nil {
+				return nil, fmt.Errorf("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE: %w", err)
+			}
+			return &pair, nil
+		}
+		if _, err := load(nil); err != nil {
+			return nil, err
+		}
+		c.GetClientCertificate = load
+	}
+	return c, nil
+}

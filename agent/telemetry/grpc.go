@@ -1,0 +1,153 @@
+package telemetry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetricgrpc"
+	colmetricpb "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/encoding/gzip"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	"netatmo-agent/agent/config"
+)
+
+// newGRPC returns the SDK's exporter over a connection of ours, so that the
+// environment has no say in it. Options are for tests.
+func newGRPC(ctx context.Context, p config.Push, h *headers, log *slog.Logger, options ...grpc.DialOption) (Exporter, error) {
+	tls, err := tlsConfig(p)
+	if err != nil {
+		return nil, err
+	}
+	secure := insecure.NewCredentials()
+	if tls != nil {
+		secure = credentials.NewTLS(tls)
+	}
+	i := &grpcInterceptor{headers: h, judge: &judge{log: log}}
+	options = append([]grpc.DialOption{
+		grpc.WithTransportCredentials(secure),
+		grpc.WithUnaryInterceptor(i.intercept),
+		grpc.WithUserAgent(userAgent),
+		grpc.WithDisableServiceConfig(), // no DNS look-ups for one
+		// A backend that comes back is found at the next push.
+		grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff:           backoff.Config{BaseDelay: time.Second, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 5 * time.Second},
+			MinConnectTimeout: p.Timeout,
+		}),
+		// Pings only while a request waits; the timeout is also that of TCP,
+		// so that a connection to a machine that vanished is given up.
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 5 * time.Minute, Timeout: 20 * time.Second}),
+	}, options...)
+	if p.Gzip {
+		options = append(options, grpc.WithDefaultCallOptions(grpc.UseCompressor(gzip.Name)))
+	}
+	conn, err := grpc.NewClient(p.URL.Host, options...)
+	if err != nil {
+		return nil, fmt.Errorf("endpoint %s: %w", p.URL.Host, err)
+	}
+	e, err := otlpmetricgrpc.New(ctx,
+		otlpmetricgrpc.WithGRPCConn(conn),
+		otlpmetricgrpc.WithHeaders(map[string]string{}),
+		otlpmetricgrpc.WithTimeout(p.Timeout),
+		otlpmetricgrpc.WithRetry(otlpmetricgrpc.RetryConfig{}),
+	)
+	if err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return &grpcExporter{Exporter: e, conn: conn}, nil
+}
+
+// grpcExporter closes the connection that the SDK, which did not open it,
+// leaves open.
+type grpcExporter struct {
+	Exporter
+	conn *grpc.ClientConn
+}
+
+func (e *grpcExporter) Shutdown(ctx context.Context) error {
+	return errors.Join(e.Exporter.Shutdown(ctx), e.conn.Close())
+}
+
+// grpcInterceptor adds the headers of the moment to a request and turns what
+// the server answers into a *Failure.
+type grpcInterceptor struct {
+	headers *headers
+	judge   *judge
+}
+
+func (i *grpcInterceptor) intercept(ctx context.Context, method string, request, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, options ...grpc.CallOption) error {
+	sent := i.headers.current()
+	for name, value := range sent {
+		ctx = metadata.AppendToOutgoingContext(ctx, name, value.Reveal())
+	}
+	if err := invoke(ctx, method, request, reply, conn, options...); err != nil {
+		return fromStatus(err, sent)
+	}
+	if answer, ok := reply.(*colmetricpb.ExportMetricsServiceResponse); ok {
+		if f := i.judge.partial(answer.GetPartialSuccess(), sent); f != nil {
+			return f
+		}
+		answer.PartialSuccess = nil // the SDK would make an error of a remark
+	}
+	return nil
+}
+
+func fromStatus(err error, sent map[string]config.Secret) *Failure {
+	s := status.Convert(err)
+	detail := s.Code().String()
+	if message := redact(s.Message(), sent); message != "" {
+		detail += ": " + message
+	}
+	after, asked := retryInfo(s)
+	f := newFailure(grpcReason(s, asked), detail, err)
+	f.RetryAfter = after
+	return f
+}
+
+func grpcReason(s *status.Status, askedToWait bool) string {
+	switch s.Code() {
+	case codes.Unauthenticated, codes.PermissionDenied:
+		return Auth
+	case codes.ResourceExhausted:
+		if strings.Contains(s.Message(), "larger than max") {
+			return TooLarge
+		}
+		return Throttled
+	case codes.DeadlineExceeded:
+		return Timeout
+	case codes.Unimplemented:
+		return NotOTLP
+	case codes.InvalidArgument, codes.FailedPrecondition, codes.OutOfRange, codes.AlreadyExists, codes.NotFound:
+		return Refused
+	case codes.Unavailable:
+		if askedToWait {
+			return Throttled
+		}
+		return Unreachable
+	case codes.Internal, codes.Unknown, codes.Aborted, codes.DataLoss:
+		return Unavailable
+	}
+	return Other
+}
+
+// retryInfo returns how long the server asks to wait, and whether it does.
+func retryInfo(s *status.Status) (time.Duration, bool) {
+	for _, d := range s.Details() {
+		if info, ok := d.(*errdetails.RetryInfo); ok {
+			return info.GetRetryDelay().AsDuration(), true
+		}
+	}
+	return 0, false
+}

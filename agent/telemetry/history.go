@@ -1,0 +1,334 @@
+package telemetry
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+
+	"netatmo-agent/agent/netatmo"
+)
+
+// History is what one module measured at one time.
+type History struct {
+	Reading netatmo.Reading // whose identity counts
+	Time    time.Time
+	Values  netatmo.Values
+}
+
+// HistoryResult says how far PushHistory came: the first Accepted + Refused
+// elements are dealt with.
+type HistoryResult struct {
+	Accepted, Refused int
+	// RefusedBefore is the newest time that was refused as too old or out of
+	// order; zero if none was.
+	RefusedBefore time.Time
+}
+
+// PushHistory pushes values with their own times, oldest first, into the
+// series of the live points, and gives way to live pushes between requests. What
+// the backend cannot hold, because it is too old or older than what it has, is
+// left out and counted. The error is a *Failure that may pass, or that of ctx;
+// the request it struck is to be pushed again whole, as far as the result goes.
+func (p *Pusher) PushHistory(ctx context.Context, points []History) (HistoryResult, error) {
+	byTime := func(a, b History) int { return a.Time.Compare(b.Time) }
+	if !slices.IsSortedFunc(points, byTime) {
+		points = slices.Clone(points)
+		slices.SortStableFunc(points, byTime)
+	}
+	b := &backfill{p: p}
+	var done HistoryResult
+	var err error
+	for len(points) > 0 && err == nil {
+		n := fitting(points)
+		if err = b.deliver(ctx, points[:n]); err == nil {
+			done = b.result
+		}
+		points = points[n:]
+	}
+	if b.refusal != nil {
+		p.sayRefused(b)
+	}
+	return done, err
+}
+
+// fitting returns how many of points, one at least, fit one request.
+func fitting(points []History) int {
+	values := 0
+	for i := range points {
+		if values += len(points[i].Values); values > maxPoints {
+			return max(i, 1)
+		}
+	}
+	return len(points)
+}
+
+// sayRefused says once how to make the backend take history, later only that
+// it did not.
+func (p *Pusher) sayRefused(b *backfill) {
+	p.mu.Lock()
+	said := p.saidRefused
+	p.saidRefused = true
+	p.mu.Unlock()
+	log := p.o.Logger.With("measurements", b.result.Refused, "newest", b.result.RefusedBefore.Format(time.RFC3339))
+	if said {
+		log.Info("the backend refused history again", "reason", b.refusal.Reason)
+		return
+	}
+	log.Warn("the backend refused history, which is left out", "error", b.refusal)
+}
+
+// backfill is one PushHistory.
+type backfill struct {
+	p       *Pusher
+	result  HistoryResult
+	refusal *Failure // the last
+}
+
+// deliver pushes what fits one request and sees to it that all of it is
+// accepted or refused for good.
+func (b *backfill) deliver(ctx context.Context, points []History) error {
+	return b.settle(ctx, points, b.push(ctx, points))
+}
+
+// settle deals with what came of pushing points. The backend is all or
+// nothing: one point that it cannot hold costs the request.
+func (b *backfill) settle(ctx context.Context, points []History, err error) error {
+	f, ok := errors.AsType[*Failure](err)
+	switch {
+	case err == nil:
+		b.result.Accepted += len(points)
+		return nil
+	case !ok:
+		return err
+	case f.Reason == Partial:
+		refused := min(int(f.Rejected), len(points))
+		b.refusal = f
+		b.result.Accepted += len(points) - refused
+		b.result.Refused += refused
+		return nil
+	case f.Reason == TooLarge && len(points) > 1:
+		half := len(points) / 2
+		return b.deliverBoth(ctx, points[:half], points[half:])
+	case f.Reason == TooOld:
+		return b.shed(ctx, points, f)
+	case f.Reason == OutOfOrder:
+		// A matter of single series: each module has its own newest point.
+		if some, others := byModule(points); len(others) > 0 {
+			return b.deliverBoth(ctx, some, others)
+		}
+		return b.shed(ctx, points, f)
+	}
+	return f
+}
+
+func (b *backfill) deliverBoth(ctx context.Context, first, second []History) error {
+	if err := b.deliver(ctx, first); err != nil {
+		return err
+	}
+	return b.deliver(ctx, second)
+}
+
+// shed leaves out the oldest points, a sixteenth of their age at a time, until
+// the backend takes the rest. It goes from old to new, because a backend
+// without an out-of-order window takes nothing older than what it took; so a
+// test in the middle could cost what it was to save.
+func (b *backfill) shed(ctx context.Context, points []History, f *Failure) error {
+	for {
+		cut := oldest(points)
+		rest := points[cut:]
+		var err error
+		if len(rest) > 0 {
+			err = b.push(ctx, rest)
+		}
+		next, failed := errors.AsType[*Failure](err)
+		switch {
+		case err != nil && !failed:
+			return err
+		case !failed && f.Reason == TooOld:
+			b.result.Accepted += len(rest)
+			return b.sift(ctx, points[:cut], f)
+		case failed && next.ofTime():
+			b.refuse(points[:cut], f)
+			points, f = rest, next
+			if f.Reason == OutOfOrder {
+				if _, others := byModule(points); len(others) > 0 {
+					return b.settle(ctx, points, f)
+				}
+			}
+		default:
+			b.refuse(points[:cut], f)
+			return b.settle(ctx, rest, err)
+		}
+	}
+}
+
+// sift finds which of points, the last that were shed, the backend does take:
+// the limit of its out-of-order window runs through them. Within a window the
+// order does not matter, so the newer half is tried first.
+func (b *backfill) sift(ctx context.Context, points []History, f *Failure) error {
+	for len(points) > 0 {
+		half := sameTimeStart(points, len(points)/2)
+		err := b.push(ctx, points[half:])
+		next, failed := errors.AsType[*Failure](err)
+		switch {
+		case err == nil:
+			b.result.Accepted += len(points) - half
+			points = points[:half]
+		case !failed || !next.ofTime():
+			return err
+		case half == 0:
+			b.refuse(points, next)
+			return nil
+		default:
+			b.refuse(points[:half], f)
+			points = points[half:]
+		}
+	}
+	return nil
+}
+
+func (b *backfill) refuse(points []History, f *Failure) {
+	if len(points) == 0 {
+		return
+	}
+	b.refusal = f
+	b.result.Refused += len(points)
+	if newest := points[len(points)-1].Time; newest.After(b.result.RefusedBefore) {
+		b.result.RefusedBefore = newest
+	}
+	values := 0
+	for i := range points {
+		values += b.p.names.values(&points[i])
+	}
+	b.p.mu.Lock()
+	b.p.stats.BackfillRefused += int64(values)
+	b.p.mu.Unlock()
+}
+
+// oldest returns how many of points belong to the oldest sixteenth of their
+// age, or else to the oldest time.
+func oldest(points []History) int {
+	first := points[0].Time
+	until := first.Add(time.Since(first) / 16)
+	n, _ := slices.BinarySearchFunc(points, until, func(h History, t time.Time) int {
+		if h.Time.Equal(first) || h.Time.Before(t) {
+			return -1
+		}
+		return 1
+	})
+	return n
+}
+
+// sameTimeStart returns the index of the first point with the time of point i.
+func sameTimeStart(points []History, i int) int {
+	n, _ := slices.BinarySearchFunc(points, points[i].Time, func(h History, t time.Time) int {
+		return h.Time.Compare(t)
+	})
+	return n
+}
+
+// byModule splits points in two by half of their modules; others is empty for
+// one module.
+func byModule(points []History) (some, others []History) {
+	type key struct{ module, station string }
+	number := map[key]int{}
+	for _, h := range points {
+		k := key{h.Reading.ModuleID, h.Reading.StationID}
+		if _, ok := number[k]; !ok {
+			number[k] = len(number)
+		}
+	}
+	for _, h := range points {
+		if number[key{h.Reading.ModuleID, h.Reading.StationID}] < (len(number)+1)/2 {
+			some = append(some, h)
+		} else {
+			others = append(others, h)
+		}
+	}
+	return some, others
+}
+
+// push makes one request of points, in its turn.
+func (b *backfill) push(ctx context.Context, points []History) error {
+	p := b.p
+	if err := p.take(ctx); err != nil {
+		return err
+	}
+	defer p.release()
+	if !p.o.ClockOK() {
+		return newFailure(Clock, "", nil)
+	}
+	if f := p.waiting(); f != nil {
+		return f
+	}
+	metrics, values := p.names.history(points)
+	if values == 0 {
+		return nil
+	}
+	f := p.export(ctx, p.pastResource, metrics)
+	if err := ctx.Err(); f != nil && err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case f == nil:
+		p.stats.BackfillPoints += int64(values)
+		return nil
+	case f.Reason == Partial:
+		refused := min(f.Rejected, int64(values))
+		p.stats.BackfillPoints += int64(values) - refused
+		p.stats.BackfillRefused += refused
+	case !f.ofTime():
+		p.stats.Failures[f.Reason]++
+	}
+	return f
+}
+
+// values returns how many of a measurement's values are reported.
+func (n *naming) values(h *History) int {
+	if !n.reports(h.Reading) {
+		return 0
+	}
+	count := 0
+	for _, v := range h.Values {
+		if n.readings[v.Field] != nil {
+			count++
+		}
+	}
+	return count
+}
+
+// history returns points as metrics, each with its own time and ascending
+// within a series, and the number of values.
+func (n *naming) history(points []History) (metrics []metricdata.Metrics, values int) {
+	var byField [256][]metricdata.DataPoint[float64]
+	for i := range points {
+		h := &points[i]
+		if !n.reports(h.Reading) {
+			continue
+		}
+		set := n.set(nil, &h.Reading)
+		for _, v := range h.Values {
+			if m := n.readings[v.Field]; m != nil {
+				byField[v.Field] = append(byField[v.Field], metricdata.DataPoint[float64]{
+					Attributes: set, Time: h.Time, Value: number(m, v),
+				})
+			}
+		}
+	}
+	for field, points := range byField {
+		if len(points) > 0 {
+			m := n.readings[field]
+			metrics = append(metrics, metricdata.Metrics{
+				Name: m.Name, Unit: m.Unit, Description: m.Description,
+				Data: metricdata.Gauge[float64]{DataPoints: points},
+			})
+			values += len(points)
+		}
+	}
+	return metrics, values
+}

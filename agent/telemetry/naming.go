@@ -1,0 +1,88 @@
+package telemetry
+
+import (
+	"go.opentelemetry.io/otel/attribute"
+
+	"netatmo-agent/agent/catalogue"
+	"netatmo-agent/agent/netatmo"
+)
+
+// naming is one of the two ways to call things: the agent's own, or that of
+// netatmo-exporter. Live points and history share it, and so go into the same
+// series.
+type naming struct {
+	readings   [256]*catalogue.Metric // by field
+	agent      []catalogue.Metric
+	reports    func(netatmo.Reading) bool
+	attributes func(netatmo.Reading) []catalogue.Attribute
+
+	sets map[identity]attribute.Set
+}
+
+func newNaming(exporterNames bool) *naming {
+	n := &naming{
+		agent:      catalogue.Agent(),
+		reports:    func(netatmo.Reading) bool { return true },
+		attributes: catalogue.Attributes,
+		sets:       map[identity]attribute.Set{},
+	}
+	readings := catalogue.Readings()
+	if exporterNames {
+		readings = catalogue.ExporterReadings()
+		n.agent = append(catalogue.ExporterAgent(), n.agent...)
+		n.reports = catalogue.InExporter
+		n.attributes = catalogue.ExporterAttributes
+	}
+	for i := range readings {
+		n.readings[readings[i].Field] = &readings[i]
+	}
+	return n
+}
+
+// identity is everything of a reading that can become an attribute.
+type identity struct {
+	moduleID, moduleName, moduleType string
+	homeID, homeName                 string
+	stationID, stationName           string
+	wire                             netatmo.WireNames
+	mode                             string
+}
+
+// set returns the attributes of a metric of a reading. Building a set is most
+// of the work of a point, so they are kept.
+func (n *naming) set(m *catalogue.Metric, r *netatmo.Reading) attribute.Set {
+	id := identity{
+		r.ModuleID, r.ModuleName, r.ModuleType, r.HomeID, r.HomeName, r.StationID, r.StationName, r.Wire, "",
+	}
+	if m != nil && m.Field == netatmo.SetpointMode {
+		id.mode = r.SetpointMode
+	}
+	if s, ok := n.sets[id]; ok {
+		return s
+	}
+	var list []attribute.KeyValue
+	for _, a := range n.attributes(*r) {
+		list = append(list, attribute.String(a.Key, a.Value))
+	}
+	if id.mode != "" {
+		list = append(list, attribute.String(catalogue.AttributeSetpointMode, id.mode))
+	}
+	s := attribute.NewSet(list...)
+	n.sets[id] = s
+	return s
+}
+
+// forget drops the sets of modules that are gone, if they have become many.
+func (n *naming) forget(modules int) {
+	if len(n.sets) > 100+3*modules {
+		clear(n.sets)
+	}
+}
+
+// number returns the value of a field as the metric shows it.
+func number(m *catalogue.Metric, v netatmo.Value) float64 {
+	if m.Negated {
+		return -v.Number
+	}
+	return v.Number
+}

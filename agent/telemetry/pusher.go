@@ -1,0 +1,281 @@
+package telemetry
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	"go.opentelemetry.io/otel/sdk/resource"
+
+	"netatmo-agent/agent/config"
+	"netatmo-agent/agent/netatmo"
+	"netatmo-agent/agent/outage"
+)
+
+// Options are what a Pusher needs. The funcs may be left out; they are called
+// from the goroutine that pushes.
+type Options struct {
+	Exporter      Exporter
+	Push          config.Push
+	InstanceID    string // service.instance.id, unless Push.InstanceID is set
+	Version       string
+	ExporterNames bool          // names and labels of netatmo-exporter
+	Stale         time.Duration // how long after its measurement a value is repeated
+
+	Readings func() []netatmo.Reading // what to report now; not changed afterwards
+	Agent    func() AgentValues
+	ClockOK  func() bool // false: nothing is pushed
+
+	// Delivered is told after each push which readings the backend has taken
+	// live, and the time that their points carry.
+	Delivered func(at time.Time, readings []netatmo.Reading)
+
+	Logger *slog.Logger
+}
+
+// Pusher pushes readings. Its methods are safe for concurrent use.
+type Pusher struct {
+	o                          Options
+	names                      *naming
+	live                       *live
+	reader                     *sdkmetric.ManualReader
+	liveResource, pastResource *resource.Resource
+
+	wake chan struct{}
+	// turn is held during a live push and during one request of history. Those
+	// who wait get it in the order of asking, so that a long history holds a
+	// live push back for one request only. A channel, because it is held while
+	// waiting for the network. It guards the fields below.
+	turn   chan struct{}
+	stamp  time.Time // of the last live push
+	outage *outage.Log
+
+	mu          sync.Mutex
+	stats       PushStats
+	failed      int       // live pushes in a row that found no working backend
+	waitUntil   time.Time // the backend asked for it
+	waitFor     *Failure
+	throttled   int // failures in a row of that kind
+	saidRefused bool
+}
+
+// PushStats is what was pushed since the start. Points are single values.
+type PushStats struct {
+	Points          int64            // live, accepted
+	Failures        map[string]int64 // requests by reason of Failure; refused history is not among them
+	LastSuccess     time.Time        // when the backend last accepted a live request
+	BackfillPoints  int64            // history, accepted
+	BackfillRefused int64            // history that the backend cannot hold
+}
+
+// NewPusher returns a Pusher; Run makes it push.
+func NewPusher(o Options) (*Pusher, error) {
+	if o.Readings == nil {
+		o.Readings = func() []netatmo.Reading { return nil }
+	}
+	if o.Agent == nil {
+		o.Agent = func() AgentValues { return AgentValues{} }
+	}
+	if o.ClockOK == nil {
+		o.ClockOK = func() bool { return true }
+	}
+	if o.Delivered == nil {
+		o.Delivered = func(time.Time, []netatmo.Reading) {}
+	}
+	meter, reader := newMeter()
+	names := newNaming(o.ExporterNames)
+	p := &Pusher{
+		o: o, names: names, reader: reader,
+		live:   &live{names: names, stale: o.Stale, readings: o.Readings},
+		wake:   make(chan struct{}, 1),
+		turn:   make(chan struct{}, 1),
+		outage: outage.New(o.Logger, "push"),
+		stats:  PushStats{Failures: map[string]int64{}},
+	}
+	p.liveResource, p.pastResource = resources(o)
+	agent := &agentMetrics{version: o.Version, values: o.Agent, stats: p.Stats}
+	if err := errors.Join(p.live.register(meter), agent.register(meter, names.agent)); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// resources returns the resource of live points and that of history, which
+// carries no more than what identifies the sender: any other attribute makes
+// Prometheus write a target_info series, out of order for points of the past,
+// and refuse the points for it.
+func resources(o Options) (live, past *resource.Resource) {
+	identifying := []attribute.KeyValue{
+		attribute.String("service.name", o.Push.ServiceName),
+		attribute.String("service.instance.id", cmp.Or(o.Push.InstanceID, o.InstanceID)),
+	}
+	if o.Push.ServiceNamespace != "" {
+		identifying = append(identifying, attribute.String("service.namespace", o.Push.ServiceNamespace))
+	}
+	past = resource.NewSchemaless(identifying...)
+	all := identifying
+	for key, value := range o.Push.Attributes {
+		all = append(all, attribute.String(key, value))
+	}
+	return resource.NewSchemaless(all...), past
+}
+
+// Stats returns what was pushed so far.
+func (p *Pusher) Stats() PushStats {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := p.stats
+	s.Failures = maps.Clone(s.Failures)
+	return s
+}
+
+// Wake makes Run push at once, because there is something new. Several calls
+// make one push.
+func (p *Pusher) Wake() {
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (p *Pusher) take(ctx context.Context) error {
+	select {
+	case p.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (p *Pusher) release() { <-p.turn }
+
+// PushNow pushes what there is to report at this moment. The error is the
+// first *Failure of the push, of which other requests may have been accepted,
+// or that of ctx.
+func (p *Pusher) PushNow(ctx context.Context) error {
+	if err := p.take(ctx); err != nil {
+		return err
+	}
+	defer p.release()
+	if !p.o.ClockOK() {
+		return p.conclude(ctx, newFailure(Clock, "", nil))
+	}
+	limited, cancel := context.WithTimeout(ctx, p.o.Push.ExportTimeout)
+	defer cancel()
+
+	// The snapshot is taken in our turn: history that was pushed before it is
+	// older than these points. What asked for a push until now gets this one.
+	select {
+	case <-p.wake:
+	default:
+	}
+	at := p.nextStamp()
+	p.live.now = at
+	var collected metricdata.ResourceMetrics
+	if err := p.reader.Collect(limited, &collected); err != nil {
+		return p.conclude(ctx, Classify(err))
+	}
+	var first *Failure
+	var delivered []netatmo.Reading
+	for _, r := range p.live.split(collected.ScopeMetrics, at) {
+		taken, f := p.deliver(limited, r)
+		delivered = append(delivered, taken...)
+		if first = cmp.Or(first, f); f != nil && !f.ofContent() {
+			break // the next request would fare no better
+		}
+	}
+	if len(delivered) > 0 {
+		p.o.Delivered(at, delivered)
+	}
+	return p.conclude(ctx, first)
+}
+
+// nextStamp returns the time for the points of a push: now, in milliseconds as
+// backends store it, and later than the last, because a series takes one value
+// for one time.
+func (p *Pusher) nextStamp() time.Time {
+	at := time.Now().Truncate(time.Millisecond)
+	if ahead := p.stamp.Sub(at); ahead >= 0 && ahead < time.Second {
+		at = p.stamp.Add(time.Millisecond)
+	}
+	p.stamp = at
+	return at
+}
+
+// deliver sends a request and returns the readings that were taken. A request
+// that is refused for what it holds is taken apart, so that one module that
+// the backend does not like costs no other.
+func (p *Pusher) deliver(ctx context.Context, r request) ([]netatmo.Reading, *Failure) {
+	return p.settle(ctx, r, p.exportLive(ctx, r))
+}
+
+func (p *Pusher) settle(ctx context.Context, r request, f *Failure) ([]netatmo.Reading, *Failure) {
+	switch {
+	case f == nil:
+		return r.delivered(), nil
+	case f.Reason == Partial:
+		// Final by the specification: it is not to be sent again, and what
+		// was refused now will be refused later.
+		if f.Rejected < int64(r.points) {
+			return r.delivered(), f
+		}
+		return nil, f
+	case !f.ofContent() || len(r.modules) < 2:
+		return nil, f
+	}
+	halves := p.live.halves(r, p.stamp)
+	a, b := p.exportLive(ctx, halves[0]), p.exportLive(ctx, halves[1])
+	if f.Reason != TooLarge && a != nil && b != nil {
+		return nil, f // not the fault of a single module
+	}
+	// Settling one half gives its modules new numbers; they are not needed
+	// any more in the other.
+	fromA, a := p.settle(ctx, halves[0], a)
+	fromB, b := p.settle(ctx, halves[1], b)
+	return append(fromA, fromB...), cmp.Or(a, b)
+}
+
+func (p *Pusher) exportLive(ctx context.Context, r request) *Failure {
+	f := p.export(ctx, p.liveResource, r.metrics)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case f == nil:
+		p.stats.Points += int64(r.points)
+	case f.Reason == Partial:
+		p.stats.Points += max(int64(r.points)-f.Rejected, 0)
+	}
+	if f != nil {
+		p.stats.Failures[f.Reason]++
+		return f
+	}
+	p.stats.LastSuccess = time.Now()
+	return nil
+}
+
+// conclude ends a live push: it tells the log and counts for the pause.
+func (p *Pusher) conclude(ctx context.Context, f *Failure) error {
+	if err := ctx.Err(); f != nil && err != nil {
+		return err // interrupted, which says nothing about the backend
+	}
+	p.mu.Lock()
+	if f == nil || f.ofContent() {
+		p.failed = 0
+	} else {
+		p.failed++
+	}
+	p.mu.Unlock()
+	if f == nil {
+		p.outage.OK()
+		return nil
+	}
+	p.outage.Failed(f.Reason, f)
+	return f
+}

@@ -1,0 +1,91 @@
+package telemetry
+
+import (
+	"context"
+	"net"
+	"time"
+
+	colmetricpb "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
+	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
+	metricpb "go.opentelemetry.io/proto/otlp/metrics/v1"
+	"google.golang.org/grpc"
+)
+
+// ReceivedPoint is a point as it arrived over OTLP.
+type ReceivedPoint struct {
+	Metric, Unit string
+	Counter      bool
+	Attributes   map[string]string
+	Resource     map[string]string
+	Time         time.Time
+	Value        float64
+}
+
+// Receiver takes metrics over OTLP/gRPC, for the demo and for tests, with the
+// limits of a Collector.
+type Receiver struct {
+	listener net.Listener
+	server   *grpc.Server
+}
+
+// NewReceiver listens at addr (host:port, port 0 for any) and calls each for
+// every number that arrives, from several goroutines if there are several
+// senders.
+func NewReceiver(addr string, each func(ReceivedPoint)) (*Receiver, error) {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	r := &Receiver{listener: l, server: grpc.NewServer()}
+	colmetricpb.RegisterMetricsServiceServer(r.server, metricsService{each: each})
+	go r.server.Serve(l)
+	return r, nil
+}
+
+// Addr returns host:port.
+func (r *Receiver) Addr() string { return r.listener.Addr().String() }
+
+// Close ends the receiver and every connection to it.
+func (r *Receiver) Close() { r.server.Stop() }
+
+type metricsService struct {
+	colmetricpb.UnimplementedMetricsServiceServer
+	each func(ReceivedPoint)
+}
+
+func (s metricsService) Export(_ context.Context, request *colmetricpb.ExportMetricsServiceRequest) (*colmetricpb.ExportMetricsServiceResponse, error) {
+	for _, rm := range request.GetResourceMetrics() {
+		resource := stringMap(rm.GetResource().GetAttributes())
+		for _, sm := range rm.GetScopeMetrics() {
+			for _, m := range sm.GetMetrics() {
+				points := m.GetGauge().GetDataPoints()
+				if sum := m.GetSum(); sum != nil {
+					points = sum.GetDataPoints()
+				}
+				for _, p := range points {
+					s.each(ReceivedPoint{
+						Metric: m.GetName(), Unit: m.GetUnit(), Counter: m.GetSum().GetIsMonotonic(),
+						Attributes: stringMap(p.GetAttributes()), Resource: resource,
+						Time: time.Unix(0, int64(p.GetTimeUnixNano())), Value: numberOf(p),
+					})
+				}
+			}
+		}
+	}
+	return &colmetricpb.ExportMetricsServiceResponse{}, nil
+}
+
+func numberOf(p *metricpb.NumberDataPoint) float64 {
+	if i, ok := p.GetValue().(*metricpb.NumberDataPoint_AsInt); ok {
+		return float64(i.AsInt)
+	}
+	return p.GetAsDouble()
+}
+
+func stringMap(list []*commonpb.KeyValue) map[string]string {
+	m := make(map[string]string, len(list))
+	for _, kv := range list {
+		m[kv.GetKey()] = kv.GetValue().GetStringValue()
+	}
+	return m
+}

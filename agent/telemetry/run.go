@@ -1,0 +1,101 @@
+package telemetry
+
+import (
+	"context"
+	"time"
+
+	"go.opentelemetry.io/otel/sdk/instrumentation"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	"go.opentelemetry.io/otel/sdk/resource"
+)
+
+const (
+	firstPause  = 5 * time.Second // after a failure; doubled for each further one
+	longestWait = time.Hour       // that a backend is granted when it asks for more
+	lastPush    = 5 * time.Second // for the push at the end
+)
+
+// Run pushes at every Push.Interval and when woken, sooner than that again
+// after a failure that may pass, until ctx ends; then it pushes a last time, for
+// 5 s at most, shuts the exporter down and returns nil.
+func (p *Pusher) Run(ctx context.Context) error {
+	timer := time.NewTimer(p.o.Push.Interval)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			p.finish(context.WithoutCancel(ctx))
+			return nil
+		case <-timer.C:
+		case <-p.wake:
+			if p.waiting() != nil {
+				continue
+			}
+		}
+		start := time.Now()
+		if p.PushNow(ctx) != nil {
+			timer.Reset(p.pause())
+		} else {
+			timer.Reset(p.o.Push.Interval - time.Since(start))
+		}
+	}
+}
+
+// pause returns how long to wait after a push that failed.
+func (p *Pusher) pause() time.Duration {
+	p.mu.Lock()
+	n := p.failed
+	p.mu.Unlock()
+	pause := p.o.Push.Interval
+	if n > 0 && n < 10 {
+		pause = min(pause, firstPause<<(n-1))
+	}
+	if f := p.waiting(); f != nil {
+		pause = max(pause, f.RetryAfter)
+	}
+	return pause
+}
+
+func (p *Pusher) finish(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, lastPush)
+	defer cancel()
+	if p.waiting() == nil {
+		_ = p.PushNow(ctx) // logged
+	}
+	_ = p.o.Exporter.Shutdown(ctx)
+}
+
+// export makes one request. The turn must be held.
+func (p *Pusher) export(ctx context.Context, r *resource.Resource, metrics []metricdata.Metrics) *Failure {
+	f := Classify(p.o.Exporter.Export(ctx, &metricdata.ResourceMetrics{
+		Resource:     r,
+		ScopeMetrics: []metricdata.ScopeMetrics{{Scope: instrumentation.Scope{Name: scopeName}, Metrics: metrics}},
+	}))
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if f == nil {
+		p.throttled = 0
+	} else if f.Reason == Throttled || f.RetryAfter > 0 {
+		if f.RetryAfter == 0 { // it does not say how long
+			f.RetryAfter = p.o.Push.Interval << min(p.throttled, 3)
+		}
+		f.RetryAfter = min(f.RetryAfter, longestWait)
+		p.throttled++
+		p.waitFor, p.waitUntil = f, time.Now().Add(f.RetryAfter)
+	}
+	return f
+}
+
+// waiting returns the failure that made the backend ask to wait, with the time
+// that is left, or nil.
+func (p *Pusher) waiting() *Failure {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	left := time.Until(p.waitUntil)
+	if left <= 0 {
+		return nil
+	}
+	f := *p.waitFor
+	f.RetryAfter = left
+	return &f
+}
