@@ -1,0 +1,252 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"netatmo-agent/agent/catalogue"
+	"netatmo-agent/agent/config"
+	"netatmo-agent/agent/netatmo"
+	"netatmo-agent/agent/poll"
+	"netatmo-agent/agent/telemetry"
+	"netatmo-agent/auth"
+	"netatmo-agent/store"
+)
+
+// agent is the program, built and wired but not yet started.
+type agent struct {
+	cfg  *config.Config
+	log  *slog.Logger
+	lock *store.Lock
+
+	source   *auth.Source
+	pages    *auth.Handler
+	listener net.Listener // nil: no login pages
+
+	requests *requestCounts
+	gate     *netatmo.Gate
+	marks    *poll.Marks
+	poller   *poll.Poller
+	pusher   *telemetry.Pusher
+}
+
+// newAgent builds the agent. It makes no request; its errors are about the
+// configuration.
+func newAgent(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *agent, err error) {
+	a := &agent{cfg: cfg, log: log, requests: newRequestCounts(), gate: netatmo.NewGate(requestsPerHour)}
+	a.lock, err = store.TryLock(filepath.Join(cfg.StateDir, "agent.lock"))
+	if held, ok := errors.AsType[*store.HeldError](err); ok {
+		return nil, usage(fmt.Errorf("another netatmo-agent (process %d) already runs in %s: stop it, or give this one a directory of its own by NETATMO_TOKEN_FILE", held.PID, cfg.StateDir))
+	} else if err != nil {
+		return nil, usage(err)
+	}
+	defer func() {
+		if err != nil {
+			a.close()
+		}
+	}()
+
+	portTaken := a.listen()
+	if a.source, err = auth.New(authConfig(cfg, log)); err != nil {
+		return nil, usage(err)
+	}
+	if portTaken != nil {
+		if !a.source.Status().Authorized {
+			return nil, usage(portTaken)
+		}
+		log.Warn("no login pages, the login that is there works without", "error", portTaken)
+	}
+	authorize, err := url.Parse(cfg.APIURL)
+	if err != nil {
+		return nil, usage(err)
+	}
+	a.pages = auth.NewHandler(a.source, auth.HandlerOptions{
+		External: cfg.External, AuthorizeOrigin: authorize.Scheme + "://" + authorize.Host, Logger: log,
+	})
+
+	if a.marks, err = poll.OpenMarks(filepath.Join(cfg.StateDir, "state.json"), log); err != nil {
+		return nil, usage(err)
+	}
+	exporter, err := telemetry.NewExporter(ctx, cfg.Push, log)
+	if err != nil {
+		return nil, usage(err)
+	}
+	a.poller = poll.New(a.pollConfig(), newClient(cfg, a.source, a.gate, a.requests.add, log), sink{a}, a.marks)
+	a.pusher, err = telemetry.NewPusher(telemetry.Options{
+		Exporter: exporter, Push: cfg.Push,
+		InstanceID: a.marks.InstanceID(), Version: readBuild().version,
+		ExporterNames: cfg.ExporterNames, Stale: cfg.AgeStale,
+		Readings: a.poller.Readings, ClockOK: a.poller.ClockOK, Delivered: a.poller.Delivered,
+		Agent: a.values, Logger: log,
+	})
+	return a, err
+}
+
+// close gives back what newAgent took.
+func (a *agent) close() {
+	if a.listener != nil {
+		a.listener.Close()
+	}
+	a.lock.Unlock()
+}
+
+// listen opens the port of the login pages. A port that the system chose is
+// put into the external URL.
+func (a *agent) listen() error {
+	if a.cfg.ListenAddr == "" {
+		return nil
+	}
+	l, err := net.Listen("tcp", a.cfg.ListenAddr)
+	if err != nil {
+		return fmt.Errorf("the login pages cannot listen on %s: %w: set NETATMO_LISTEN_ADDR to a free port, or to off and log in by \"netatmo-agent login\"", a.cfg.ListenAddr, err)
+	}
+	a.listener = l
+	if _, port, _ := net.SplitHostPort(a.cfg.ListenAddr); port == "0" {
+		external := *a.cfg.External
+		external.Host = l.Addr().String()
+		a.cfg.External = &external
+	}
+	return nil
+}
+
+// requestsPerHour is what this process may ask of Netatmo, which allows a user
+// 500 an hour; "backfill" in a process of its own may take 300 and leaves the
+// agent the rest.
+const requestsPerHour = 400
+
+// scopes are what each family needs.
+var scopes = map[string]string{
+	string(netatmo.Weather):   "read_station",
+	string(netatmo.HomeCoach): "read_homecoach",
+	string(netatmo.Energy):    "read_thermostat",
+}
+
+func authConfig(cfg *config.Config, log *slog.Logger) auth.Config {
+	c := auth.Config{
+		ClientID: cfg.ClientID, ClientSecret: cfg.ClientSecret.Reveal(),
+		APIURL: cfg.APIURL, RedirectURL: cfg.External.JoinPath("auth", "callback").String(),
+		TokenFile: cfg.TokenFile, IgnoreExpired: cfg.IgnoreExpired,
+		Logger: log, UserAgent: userAgent(),
+	}
+	for _, f := range cfg.Families {
+		c.Scopes = append(c.Scopes, scopes[f])
+	}
+	return c
+}
+
+func newClient(cfg *config.Config, tokens netatmo.TokenSource, gate *netatmo.Gate, count func(endpoint, outcome string), log *slog.Logger) *netatmo.Client {
+	return netatmo.NewClient(netatmo.Options{
+		BaseURL: cfg.APIURL, HTTP: &http.Client{}, Tokens: tokens, Gate: gate,
+		Logger: log, UserAgent: userAgent(), OnRequest: count,
+	})
+}
+
+func userAgent() string { return "netatmo-agent/" + readBuild().version }
+
+func (a *agent) pollConfig() poll.Config {
+	c := poll.Config{
+		Favorites: a.cfg.Favorites, Allows: a.cfg.Stations.Allows,
+		Interval: a.cfg.RefreshInterval, Stale: a.cfg.AgeStale, Backfill: a.cfg.Backfill,
+		HistoryTypes: history,
+		Authorized:   func() bool { return a.source.Status().Authorized },
+		Changed:      a.source.Changed,
+		OnScopeRefused: func(f netatmo.Family) {
+			a.source.RefuseScope(scopes[string(f)])
+		},
+		Logger: a.log,
+	}
+	for _, f := range a.cfg.Families {
+		c.Families = append(c.Families, netatmo.Family(f))
+	}
+	return c
+}
+
+func history(moduleType string) ([]string, []netatmo.Field) {
+	return catalogue.HistoryTypes(moduleType), catalogue.HistoryFields(moduleType)
+}
+
+// sink hands to telemetry what poll has to deliver.
+type sink struct{ *agent }
+
+func (s sink) Wake() { s.pusher.Wake() }
+
+func (s sink) PushHistory(ctx context.Context, points []poll.Point) (int, error) {
+	return pushHistory(ctx, s.pusher, points)
+}
+
+func pushHistory(ctx context.Context, pusher *telemetry.Pusher, points []poll.Point) (int, error) {
+	h := make([]telemetry.History, len(points))
+	for i, p := range points {
+		h[i] = telemetry.History(p)
+	}
+	result, err := pusher.PushHistory(ctx, h)
+	return result.Accepted + result.Refused, err
+}
+
+// values are what the agent reports about itself.
+func (a *agent) values() telemetry.AgentValues {
+	login, polls := a.source.Status(), a.poller.Stats()
+	v := telemetry.AgentValues{
+		Authorized: login.Authorized, TokenExpiry: login.Expiry, Refreshes: map[string]int64{},
+		PollTime: polls.Time, PollSuccess: polls.Success, PollDuration: polls.Duration,
+		RefreshInterval: a.cfg.RefreshInterval,
+		Requests:        a.requests.snapshot(), Budget: a.gate.Remaining(),
+	}
+	for outcome, n := range login.Refreshes {
+		v.Refreshes[string(outcome)] = n
+	}
+	for _, f := range polls.Families {
+		if f.LastSuccess.After(v.LastSuccess) {
+			v.LastSuccess = f.LastSuccess
+		}
+	}
+	return v
+}
+
+// requestCounts counts the requests to Netatmo. It is safe for concurrent use.
+type requestCounts struct {
+	mu sync.Mutex
+	n  map[telemetry.APIRequest]int64
+}
+
+func newRequestCounts() *requestCounts {
+	return &requestCounts{n: map[telemetry.APIRequest]int64{}}
+}
+
+func (c *requestCounts) add(endpoint, outcome string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.n[telemetry.APIRequest{Endpoint: endpoint, Outcome: outcome}]++
+}
+
+func (c *requestCounts) snapshot() map[telemetry.APIRequest]int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	m := make(map[telemetry.APIRequest]int64, len(c.n))
+	for k, v := range c.n {
+		m[k] = v
+	}
+	return m
+}
+
+// Limits of the server of the login pages. Finishing a login waits for Netatmo,
+// which may take half a minute, for two logins at a time.
+func pageServer(pages http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           pages,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       15 * time.Second,
+		WriteTimeout:      90 * time.Second,
+		IdleTimeout:       time.Minute,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+}

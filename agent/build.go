@@ -1,0 +1,31 @@
+package main
+
+import "runtime/debug"
+
+// build describes the running binary.
+type build struct {
+	version, commit, goVersion string
+}
+
+// release is the version of the source tree, for binaries that were not
+// built from a tagged module.
+const release = "0.1.0"
+
+// readBuild reads what the Go toolchain wrote into the binary.
+func readBuild() build {
+	b := build{version: release, commit: "unknown", goVersion: "unknown"}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return b
+	}
+	b.goVersion = info.GoVersion
+	if v := info.Main.Version; v != "" && v != "(devel)" {
+		b.version = v
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			b.commit = s.Value
+		}
+	}
+	return b
+}

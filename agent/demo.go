@@ -1,0 +1,273 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"netatmo-agent/agent/config"
+	"netatmo-agent/agent/simcloud"
+	"netatmo-agent/agent/telemetry"
+)
+
+// The demo's station measures and uploads as a real one does, only faster, so
+// that a newcomer sees values change.
+const (
+	demoMeasure  = 5 * time.Second
+	demoUpload   = 10 * time.Second
+	demoInterval = 5 * time.Second // between pushes
+)
+
+func demoCommand() *cobra.Command {
+	var length time.Duration
+	c := &cobra.Command{
+		Use:   "demo",
+		Short: "See the agent at work against a simulated Netatmo cloud",
+		Long: `Runs the agent against a simulated Netatmo cloud inside this process. It logs in by
+OAuth, keeps a token file, polls, and pushes over OTLP/gRPC to a small receiver, also inside this
+process, that shows what arrived. Needs no account, no configuration and no network.
+
+With OTEL_EXPORTER_OTLP_ENDPOINT set the readings are pushed there instead.`,
+		Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return runDemo(c, length) },
+	}
+	c.Flags().DurationVar(&length, "for", 0, "end by itself after this long, for example 30s")
+	return c
+}
+
+func runDemo(c *cobra.Command, length time.Duration) error {
+	ctx := c.Context()
+	if length > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, length)
+		defer cancel()
+	}
+	d, err := newDemo(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer d.close()
+	return d.run(ctx)
+}
+
+// demo is the agent with everything that the outside world usually provides.
+type demo struct {
+	out   io.Writer
+	agent *agent
+	view  *demoView // nil when the readings go elsewhere
+	cloud string    // URL of the simulated cloud
+	dir   string    // of the token file
+	close func()
+}
+
+func newDemo(ctx context.Context, c *cobra.Command) (_ *demo, err error) {
+	d := &demo{out: c.OutOrStdout()}
+	var closers []func()
+	d.close = func() {
+		for i := len(closers) - 1; i >= 0; i-- {
+			closers[i]()
+		}
+	}
+	defer func() {
+		if err != nil {
+			d.close()
+		}
+	}()
+
+	if d.dir, err = os.MkdirTemp("", "netatmo-agent-demo-"); err != nil {
+		return nil, fmt.Errorf("the demo needs a temporary directory for its token file: %w", err)
+	}
+	closers = append(closers, func() { os.RemoveAll(d.dir) })
+
+	cloud := simcloud.New(simcloud.Options{
+		ClientID: demoClient, ClientSecret: demoSecret,
+		Measure: demoMeasure, Upload: demoUpload, AutoConsent: true,
+	})
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("the demo's cloud needs a loopback port: %w", err)
+	}
+	server := &http.Server{Handler: cloud, ReadHeaderTimeout: 5 * time.Second}
+	go server.Serve(listener)
+	closers = append(closers, func() { server.Close() })
+	d.cloud = "http://" + listener.Addr().String()
+
+	if os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT") == "" && os.Getenv("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT") == "" {
+		d.view = newDemoView()
+		receiver, err := telemetry.NewReceiver("127.0.0.1:0", d.view.add)
+		if err != nil {
+			return nil, fmt.Errorf("the demo's receiver needs a loopback port: %w", err)
+		}
+		closers = append(closers, receiver.Close)
+		os.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+receiver.Addr())
+	}
+
+	cfg, err := d.config()
+	if err != nil {
+		return nil, usage(err)
+	}
+	d.agent, err = newAgent(ctx, cfg, config.NewLogger(c.ErrOrStderr(), cfg.LogLevel, cfg.LogFormat))
+	return d, err
+}
+
+// Credentials of the app that exists in the simulated cloud only.
+const (
+	demoClient = "demo"
+	demoSecret = "demo"
+)
+
+// config is what a user would set, with the simulated cloud in the place of
+// Netatmo. The user's own Netatmo settings are left out of the demo.
+func (d *demo) config() (*config.Config, error) {
+	for _, e := range os.Environ() {
+		name, _, _ := strings.Cut(e, "=")
+		if strings.HasPrefix(name, "NETATMO_") && name != "NETATMO_LOG_LEVEL" && name != "NETATMO_LOG_FORMAT" {
+			os.Unsetenv(name)
+		}
+	}
+	defaults := map[string]string{
+		"NETATMO_CLIENT_SECRET": demoSecret,
+		"NETATMO_LOG_LEVEL":     "error",
+	}
+	if d.view != nil {
+		defaults["OTEL_METRIC_EXPORT_INTERVAL"] = fmt.Sprint(demoInterval.Milliseconds())
+	}
+	for name, value := range defaults {
+		if os.Getenv(name) == "" {
+			os.Setenv(name, value)
+		}
+	}
+	return config.Load(map[string]string{
+		"client-id":  demoClient,
+		"api-url":    d.cloud,
+		"token-file": filepath.Join(d.dir, "token.json"),
+		"addr":       "127.0.0.1:0",
+		"devices":    "weather,homecoach,energy",
+	}, config.Need{Login: true, Push: true})
+}
+
+func (d *demo) run(ctx context.Context) error {
+	agentCtx, stop := context.WithCancel(ctx)
+	defer stop()
+	var ended sync.WaitGroup
+	ended.Go(func() { d.agent.run(agentCtx) })
+	defer ended.Wait()
+
+	if err := d.login(ctx); err != nil {
+		stop()
+		if ctx.Err() != nil {
+			return nil
+		}
+		return fmt.Errorf("the demo's login failed: %w", err)
+	}
+	d.show(ctx)
+	return nil
+}
+
+// login does what a person does in the browser: open the link, press the
+// button, accept at Netatmo, come back.
+func (d *demo) login(ctx context.Context) error {
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		return err
+	}
+	browser := &http.Client{Jar: jar, Timeout: 10 * time.Second}
+	link, err := url.Parse(d.agent.pages.LoginURL())
+	if err != nil {
+		return err
+	}
+	action := link.JoinPath("auth/authorize")
+	action.RawQuery = ""
+	form := url.Values{"key": {link.Query().Get("key")}}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, action.String(), strings.NewReader(form.Encode()))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	resp, err := browser.Do(req)
+	if err != nil {
+		return err
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("the login page answered %s", resp.Status)
+	}
+	if !d.agent.source.Status().Authorized {
+		return errors.New("the login page reported no login")
+	}
+	return nil
+}
+
+// show prints what arrived, again and again on a terminal, once it is
+// complete and at the end elsewhere, until ctx ends.
+func (d *demo) show(ctx context.Context) {
+	if d.view == nil {
+		fmt.Fprint(d.out, d.header())
+		<-ctx.Done()
+		return
+	}
+	file, isFile := d.out.(*os.File)
+	terminal := isFile && term.IsTerminal(int(file.Fd()))
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	shown := false
+	for {
+		points, last := d.view.arrived()
+		switch {
+		case terminal:
+			fmt.Fprint(d.out, "\x1b[H\x1b[2J")
+			d.print()
+		case !shown && points > 0 && time.Since(last) > time.Second:
+			d.print()
+			shown = true
+		}
+		select {
+		case <-ctx.Done():
+			if !terminal {
+				d.print()
+			}
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func (d *demo) print() {
+	fmt.Fprintln(d.out, d.header())
+	d.view.render(d.out)
+	fmt.Fprint(d.out, d.footer())
+}
+
+func (d *demo) header() string {
+	points, to := 0, "to "+d.agent.cfg.Push.URL.String()
+	if d.view != nil {
+		points, _ = d.view.arrived()
+		to = fmt.Sprintf("to this process and back: %d points so far", points)
+	}
+	return fmt.Sprintf(`netatmo-agent demo: the real agent, a simulated Netatmo home
+
+  simulated  the Netatmo cloud at %s: measures every %v, uploads every %v
+  login      OAuth through the agent's own page; token file %s
+  pushed     OTLP/%s %s
+`, d.cloud, demoMeasure, demoUpload, d.agent.cfg.TokenFile, d.agent.cfg.Push.Protocol, to)
+}
+
+func (d *demo) footer() string {
+	return `Next: your own station in four steps, see README.md, "A real account".
+      With a Collector: OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4317 go run ./agent demo
+      Ctrl-C ends this.
+`
+}

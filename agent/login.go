@@ -1,0 +1,190 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"netatmo-agent/agent/config"
+	"netatmo-agent/auth"
+)
+
+func loginCommand() *cobra.Command {
+	var refreshToken string
+	c := &cobra.Command{
+		Use:   "login",
+		Short: "Log in from a terminal, without the agent's pages",
+		Long: `Prints the address to open in a browser, on any machine, and takes the address
+that the browser ends on, or the code in it. Saves the token file and ends. An
+agent that runs meanwhile takes the new login up within seconds.
+
+With --refresh-token - it reads a refresh token, such as the token generator at
+dev.netatmo.com shows one, from standard input instead.`,
+		Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if refreshToken != "" && refreshToken != "-" {
+				return usage(errors.New("--refresh-token takes only -, which means standard input: command lines are visible to every user of the machine"))
+			}
+			return runLogin(c, refreshToken == "-")
+		},
+	}
+	addSettings(c)
+	c.Flags().StringVar(&refreshToken, "refresh-token", "", "- reads a refresh token from standard input")
+	return c
+}
+
+func runLogin(c *cobra.Command, fromStdin bool) error {
+	cfg, err := loadConfig(c, config.Need{Login: true})
+	if err != nil {
+		return err
+	}
+	log := config.NewLogger(c.ErrOrStderr(), max(cfg.LogLevel, slog.LevelError), cfg.LogFormat)
+	source, err := auth.New(authConfig(cfg, log))
+	if err != nil {
+		return usage(err)
+	}
+	if fromStdin {
+		err = adoptFrom(c, source)
+	} else {
+		err = dialogue(c, source)
+	}
+	if unsaved, ok := errors.AsType[*auth.SaveError](err); ok {
+		fmt.Fprintf(c.ErrOrStderr(), "netatmo-agent: %v\nTrying again until it works; Ctrl-C gives up and loses this login.\n", unsaved)
+		err = keepSaving(c.Context(), source)
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(c.OutOrStdout(), "Logged in. The login is saved in %s; an agent that runs there goes on within seconds.\n", cfg.TokenFile)
+	return nil
+}
+
+func adoptFrom(c *cobra.Command, source *auth.Source) error {
+	token, err := readSecret(c.InOrStdin())
+	if err != nil {
+		return fmt.Errorf("read the refresh token from standard input: %w", err)
+	}
+	pasted, err := auth.ParsePasted(token)
+	if err != nil {
+		return err
+	}
+	if pasted.RefreshToken == "" {
+		return errors.New("this is not a refresh token: one looks like 24 hexadecimal digits, a vertical bar, and more of them")
+	}
+	return source.AdoptRefreshToken(c.Context(), pasted.RefreshToken)
+}
+
+// readSecret reads a line, from a terminal without showing it.
+func readSecret(in io.Reader) (string, error) {
+	if f, ok := in.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		fmt.Fprint(os.Stderr, "Refresh token: ")
+		b, err := term.ReadPassword(int(f.Fd()))
+		fmt.Fprintln(os.Stderr)
+		return string(b), err
+	}
+	b, err := io.ReadAll(io.LimitReader(in, 64<<10))
+	return strings.TrimSpace(string(b)), err
+}
+
+// dialogue asks until a login succeeds or the input ends.
+func dialogue(c *cobra.Command, source *auth.Source) error {
+	out, state := c.OutOrStdout(), rand.Text()
+	fmt.Fprintf(out, `Log in to Netatmo
+
+  1. Your app at https://dev.netatmo.com (My apps) needs this redirect URI:
+       %s
+
+  2. Open this address in a browser, on any machine, and accept:
+       %s
+
+  3. The browser ends on an address that begins with the redirect URI. The page
+     may be an error, only its address matters.
+
+`, source.Status().RedirectURL, source.AuthCodeURL(state))
+
+	lines := readLines(c.Context(), c.InOrStdin())
+	for {
+		fmt.Fprint(out, "Paste that address, or the code in it: ")
+		var line string
+		var more bool
+		select {
+		case line, more = <-lines:
+		case <-c.Context().Done():
+		}
+		if !more {
+			fmt.Fprintln(out)
+			return errors.New("no login: nothing was pasted")
+		}
+		if strings.TrimSpace(line) == "" {
+			continue
+		}
+		err := use(c.Context(), source, line, state)
+		if _, unsaved := errors.AsType[*auth.SaveError](err); err == nil || unsaved {
+			fmt.Fprintln(out)
+			return err
+		}
+		fmt.Fprintf(out, "\n%v\n\n", err)
+	}
+}
+
+// use makes a login of what was pasted.
+func use(ctx context.Context, source *auth.Source, line, state string) error {
+	pasted, err := auth.ParsePasted(line)
+	switch {
+	case err != nil:
+		return err
+	case pasted.RefreshToken != "":
+		return source.AdoptRefreshToken(ctx, pasted.RefreshToken)
+	case pasted.State != "" && pasted.State != state:
+		return errors.New("this address is of another login: open the address above, and paste where that one ends")
+	}
+	return source.Exchange(ctx, pasted.Code)
+}
+
+// readLines sends the lines of in until it or ctx ends.
+func readLines(ctx context.Context, in io.Reader) <-chan string {
+	lines := make(chan string)
+	go func() {
+		defer close(lines)
+		for s := bufio.NewScanner(in); s.Scan(); {
+			select {
+			case lines <- s.Text():
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return lines
+}
+
+// keepSaving lets the source try again until the login is saved.
+func keepSaving(ctx context.Context, source *auth.Source) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		source.Run(ctx)
+	}()
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for source.Status().Unsaved {
+		select {
+		case <-ctx.Done():
+			<-ended
+			return errors.New("the login could not be saved")
+		case <-tick.C:
+		}
+	}
+	return nil
+}

@@ -1,0 +1,153 @@
+// Command netatmo-agent reads Netatmo weather stations, home coaches and
+// thermostats and pushes what they say as OpenTelemetry metrics over OTLP.
+//
+// The package holds the commands and the wiring: each command builds what it
+// needs in order and passes concrete values down. Everything that can be
+// tested by itself lives in a package of its own beside it.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"netatmo-agent/agent/catalogue"
+	"netatmo-agent/agent/config"
+)
+
+// Exit codes, see the README.
+const (
+	exitDone   = 0
+	exitFailed = 1
+	exitUsage  = 2
+	exitLogin  = 3
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	os.Exit(execute(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// exitError is an error that decides the exit code. A nil err has been
+// reported already.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit %d", e.code)
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+// usage marks err as bad usage or configuration.
+func usage(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &exitError{exitUsage, err}
+}
+
+func execute(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	root := rootCommand()
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitDone
+	}
+	code := exitFailed
+	if e, ok := errors.AsType[*exitError](err); ok {
+		code = e.code
+		if e.err == nil {
+			return code
+		}
+	}
+	fmt.Fprintf(stderr, "netatmo-agent: %v\n", err)
+	return code
+}
+
+func rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "netatmo-agent",
+		Short: "Netatmo readings as OpenTelemetry metrics",
+		Long: `netatmo-agent reads Netatmo weather stations, home coaches and thermostats and
+pushes what they say as OpenTelemetry metrics over OTLP.
+
+Without a command it runs the agent (see "netatmo-agent run --help" for the
+settings). To see it work with nothing configured: netatmo-agent demo`,
+		SilenceUsage:      true,
+		SilenceErrors:     true,
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
+		Args:              noArgs,
+		RunE:              runAgent,
+	}
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return usage(fmt.Errorf("%w\nSee: %s --help", err, c.CommandPath()))
+	})
+	addSettings(root)
+	root.AddCommand(runCommand(), demoCommand(), loginCommand(), metricsCommand(), versionCommand())
+	return root
+}
+
+func noArgs(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return usage(fmt.Errorf("unknown command or argument %q\nSee: %s --help", args[0], c.CommandPath()))
+}
+
+// addSettings gives c a flag for every setting that is not a secret.
+func addSettings(c *cobra.Command) {
+	for _, f := range config.Flags() {
+		c.Flags().String(f.Name, "", fmt.Sprintf("%s (%s, default %s)", f.Usage, f.Variable, f.Default))
+	}
+}
+
+// loadConfig reads the settings of c from the environment and its flags.
+func loadConfig(c *cobra.Command, need config.Need) (*config.Config, error) {
+	set := map[string]string{}
+	for _, f := range config.Flags() {
+		if flag := c.Flags().Lookup(f.Name); flag != nil && flag.Changed {
+			set[f.Name] = flag.Value.String()
+		}
+	}
+	cfg, err := config.Load(set, need)
+	return cfg, usage(err)
+}
+
+func metricsCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "metrics",
+		Short: "Print the table of metrics (markdown)",
+		Args:  noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return catalogue.Markdown(c.OutOrStdout())
+		},
+	}
+}
+
+func versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version, the commit and the Go version",
+		Args:  noArgs,
+		Run: func(c *cobra.Command, _ []string) {
+			b := readBuild()
+			fmt.Fprintf(c.OutOrStdout(), "netatmo-agent %s (commit %s, %s)\n", b.version, b.commit, b.goVersion)
+		},
+	}
+}

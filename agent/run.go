@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"netatmo-agent/agent/config"
+	"netatmo-agent/agent/telemetry"
+)
+
+func runCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "run",
+		Short: "Run the agent: poll, record, push, until a signal (the default)",
+		Long: `Runs the agent until SIGINT or SIGTERM: it polls Netatmo, records what the
+modules say and pushes it over OTLP. Without a login it logs the link to open
+and waits.
+
+The push is configured by OpenTelemetry's own variables
+(OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_EXPORTER_OTLP_HEADERS, …).`,
+		Args: noArgs,
+		RunE: runAgent,
+	}
+	addSettings(c)
+	return c
+}
+
+func runAgent(c *cobra.Command, _ []string) error {
+	cfg, err := loadConfig(c, config.Need{Login: true, Push: true})
+	if err != nil {
+		return err
+	}
+	a, err := newAgent(c.Context(), cfg, config.NewLogger(c.ErrOrStderr(), cfg.LogLevel, cfg.LogFormat))
+	if err != nil {
+		return err
+	}
+	a.run(c.Context())
+	return nil
+}
+
+// drain is how long a browser may take for the page it is reading when the
+// agent ends.
+const drain = 2 * time.Second
+
+// run works until ctx ends. Then no new poll and no new refresh begins; a
+// refresh under way is waited for, because Netatmo may have changed the tokens
+// already; what is known is pushed a last time.
+func (a *agent) run(ctx context.Context) {
+	defer a.close()
+	a.announceStart()
+	pushing, stopPushing := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopPushing()
+
+	var work, push sync.WaitGroup
+	work.Go(func() { a.source.Run(ctx) })
+	work.Go(func() { a.poller.Run(ctx) })
+	work.Go(func() { a.announceLogin(ctx) })
+	work.Go(func() { a.servePages(ctx) })
+	push.Go(func() { a.pusher.Run(pushing) })
+	push.Go(func() { a.beat(pushing) })
+
+	<-ctx.Done()
+	a.log.Info("stopping")
+	work.Wait()
+	stopPushing()
+	push.Wait()
+	if err := a.marks.Save(); err != nil {
+		a.log.Error("what the backend has acknowledged is not saved, the next start fills the gap again", "error", err)
+	}
+	a.log.Info("stopped")
+}
+
+func (a *agent) announceStart() {
+	b := readBuild()
+	a.log.Info("netatmo-agent starts", "version", b.version, "commit", b.commit)
+	for _, w := range a.cfg.Warnings {
+		a.log.Warn(w)
+	}
+	a.log.Info(telemetry.DescribePush(a.cfg.Push))
+}
+
+// announceLogin logs the link to open, once for every login that is needed.
+func (a *agent) announceLogin(ctx context.Context) {
+	said := ""
+	for {
+		changed := a.source.Changed()
+		status, link := a.source.Status(), a.pages.LoginURL()
+		if a.listener == nil && link != "" {
+			link = "netatmo-agent login"
+		}
+		if link != "" && link != said {
+			attrs := []any{"open", link}
+			if status.Problem != "" {
+				attrs = append(attrs, "reason", status.Problem)
+			}
+			if len(status.MissingScopes) > 0 {
+				attrs = append(attrs, "missing_scopes", status.MissingScopes)
+			}
+			a.log.Warn("a login is needed", attrs...)
+		}
+		said = link
+		select {
+		case <-ctx.Done():
+			return
+		case <-changed:
+		}
+	}
+}
+
+// servePages serves the login pages until ctx ends.
+func (a *agent) servePages(ctx context.Context) {
+	if a.listener == nil {
+		return
+	}
+	server := pageServer(a.pages, a.log)
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(a.listener) }()
+	select {
+	case err := <-served:
+		if !errors.Is(err, http.ErrServerClosed) {
+			a.log.Error("the login pages are gone; log in by \"netatmo-agent login\" or restart the agent", "error", err)
+		}
+		return
+	case <-ctx.Done():
+	}
+	draining, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
+	defer cancel()
+	if server.Shutdown(draining) != nil {
+		server.Close()
+	}
+}
