@@ -44,7 +44,9 @@ func (s *Server) serveAuthorize(w http.ResponseWriter, r *http.Request) {
 	default:
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		w.Header().Set("Cache-Control", "no-store")
-		consentPage.Execute(w, r.Form)
+		if err := consentPage.Execute(w, r.Form); err != nil {
+			panic(http.ErrAbortHandler) // the browser has left
+		}
 		return
 	}
 	if state := r.Form.Get("state"); state != "" {

@@ -3,6 +3,7 @@ package authtest_test
 import (
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -64,7 +65,7 @@ func (f *far) token(form url.Values) (reply, error) {
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	r := reply{Status: resp.StatusCode, Body: string(body)}
-	json.Unmarshal(body, &r)
+	_ = json.Unmarshal(body, &r) // not all answers are JSON
 	return r, err
 }
 
@@ -80,9 +81,7 @@ func (f *far) exchange(code string) (reply, error) {
 func (f *far) authorize(t *testing.T, values url.Values) url.Values {
 	t.Helper()
 	query := url.Values{"client_id": {"app"}, "redirect_uri": {callback}, "state": {"s1"}, "response_type": {"code"}, "scope": {"read_station read_homecoach"}}
-	for name, v := range values {
-		query[name] = v
-	}
+	maps.Copy(query, values)
 	resp, err := f.client.PostForm(f.url+"/oauth2/authorize", query)
 	if err != nil {
 		t.Fatal(err)
@@ -149,9 +148,7 @@ func TestTokenRequestsRefused(t *testing.T) {
 	pair := f.Grant()
 	refresh := func(more url.Values) url.Values {
 		form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {pair.Refresh}}
-		for name, v := range more {
-			form[name] = v
-		}
+		maps.Copy(form, more)
 		return form
 	}
 	code := f.authorize(t, url.Values{"answer": {"accept"}}).Get("code")
@@ -296,8 +293,12 @@ func TestFaultQueue(t *testing.T) {
 func TestAnsweredPairs(t *testing.T) {
 	f := start(t, app)
 	f.Inject(authtest.Fault{Kind: authtest.LostAnswer})
-	f.refresh(f.Grant().Refresh)
-	f.refresh(f.Current().Refresh)
+	if _, err := f.refresh(f.Grant().Refresh); err == nil {
+		t.Error("the lost answer came")
+	}
+	if _, err := f.refresh(f.Current().Refresh); err != nil {
+		t.Error(err)
+	}
 	var answered []bool
 	for _, pair := range f.Stats().Issued {
 		answered = append(answered, pair.Answered)
