@@ -114,6 +114,9 @@ func noArgs(c *cobra.Command, args []string) error {
 func addSettings(c *cobra.Command) {
 	for _, f := range config.Flags() {
 		c.Flags().String(f.Name, "", fmt.Sprintf("%s (%s, default %s)", f.Usage, f.Variable, f.Default))
+		if f.Switch {
+			c.Flags().Lookup(f.Name).NoOptDefVal = "true"
+		}
 	}
 }
 
