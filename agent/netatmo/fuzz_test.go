@@ -16,18 +16,40 @@ import (
 	"netatmo-agent/agent/netatmo"
 )
 
-func seed(f *testing.F, pattern string) {
-	files, err := filepath.Glob(filepath.Join("testdata", pattern))
-	if err != nil || len(files) == 0 {
-		f.Fatal("no seeds", err)
+// pieces returns the objects of a file in testdata one by one, each without
+// its lists. Whole files are poor seeds: the fuzzer would spend its time on
+// shortening them.
+func pieces(f *testing.F, file string) []string {
+	body, err := os.ReadFile(filepath.Join("testdata", file))
+	if err != nil {
+		f.Fatal(err)
 	}
-	for _, file := range files {
-		body, err := os.ReadFile(file)
+	var all []string
+	var walk func(raw json.RawMessage)
+	walk = func(raw json.RawMessage) {
+		var list []json.RawMessage
+		var object map[string]json.RawMessage
+		if json.Unmarshal(raw, &list) == nil {
+			for _, raw := range list {
+				walk(raw)
+			}
+			return
+		}
+		if json.Unmarshal(raw, &object) != nil || object == nil {
+			return
+		}
+		for _, key := range []string{"body", "devices", "modules", "home", "rooms", "homes"} {
+			walk(object[key])
+			delete(object, key)
+		}
+		short, err := json.Marshal(object)
 		if err != nil {
 			f.Fatal(err)
 		}
-		f.Add(string(body))
+		all = append(all, string(short))
 	}
+	walk(body)
+	return all
 }
 
 // numeral finds what can be read as a number, signs and quotes aside.
@@ -118,8 +140,9 @@ func checkText(t *testing.T, text string) {
 }
 
 func FuzzWeather(f *testing.F) {
-	seed(f, "stations.json")
-	seed(f, "coaches.json")
+	for _, device := range append(pieces(f, "stations.json"), pieces(f, "coaches.json")...) {
+		f.Add(station(device))
+	}
 	f.Add(station(`{"_id":"a","type":"NAMain","dashboard_data":{"time_utc":"1","Temperature":"-0"}}`))
 	f.Fuzz(func(t *testing.T, body string) {
 		a, err := saying(200, body).Weather(t.Context(), true)
@@ -130,7 +153,12 @@ func FuzzWeather(f *testing.F) {
 }
 
 func FuzzHomeStatus(f *testing.F) {
-	seed(f, "home*.json")
+	for _, part := range pieces(f, "home-5f0000000000000000000001.json") {
+		f.Add(`{"body":{"home":{"modules":[` + part + `],"rooms":[` + part + `]}}}`)
+	}
+	for _, part := range pieces(f, "homes.json") {
+		f.Add(`{"body":{"homes":[{"id":"h","rooms":[` + part + `],"modules":[` + part + `]}]}}`)
+	}
 	f.Add(`{"body":{"home":{"rooms":{"a":{"id":1,"therm_setpoint_mode":" "}}},"errors":[{"code":6,"id":"70:ee:50:00:02:01"}]}}`)
 	list, err := os.ReadFile(filepath.Join("testdata", "homes.json"))
 	if err != nil {

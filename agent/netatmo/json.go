@@ -91,8 +91,8 @@ func cut(s []byte) (value, rest []byte) {
 		}
 		end++
 	default:
-		if end = bytes.IndexAny(s, ",]} \t\r\n"); end < 0 {
-			end = len(s)
+		for end < len(s) && s[end] > ' ' && s[end] != ',' && s[end] != ']' && s[end] != '}' {
+			end++
 		}
 	}
 	return s[:end], s[end:]
@@ -110,8 +110,15 @@ func stringEnd(s []byte) int {
 	}
 }
 
-func blank(s []byte) []byte { return bytes.TrimLeft(s, " \t\r\n") }
+// blank skips the blanks that s starts with.
+func blank(s []byte) []byte {
+	for len(s) > 0 && s[0] <= ' ' {
+		s = s[1:]
+	}
+	return s
+}
 
+// comma skips to the next member or element.
 func comma(s []byte) []byte {
 	if s = blank(s); s[0] == ',' {
 		s = blank(s[1:])
