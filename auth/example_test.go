@@ -1,0 +1,72 @@
+package auth_test
+
+import (
+	"context"
+	"fmt"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+
+	"netatmo-agent/auth"
+	"netatmo-agent/auth/authtest"
+)
+
+// A process opens the token file, is logged in once, and asks for an access
+// token whenever it needs one. The next process finds the login in the file.
+func Example() {
+	dir, err := os.MkdirTemp("", "auth")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	netatmo := authtest.New(authtest.Options{ClientID: "the-app", ClientSecret: "its-secret"})
+	server := httptest.NewServer(netatmo)
+	defer server.Close()
+
+	cfg := auth.Config{
+		ClientID: "the-app", ClientSecret: "its-secret",
+		APIURL:      server.URL,
+		RedirectURL: "http://localhost:9210/auth/callback",
+		Scopes:      []string{"read_station"},
+		TokenFile:   filepath.Join(dir, "token.json"),
+	}
+	source, err := auth.New(cfg)
+	if err != nil {
+		panic(err) // the path cannot be used; the error says what to do
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error)
+	go func() { done <- source.Run(ctx) }()
+
+	fmt.Println(source.Status().Problem)
+	changed := source.Changed()
+
+	// Here a human logs in: by source.AuthCodeURL and source.Exchange, or by a
+	// refresh token from the token generator of dev.netatmo.com.
+	if err := source.AdoptRefreshToken(ctx, netatmo.Grant("read_station").Refresh); err != nil {
+		panic(err)
+	}
+	<-changed
+	access, err := source.Token(ctx)
+	fmt.Println("valid:", netatmo.Check(access).Valid, err)
+
+	source.Reject(access) // the API answered with code 2 or 3
+	renewed, err := source.Token(ctx)
+	fmt.Println("renewed:", renewed != access, err)
+
+	cancel()
+	fmt.Println("ended:", <-done)
+
+	next, err := auth.New(cfg)
+	if err != nil {
+		panic(err)
+	}
+	access, err = next.Token(context.Background())
+	fmt.Println("after a restart:", access == renewed, err)
+	// Output:
+	// There is no login yet. Log in to Netatmo once
+	// valid: true <nil>
+	// renewed: true <nil>
+	// ended: <nil>
+	// after a restart: true <nil>
+}

@@ -1,0 +1,92 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"golang.org/x/oauth2"
+)
+
+// loginTimeout bounds a whole login: waiting for the turn and for the lock, the
+// request, and the save.
+const loginTimeout = 2 * time.Minute
+
+// AuthCodeURL returns where the browser is sent to log in. state comes back with
+// the code.
+func (s *Source) AuthCodeURL(state string) string { return s.oauth.AuthCodeURL(state) }
+
+// Exchange turns a code into a login and saves it before it returns nil. It goes
+// on when ctx ends: the user has consented, whether or not the browser stays.
+// Errors: *[LoginError] if Netatmo refuses, *[TokenError] for what may succeed
+// if done again, *[SaveError] if the login works but is not on the disk.
+func (s *Source) Exchange(ctx context.Context, code string) error {
+	return s.login(ctx, CauseBadCode, func(ctx context.Context) (*oauth2.Token, error) {
+		// Netatmo's documentation asks for the scope here too.
+		return s.oauth.Exchange(ctx, code, oauth2.SetAuthURLParam("scope", strings.Join(s.cfg.Scopes, " ")))
+	})
+}
+
+// AdoptRefreshToken makes a login of a refresh token, such as one from the token
+// generator at dev.netatmo.com, by using it once. Otherwise it is as Exchange.
+func (s *Source) AdoptRefreshToken(ctx context.Context, refreshToken string) error {
+	return s.login(ctx, CauseBadPasted, s.refreshGrant(refreshToken))
+}
+
+// login replaces the pair by a new one. Until that has come, the old one stays
+// where it is.
+func (s *Source) login(ctx context.Context, refusal string, get func(context.Context) (*oauth2.Token, error)) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), loginTimeout)
+	defer cancel()
+	if err := s.take(ctx); err != nil {
+		return err
+	}
+	defer s.release()
+	lock, err := s.lock(ctx)
+	if err != nil {
+		return &TokenError{Reason: "store", Err: err}
+	}
+	defer s.unlock(lock)
+	s.reload()
+
+	stopped := false
+	s.locked(func(now time.Time) {
+		if stopped = s.stopped(); !stopped {
+			s.renewal.last = now
+		}
+	})
+	if stopped {
+		return errStopping
+	}
+	if s.Status().Authorized {
+		// A new login ends the old one, so nothing is asked for that cannot be kept.
+		if err := s.prove(); err != nil {
+			return &TokenError{Reason: "store", Err: err}
+		}
+	}
+	d, err := s.ask(ctx, get)
+	if fault, ok := errors.AsType[*TokenError](err); ok {
+		return loginFault(fault, refusal)
+	}
+	s.received(d, true)
+	if d.Refresh == "" {
+		s.log.Warn("Netatmo gave no refresh token, so this login ends with its access token", "expiry", d.Expiry)
+	}
+	if err := s.save(); err != nil {
+		return &SaveError{Path: s.cfg.TokenFile, Err: err}
+	}
+	return nil
+}
+
+func loginFault(fault *TokenError, refusal string) error {
+	switch fault.Reason {
+	case "invalid_grant":
+		return loginError(refusal, fault)
+	case "invalid_client":
+		return loginError(CauseApp, fault)
+	case "unauthorized_client":
+		return loginError(CauseGrant, fault)
+	}
+	return fault
+}

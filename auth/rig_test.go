@@ -1,0 +1,299 @@
+package auth
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"netatmo-agent/auth/authtest"
+)
+
+const (
+	rigID, rigSecret = "5f0c1d2e3a4b5c6d7e8f9a0b", "s3cr3t-of-the-app"
+	rigAPI           = "http://netatmo.test"
+)
+
+// rig is an app, its account and a directory, in memory but for the directory.
+// At the end it looks for secrets in everything that was logged.
+type rig struct {
+	*testing.T
+	server *authtest.Server
+	client *http.Client
+	path   string
+	logs   *logs
+	faults *faultyFile // for the Sources opened next; nil: none
+	scopes []string
+}
+
+func newRig(t *testing.T, opts authtest.Options) *rig {
+	opts.ClientID, opts.ClientSecret = rigID, rigSecret
+	r := &rig{
+		T: t, server: authtest.New(opts), logs: &logs{},
+		path: filepath.Join(memoryDir(t), "token.json"), scopes: []string{"read_station"},
+	}
+	r.client = memoryClient(t, r.server)
+	t.Cleanup(func() {
+		text := r.logs.String()
+		for _, issued := range r.server.Stats().Issued {
+			if strings.Contains(text, issued.Access) || strings.Contains(text, issued.Refresh) {
+				t.Error("a token was logged")
+			}
+		}
+		if strings.Contains(text, rigSecret) {
+			t.Error("the client secret was logged")
+		}
+		if n := r.server.Stats().MaxConcurrent; n > 1 {
+			t.Errorf("%d refreshes at the same time", n)
+		}
+	})
+	return r
+}
+
+// memoryDir returns a directory for the test, in memory where that is possible:
+// the tests save some thousand times, and a disk takes its time over each fsync.
+func memoryDir(t *testing.T) string {
+	dir, err := os.MkdirTemp("/dev/shm", "auth")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
+// inBubble runs test with a fake clock.
+func inBubble(t *testing.T, opts authtest.Options, test func(*rig)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) { test(newRig(t, opts)) })
+}
+
+func (r *rig) config() Config {
+	return Config{
+		ClientID: rigID, ClientSecret: rigSecret, APIURL: rigAPI, RedirectURL: "http://agent.test/auth/callback",
+		Scopes: r.scopes, TokenFile: r.path, HTTPClient: r.client, Logger: r.logs.logger(), UserAgent: "netatmo-agent/test",
+	}
+}
+
+func (r *rig) open() *Source {
+	r.Helper()
+	s, err := New(r.config())
+	if err != nil {
+		r.Fatal(err)
+	}
+	if r.faults != nil {
+		r.faults.tokenFile = s.file
+		s.file = r.faults
+	}
+	return s
+}
+
+// run starts Run and returns what ends it and waits.
+func (r *rig) run(s *Source) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error)
+	go func() { done <- s.Run(ctx) }()
+	return func() {
+		cancel()
+		if err := <-done; err != nil {
+			r.Error(err)
+		}
+	}
+}
+
+// put writes the file as a human would.
+func (r *rig) put(content string) {
+	r.Helper()
+	if err := os.WriteFile(r.path, []byte(content), 0o600); err != nil {
+		r.Fatal(err)
+	}
+}
+
+// putPair writes a pair of which left of the access token's life is left.
+func (r *rig) putPair(p authtest.Pair, left time.Duration) {
+	r.Helper()
+	r.put(fmt.Sprintf(`{"access_token":%q,"refresh_token":%q,"expiry":%q,"expires_in":10800,"note":{"kept":[1.50]}}`,
+		p.Access, p.Refresh, time.Now().Add(left).Format(time.RFC3339Nano)))
+}
+
+func (r *rig) disk() document {
+	r.Helper()
+	content, err := os.ReadFile(r.path)
+	if err != nil {
+		r.Fatal(err)
+	}
+	var d document
+	if err := json.Unmarshal(content, &d); err != nil {
+		r.Fatalf("the token file is damaged: %v", err)
+	}
+	return d
+}
+
+func (r *rig) onDisk(p authtest.Pair) bool {
+	content, _ := os.ReadFile(r.path)
+	var d document
+	return json.Unmarshal(content, &d) == nil && d.same(document{Access: p.Access, Refresh: p.Refresh})
+}
+
+func (r *rig) requests(outcome string) int {
+	return r.server.Stats().Requests[authtest.Request{Grant: "refresh_token", Outcome: outcome}]
+}
+
+// asked counts all refresh requests, whatever became of them.
+func (r *rig) asked() (n int) {
+	for request, count := range r.server.Stats().Requests {
+		if request.Grant == "refresh_token" {
+			n += count
+		}
+	}
+	return n
+}
+
+// token fails unless s gives the access token that the server holds for valid.
+func (r *rig) token(s *Source) {
+	r.Helper()
+	access, err := s.Token(context.Background())
+	if err != nil {
+		r.Fatal(err)
+	}
+	if !r.server.Check(access).Valid {
+		r.Fatal("Token gave a token that is not valid")
+	}
+}
+
+func (r *rig) loginError(s *Source, cause string) {
+	r.Helper()
+	_, err := s.Token(context.Background())
+	if e, ok := errors.AsType[*LoginError](err); !ok || e.Cause != cause {
+		r.Errorf("Token: %v, want a LoginError: %s", err, cause)
+	}
+	st := s.Status()
+	if st.Authorized || !st.Waiting || st.Problem == "" {
+		r.Errorf("status %+v, want one that waits for a login", st)
+	}
+}
+
+func (r *rig) logged(level, text string) int { return r.logs.count(level, text) }
+
+func (r *rig) wantLogged(level, text string) {
+	r.Helper()
+	if r.logged(level, text) == 0 {
+		r.Errorf("no line with %s and %q in:\n%s", level, text, r.logs)
+	}
+}
+
+// faultyFile fails as told.
+type faultyFile struct {
+	tokenFile
+	fails  func(d document) bool // which documents cannot be saved; nil: all can
+	effect bool                  // a save that fails took effect all the same
+	err    error                 // nil: no space left
+	saves  int
+}
+
+func (f *faultyFile) attempt(d document, save func(document) error) error {
+	f.saves++
+	if f.fails == nil || !f.fails(d) {
+		return save(d)
+	}
+	fault := f.err
+	if fault == nil {
+		fault = syscall.ENOSPC
+	}
+	if f.effect {
+		return errors.Join(fault, save(d))
+	}
+	return fault
+}
+
+func (f *faultyFile) Save(d document) error      { return f.attempt(d, f.tokenFile.Save) }
+func (f *faultyFile) Overwrite(d document) error { return f.attempt(d, f.tokenFile.Overwrite) }
+
+func always(document) bool { return true }
+
+// logs is what was logged, a line each.
+type logs struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logs) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logs) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+func (l *logs) logger() *slog.Logger {
+	return slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+func (l *logs) count(level, text string) (n int) {
+	for line := range strings.Lines(l.String()) {
+		if strings.Contains(line, "level="+level) && strings.Contains(line, text) {
+			n++
+		}
+	}
+	return n
+}
+
+// memoryClient reaches handler by real HTTP over connections in memory, which a
+// fake clock can wait for.
+func memoryClient(t *testing.T, handler http.Handler) *http.Client {
+	l := &memoryListener{conns: make(chan net.Conn), closed: make(chan struct{})}
+	server := &http.Server{Handler: handler}
+	go func() { _ = server.Serve(l) }()
+	t.Cleanup(func() { server.Close() })
+	return &http.Client{Transport: &http.Transport{DialContext: l.dial, DisableKeepAlives: true}}
+}
+
+type memoryListener struct {
+	conns  chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+func (l *memoryListener) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	here, there := net.Pipe()
+	select {
+	case l.conns <- there:
+		return here, nil
+	case <-l.closed:
+		return nil, &net.OpError{Op: "dial", Net: "memory", Err: syscall.ECONNREFUSED}
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (l *memoryListener) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.conns:
+		return c, nil
+	case <-l.closed:
+		return nil, io.EOF
+	}
+}
+
+func (l *memoryListener) Close() error {
+	l.once.Do(func() { close(l.closed) })
+	return nil
+}
+
+func (l *memoryListener) Addr() net.Addr { return &net.UnixAddr{Name: "memory", Net: "unix"} }

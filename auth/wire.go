@@ -1,0 +1,187 @@
+package auth
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"time"
+
+	"golang.org/x/oauth2"
+)
+
+const (
+	// askTimeout bounds one token request. Netatmo has been seen to take long;
+	// whoever gives up early loses the answer, and the login with it.
+	askTimeout = 30 * time.Second
+
+	// netatmoLife is the documented life of an access token, for an answer that
+	// does not name it.
+	netatmoLife = 3 * time.Hour
+
+	maxAnswer = 1 << 20
+)
+
+// TokenError is a fault of a request to Netatmo's token endpoint that passes:
+// the same request may succeed later.
+type TokenError struct {
+	Reason string    // for logs and metrics: an OAuth error such as "invalid_grant", "http 503", "timeout", "network", "malformed", "store"
+	Lost   bool      // the request may have taken effect, the new pair did not arrive
+	Retry  time.Time // when the agent tries again by itself; zero: it does not
+	Err    error     // without any token
+}
+
+func (e *TokenError) Error() string {
+	text := "Netatmo gave no new access token: " + e.Err.Error()
+	if e.Reason == "store" {
+		text = "no new access token was asked for, as it could not be kept: " + e.Err.Error()
+	}
+	if e.Retry.IsZero() {
+		return text + "; try again"
+	}
+	return text + "; this is tried again at " + e.Retry.Format("15:04:05")
+}
+
+func (e *TokenError) Unwrap() error { return e.Err }
+
+// ask makes exactly one token request, which ends with nobody's context.
+func (s *Source) ask(ctx context.Context, get func(context.Context) (*oauth2.Token, error)) (document, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTimeout)
+	defer cancel()
+	sent := false
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { sent = true }})
+	token, err := get(context.WithValue(ctx, oauth2.HTTPClient, s.client))
+	if err != nil {
+		return document{}, tokenError(err, sent)
+	}
+	d := document{Access: token.AccessToken, Refresh: token.RefreshToken, Life: time.Duration(token.ExpiresIn) * time.Second}
+	if d.Life <= 0 {
+		d.Life = netatmoLife
+	}
+	d.Expiry = time.Now().UTC().Add(d.Life).Truncate(time.Second)
+	return d, nil
+}
+
+// tokenError says what went wrong without quoting an answer, which may hold
+// tokens.
+func tokenError(err error, sent bool) *TokenError {
+	refusal, answered := errors.AsType[*oauth2.RetrieveError](err)
+	var timeout interface{ Timeout() bool }
+	switch {
+	case answered && oauthErrors[refusal.ErrorCode]:
+		return &TokenError{Reason: refusal.ErrorCode, Err: fmt.Errorf("it answered %q", refusal.ErrorCode)}
+	case answered && refusal.ErrorCode != "":
+		return &TokenError{Reason: "other error", Err: errors.New("it answered with an error that is not known")}
+	case answered:
+		status := refusal.Response.StatusCode
+		return &TokenError{
+			Reason: fmt.Sprintf("http %d", status),
+			Lost:   status == 500 || status == 502 || status == 504, // a gateway gave up on a server that may have gone on
+			Err:    fmt.Errorf("it answered HTTP %d %s", status, http.StatusText(status)),
+		}
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return &TokenError{Reason: "timeout", Lost: sent, Err: fmt.Errorf("no answer within %v: %w", askTimeout, err)}
+	case errors.Is(err, errMalformed):
+		return &TokenError{Reason: "malformed", Lost: true, Err: errMalformed}
+	}
+	if !sent {
+		return &TokenError{Reason: "network", Err: err}
+	}
+	// net/http quotes what it does not understand, so only the connection's own
+	// error is passed on.
+	broken := errors.New("the connection broke before the whole answer was there")
+	if own, ok := errors.AsType[*net.OpError](err); ok {
+		broken = fmt.Errorf("%w: %w", broken, own)
+	}
+	return &TokenError{Reason: "network", Lost: true, Err: broken}
+}
+
+// oauthErrors are the errors of RFC 6749 and those observed of Netatmo.
+var oauthErrors = map[string]bool{
+	"invalid_grant": true, "invalid_client": true, "unauthorized_client": true,
+	"invalid_request": true, "invalid_scope": true, "invalid scope": true, "unsupported_grant_type": true,
+	"access_denied": true, "server_error": true, "temporarily_unavailable": true,
+	"too_many_connections": true,
+}
+
+var errMalformed = errors.New("its answer was not understood")
+
+// onceTransport sends a token request once, whatever happens.
+type onceTransport struct {
+	base      http.RoundTripper
+	userAgent string
+}
+
+// newTokenClient returns a client that neither repeats a request nor follows a
+// redirect, and that makes a connection of its own for each, since a kept one
+// may just be closing. Of given only the transport is used.
+func newTokenClient(given *http.Client, userAgent string) *http.Client {
+	own := http.DefaultTransport.(*http.Transport).Clone() //nolint:errcheck // it is one
+	own.DisableKeepAlives = true
+	own.Protocols = new(http.Protocols)
+	own.Protocols.SetHTTP1(true) // HTTP/2 sends a request again that a server refused to begin
+	t := &onceTransport{base: own, userAgent: userAgent}
+	if given != nil && given.Transport != nil {
+		t.base = given.Transport
+	}
+	return &http.Client{
+		Transport:     t,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+func (t *onceTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.GetBody = nil // without it net/http cannot send the body a second time
+	if t.userAgent != "" {
+		r.Header.Set("User-Agent", t.userAgent)
+	}
+	answer, err := t.base.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
+	if err != nil {
+		return nil, err
+	}
+	if answer.StatusCode/100 == 2 {
+		if body, err = lenient(body); err != nil {
+			return nil, err
+		}
+	}
+	if bytes.HasPrefix(bytes.TrimSpace(body), []byte("{")) {
+		answer.Header.Set("Content-Type", "application/json")
+	}
+	answer.Body = io.NopCloser(bytes.NewReader(body))
+	return answer, nil
+}
+
+// lenient reduces a successful answer to what x/oauth2 needs of it. One detail
+// that displeases x/oauth2 (a life of 10800.0, a media type of text/plain) makes
+// it throw away the whole answer, and with it the only living pair.
+func lenient(body []byte) ([]byte, error) {
+	var a map[string]json.RawMessage
+	if json.Unmarshal(body, &a) != nil {
+		return nil, errMalformed
+	}
+	reduced := map[string]any{"access_token": readToken(a["access_token"]), "refresh_token": readToken(a["refresh_token"])}
+	life := readSeconds(a["expires_in"])
+	if life == 0 {
+		life = readSeconds(a["expire_in"]) // Netatmo names it twice
+	}
+	reduced["expires_in"] = int64(life / time.Second)
+	if reduced["access_token"] == "" {
+		var code string
+		if json.Unmarshal(a["error"], &code) != nil || code == "" {
+			return nil, errMalformed
+		}
+		reduced["error"] = code
+	}
+	return json.Marshal(reduced)
+}

@@ -1,0 +1,171 @@
+package auth
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// ticket is a refresh against a server of its own, over the real network stack
+// and with the client that the product uses.
+func ticket(t *testing.T, handler http.HandlerFunc) (s *Source, requests *atomic.Int64, logs *logs) {
+	t.Helper()
+	requests, logs = new(atomic.Int64), newLogs()
+	far := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		requests.Add(1)
+		handler(w, r)
+	}))
+	t.Cleanup(far.Close)
+	s, err := New(Config{
+		ClientID: rigID, ClientSecret: rigSecret, APIURL: far.URL, TokenFile: filepath.Join(memoryDir(t), "token.json"),
+		Logger: logs.logger(), UserAgent: "netatmo-agent/test",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.file.Save(document{Access: "5a|old", Refresh: "5a|secret", Expiry: time.Now().Add(-time.Hour)}); err != nil {
+		t.Fatal(err)
+	}
+	s.reload()
+	return s, requests, logs
+}
+
+func newLogs() *logs { return &logs{} }
+
+func TestARefreshIsOneRequestAsNetatmoWantsIt(t *testing.T) {
+	s, requests, _ := ticket(t, func(w http.ResponseWriter, r *http.Request) {
+		if err := r.ParseForm(); err != nil {
+			t.Error(err)
+		}
+		for field, want := range map[string]string{
+			"grant_type": "refresh_token", "refresh_token": "5a|secret", "client_id": rigID, "client_secret": rigSecret,
+		} {
+			if got := r.PostForm.Get(field); got != want {
+				t.Errorf("%s is %q", field, got)
+			}
+		}
+		if r.Header.Get("Authorization") != "" || r.URL.RawQuery != "" {
+			t.Error("credentials are not in the body alone")
+		}
+		if r.URL.Path != "/oauth2/token" || r.Header.Get("User-Agent") != "netatmo-agent/test" {
+			t.Errorf("%s by %q", r.URL, r.Header.Get("User-Agent"))
+		}
+		fmt.Fprint(w, `{"access_token":"5a|new","refresh_token":"5a|next","scope":["read_station"],"expires_in":10800,"expire_in":10800}`)
+	})
+	if access, err := s.Token(t.Context()); err != nil || access != "5a|new" || requests.Load() != 1 {
+		t.Errorf("%q, %v after %d requests", access, err, requests.Load())
+	}
+}
+
+// Whatever the server does, the refresh token is on the wire once, and nothing of
+// the answer is in the error or the log.
+func TestOneRequestWhateverComesBack(t *testing.T) {
+	raw := func(answer string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			conn, _, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				panic(err)
+			}
+			_, _ = io.WriteString(conn, answer)
+			if tcp, ok := conn.(*net.TCPConn); ok {
+				_ = tcp.SetLinger(0) // the client sees a reset
+			}
+			conn.Close()
+		}
+	}
+	status := func(code int, body string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code); _, _ = io.WriteString(w, body) }
+	}
+	for _, row := range []struct {
+		name    string
+		handler http.HandlerFunc
+		reason  string
+		lost    bool
+	}{
+		{"redirect that would repeat the form", func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
+		}, "http 307", false},
+		{"reset", raw(""), "network", true},
+		{"cut off in the header", raw("HTTP/1.1 200 OK\r\nContent-Le"), "network", true},
+		{"cut off in the body", raw("HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n{\"access_token\":\"5a|new\""), "network", true},
+		{"not HTTP", raw("5a|secret ESMTP\r\n"), "network", true},
+		{"page of HTML, 200", status(200, "<html>5a|secret</html>"), "malformed", true},
+		{"empty, 200", status(200, ""), "malformed", true},
+		{"no token, 200", status(200, `{"scope":["read_station"]}`), "malformed", true},
+		{"error, 200", status(200, `{"error":"invalid_request"}`), "invalid_request", false},
+		{"error object", status(403, `{"error":{"code":26,"message":"5a|secret"}}`), "http 403", false},
+		{"unknown error", status(400, `{"error":"5a|secret"}`), "other error", false},
+		{"described error", status(400, `{"error":"invalid_request","error_description":"5a|secret"}`), "invalid_request", false},
+		{"endless", func(w http.ResponseWriter, _ *http.Request) {
+			for range 4 << 10 {
+				if _, err := w.Write(make([]byte, 1<<10)); err != nil {
+					return
+				}
+			}
+		}, "malformed", true},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			s, requests, logs := ticket(t, row.handler)
+			_, err := s.Token(t.Context())
+			fault, ok := errors.AsType[*TokenError](err)
+			if !ok || fault.Reason != row.reason || fault.Lost != row.lost {
+				t.Errorf("error %#v", err)
+			}
+			if requests.Load() != 1 {
+				t.Errorf("%d requests", requests.Load())
+			}
+			for _, secret := range []string{"5a|secret", "5a%7Csecret", "5a|new", rigSecret} {
+				if strings.Contains(fmt.Sprint(err), secret) || strings.Contains(logs.String(), secret) {
+					t.Errorf("%q leaks", secret)
+				}
+			}
+		})
+	}
+}
+
+func TestANetworkThatIsDownLosesNoAnswer(t *testing.T) {
+	s, _, _ := ticket(t, nil)
+	s.oauth.Endpoint.TokenURL = "http://127.0.0.1:1/oauth2/token"
+	_, err := s.Token(t.Context())
+	if fault, ok := errors.AsType[*TokenError](err); !ok || fault.Reason != "network" || fault.Lost {
+		t.Errorf("error %#v", err)
+	}
+}
+
+// Details of an answer that must not cost the pair in it.
+func TestAnswersThatAreGoodEnough(t *testing.T) {
+	for name, row := range map[string]struct {
+		body, contentType string
+		life              time.Duration
+	}{
+		"plain text":            {body: `{"access_token":"5a|new","refresh_token":"5a|next","expires_in":3600}`, contentType: "text/plain", life: time.Hour},
+		"life as a float":       {body: `{"access_token":"5a|new","refresh_token":"5a|next","expires_in":3600.0}`, life: time.Hour},
+		"life as a string":      {body: `{"access_token":"5a|new","refresh_token":"5a|next","expires_in":"3600"}`, life: time.Hour},
+		"life under one name":   {body: `{"access_token":"5a|new","refresh_token":"5a|next","expire_in":3600}`, life: time.Hour},
+		"life missing":          {body: `{"access_token":"5a|new","refresh_token":"5a|next"}`, life: 3 * time.Hour},
+		"life nonsense":         {body: `{"access_token":"5a|new","refresh_token":"5a|next","expires_in":-1}`, life: 3 * time.Hour},
+		"odd types beside them": {body: `{"access_token":"5a|new","refresh_token":"5a|next","token_type":7,"error":null,"expires_in":3600}`, life: time.Hour},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, _, _ := ticket(t, func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", row.contentType)
+				fmt.Fprint(w, row.body)
+			})
+			if access, err := s.Token(t.Context()); err != nil || access != "5a|new" {
+				t.Fatalf("%q, %v", access, err)
+			}
+			d, err := s.file.Load()
+			if err != nil || d.Refresh != "5a|next" || d.Life != row.life {
+				t.Errorf("saved: life %v, %v", d.Life, err)
+			}
+		})
+	}
+}
