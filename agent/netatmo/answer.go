@@ -28,7 +28,7 @@ const (
 	errNoBody  = formError("it has no body")
 )
 
-// Answer is what one request told. An error beside it does not make it worthless.
+// Answer is what one request told.
 type Answer struct {
 	Readings []Reading
 
@@ -139,7 +139,7 @@ type stream struct {
 }
 
 func newStream(r io.Reader, limit int) *stream {
-	s := &stream{src: source{r: bufio.NewReader(r), limit: limit, left: limit}}
+	s := &stream{src: source{r: bufio.NewReader(r), most: limit, limit: limit, left: limit}}
 	s.dec = json.NewDecoder(&s.src)
 	s.dec.UseNumber()
 	return s
@@ -165,7 +165,7 @@ func (s *stream) sniff() error {
 			return errNotJSON
 		}
 	}
-	return tooLongError{maxAnswer}
+	return tooLongError{s.src.most}
 }
 
 // object calls member for each member of the object that comes next; member
@@ -248,7 +248,8 @@ func (s *stream) skip() error {
 // source bounds what a stream reads: in all, and for one value.
 type source struct {
 	r     *bufio.Reader
-	limit int // bytes that the whole may still have
+	most  int // bytes that the whole may have
+	limit int // and may still have
 	left  int // bytes that the present value may still have
 }
 
@@ -261,7 +262,7 @@ func (e tooLongError) Error() string {
 
 func (s *source) Read(p []byte) (int, error) {
 	if s.limit <= 0 {
-		return 0, tooLongError{maxAnswer}
+		return 0, tooLongError{s.most}
 	}
 	if s.left <= 0 {
 		return 0, tooLongError{maxValue}

@@ -122,7 +122,7 @@ func TestHugeAnswers(t *testing.T) {
 		{"one text", `{"status":"`, strings.ReplaceAll(block, " ", "x"), "longer than 4 MiB"},
 		{"many devices", `{"body":{"devices":[`, strings.Repeat(device, 1<<20/len(device)), "longer than 32 MiB"},
 		{"an HTML page", "<html>", block, "HTML"},
-		{"as a failure", `{"x":[0`, strings.Repeat(",0", 1<<19), "HTTP 500, it is longer than"},
+		{"as a failure", `{"x":[0`, strings.Repeat(",0", 1<<19), "HTTP 500, it is longer than 1 MiB"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			c := serve(t, netatmo.Options{}, func(w http.ResponseWriter, r *http.Request) {

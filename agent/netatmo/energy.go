@@ -60,11 +60,12 @@ func readHome(raw []byte) (Home, bool) {
 func readParts(raw []byte) map[string]part {
 	parts := map[string]part{}
 	var o object
-	for raw := range elements(raw) {
-		if o.read(raw) {
+	for element := range elements(raw) {
+		if o.read(element) {
 			parts[ident(o.get("id"))] = part{text(o.get("name")), text(o.get("type"))}
 		}
 	}
+	delete(parts, "")
 	return parts
 }
 

@@ -128,6 +128,8 @@ func join(parts ...rules) rules {
 // fields is a set of Field.
 type fields uint64
 
+const _ = 64 - fieldEnd // does not compile when a set cannot hold every Field
+
 const (
 	// statusFields are true of a dead module too.
 	statusFields = fields(1<<Reachable | 1<<Firmware | 1<<LastSeen)
