@@ -1,0 +1,328 @@
+package auth
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+)
+
+const maxForm = 16 << 10
+
+const (
+	startPath     = "/"
+	authorizePath = "/auth/authorize"
+	callbackPath  = "/auth/callback"
+	tokenPath     = "/auth/token"
+)
+
+// HandlerOptions say where the pages are and where they send the browser.
+type HandlerOptions struct {
+	External        *url.URL // base of the pages as the browser sees it, no slash at its end
+	AuthorizeOrigin string   // scheme://host of Netatmo's consent page
+	Logger          *slog.Logger
+}
+
+// login is what the pages need of a Source.
+type login interface {
+	Status() Status
+	AuthCodeURL(state string) string
+	Exchange(ctx context.Context, code string) error
+	AdoptRefreshToken(ctx context.Context, refreshToken string) error
+}
+
+// Handler serves the pages that connect the agent to a Netatmo account, and
+// nothing else. Who may use them is decided by a key in the link that the
+// agent logs: the pages are open to the network, and whoever logs in decides
+// whose readings are recorded. The key comes to be when a login is needed and
+// dies when one has been saved.
+//
+// A request may take as long as Netatmo does to answer, 30 s at most, and twice
+// that when another login is being finished; the server's write timeout must
+// allow it. Handler is safe for concurrent use.
+type Handler struct {
+	login    login
+	external *url.URL
+	csp      string
+	logger   *slog.Logger
+	protect  *http.CrossOriginProtection
+	turn     chan struct{} // held while a login is finished: the second finds it done
+
+	mu       sync.Mutex // never held while waiting
+	key      string     // empty while no login is needed
+	attempts attempts
+}
+
+// NewHandler returns the pages for the login of s.
+func NewHandler(s *Source, opts HandlerOptions) *Handler { return newHandler(s, opts) }
+
+func newHandler(l login, opts HandlerOptions) *Handler {
+	h := &Handler{
+		login:    l,
+		external: opts.External,
+		csp:      policy(opts),
+		logger:   opts.Logger,
+		protect:  http.NewCrossOriginProtection(),
+		turn:     make(chan struct{}, 1),
+	}
+	// Over plain http browsers say where a form comes from only by its
+	// origin, and a proxy may have changed the host that it is compared with.
+	if err := h.protect.AddTrustedOrigin(origin(opts.External)); err != nil {
+		h.logger.Warn("the external URL is not an origin that browsers name; forms may be refused behind a proxy", "external_url", opts.External.String(), "error", err)
+	}
+	return h
+}
+
+// LoginURL returns the link to open, with the key in it, and an empty string
+// while no login is needed. Calling it at each change of the login lets a key
+// die as soon as a login was saved by another process.
+func (h *Handler) LoginURL() string {
+	key := h.currentKey()
+	if key == "" {
+		return ""
+	}
+	return h.external.String() + "/?key=" + key
+}
+
+// currentKey returns the key, which is empty while no login is needed. A login
+// that is not on disk does not end the need for one.
+func (h *Handler) currentKey() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	status := h.login.Status()
+	needed := !status.Authorized || len(status.MissingScopes) > 0 || h.key != "" && status.Unsaved
+	switch {
+	case !needed:
+		h.key, h.attempts = "", nil
+	case h.key == "":
+		h.key = rand.Text()
+	}
+	return h.key
+}
+
+// saved lets the key die, even if the login is needed again at once.
+func (h *Handler) saved() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.key, h.attempts = "", nil
+}
+
+// ServeHTTP serves the pages at / and under the path of the external URL, since
+// a proxy may strip that path or keep it.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h.setHeaders(w)
+	prefix, page := splitPath(r.URL.Path)
+	to, known := map[string]route{
+		startPath:     {"GET, HEAD", h.start},
+		authorizePath: {"POST", h.authorize},
+		callbackPath:  {"GET", h.callback},
+		tokenPath:     {"POST", h.token},
+	}[page]
+	switch {
+	case page != "" && page == h.external.Path:
+		addSlash(w, r)
+	case !known || prefix != "" && prefix != h.external.Path:
+		h.renderLost(w, r, http.StatusNotFound)
+	case !slices.Contains(strings.Split(to.methods, ", "), r.Method):
+		w.Header().Set("Allow", to.methods)
+		h.renderLost(w, r, http.StatusMethodNotAllowed)
+	default:
+		to.serve(w, r)
+	}
+}
+
+type route struct {
+	methods string
+	serve   http.HandlerFunc
+}
+
+// addSlash sends the browser on to where relative links work. The way there is
+// relative as well: a proxy may have taken off more of the path.
+func addSlash(w http.ResponseWriter, r *http.Request) {
+	to := url.URL{Path: path.Base(r.URL.Path) + "/", RawQuery: r.URL.RawQuery}
+	w.Header().Set("Location", to.String())
+	w.WriteHeader(http.StatusPermanentRedirect)
+}
+
+func (h *Handler) start(w http.ResponseWriter, r *http.Request) {
+	given, key := r.URL.Query().Get("key"), h.currentKey()
+	switch {
+	case given != "" && key != "" && !same(given, key):
+		h.render(w, r, http.StatusOK, "", noticeWrongKey)
+	case given == "":
+		h.render(w, r, http.StatusOK, "", nil)
+	default:
+		h.render(w, r, http.StatusOK, key, nil)
+	}
+}
+
+// admit answers a form that may not be acted upon, and returns the key of one
+// that may.
+func (h *Handler) admit(w http.ResponseWriter, r *http.Request) (key string, ok bool) {
+	key = h.currentKey()
+	if err := h.protect.Check(r); err != nil {
+		h.logger.Debug("refused a form that another site sent", "origin", r.Header.Get("Origin"))
+		h.render(w, r, http.StatusForbidden, "", noticeOtherSite)
+		return "", false
+	}
+	if key == "" {
+		h.renderDone(w, r)
+		return "", false
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+	if err := r.ParseForm(); err != nil {
+		h.render(w, r, http.StatusBadRequest, "", noticeBadForm)
+		return "", false
+	}
+	if !same(r.PostForm.Get("key"), key) {
+		h.render(w, r, http.StatusForbidden, "", noticeWrongKey)
+		return "", false
+	}
+	return key, true
+}
+
+func (h *Handler) authorize(w http.ResponseWriter, r *http.Request) {
+	if _, ok := h.admit(w, r); !ok {
+		return
+	}
+	h.mu.Lock()
+	a := h.attempts.begin()
+	h.mu.Unlock()
+	h.setCookie(w, a.state, a.secret, int(attemptLife.Seconds()))
+	http.Redirect(w, r, h.login.AuthCodeURL(a.state), http.StatusSeeOther)
+}
+
+func (h *Handler) setCookie(w http.ResponseWriter, state, secret string, maxAge int) {
+	http.SetCookie(w, &http.Cookie{ //nolint:gosec // Secure where there is TLS
+		Name:     cookieName(state),
+		Value:    secret,
+		Path:     h.external.Path + "/auth",
+		MaxAge:   maxAge,
+		HttpOnly: true,
+		Secure:   h.external.Scheme == "https",
+		SameSite: http.SameSiteLaxMode, // Strict would keep it from the way back
+	})
+}
+
+func (h *Handler) callback(w http.ResponseWriter, r *http.Request) {
+	query := r.URL.Query()
+	key := h.currentKey()
+	if key == "" {
+		h.renderDone(w, r)
+		return
+	}
+	h.mu.Lock()
+	begunHere := h.attempts.take(r, query.Get("state"))
+	knownBrowser := begunHere || h.attempts.knows(r)
+	h.mu.Unlock()
+	if begunHere {
+		h.setCookie(w, query.Get("state"), "", -1)
+	}
+	if !knownBrowser {
+		key = ""
+	}
+	switch {
+	case query.Get("error") != "":
+		refused := refusedBy(query.Get("error"))
+		if knownBrowser {
+			h.logger.Warn("Netatmo ended a login with an error", "error", refused)
+		}
+		h.render(w, r, http.StatusForbidden, key, refused.notice())
+	case !begunHere:
+		h.stale(w, r, key)
+	case query.Get("code") == "":
+		h.render(w, r, http.StatusBadRequest, key, noticeNoCode)
+	default:
+		h.finish(w, r, func(ctx context.Context) error { return h.login.Exchange(ctx, query.Get("code")) })
+	}
+}
+
+// stale answers a callback that no attempt waits for. It may be a reload of
+// one that is being finished, so it says how that ended.
+func (h *Handler) stale(w http.ResponseWriter, r *http.Request, key string) {
+	release, ok := h.takeTurn(r.Context())
+	if !ok {
+		return
+	}
+	defer release()
+	if h.currentKey() == "" {
+		h.renderDone(w, r)
+		return
+	}
+	h.render(w, r, http.StatusBadRequest, key, noticeStale)
+}
+
+func (h *Handler) token(w http.ResponseWriter, r *http.Request) {
+	key, ok := h.admit(w, r)
+	if !ok {
+		return
+	}
+	pasted, err := ParsePasted(r.PostForm.Get("token"))
+	if err != nil {
+		n := &notice{"That could not be used", sentence(err.Error())}
+		if refused, ok := errors.AsType[*refusal](err); ok {
+			n = refused.notice()
+		}
+		h.render(w, r, http.StatusBadRequest, key, n)
+		return
+	}
+	h.finish(w, r, func(ctx context.Context) error {
+		if pasted.RefreshToken != "" {
+			return h.login.AdoptRefreshToken(ctx, pasted.RefreshToken)
+		}
+		return h.login.Exchange(ctx, pasted.Code)
+	})
+}
+
+// finish gets a login from Netatmo and says what came of it. The browser may
+// leave meanwhile; a Source finishes and saves what was begun.
+func (h *Handler) finish(w http.ResponseWriter, r *http.Request, get func(context.Context) error) {
+	release, ok := h.takeTurn(r.Context())
+	if !ok {
+		return
+	}
+	defer release()
+	if h.currentKey() == "" {
+		h.renderDone(w, r)
+		return
+	}
+	err := get(r.Context())
+	if err != nil {
+		h.logger.Warn("a login in the browser failed", "error", err)
+		status, n := failed(err)
+		h.render(w, r, status, h.currentKey(), n)
+		return
+	}
+	h.saved()
+	h.render(w, r, http.StatusOK, h.currentKey(), noticeSaved)
+}
+
+// takeTurn waits until no login is being finished, or the browser has left.
+func (h *Handler) takeTurn(ctx context.Context) (release func(), ok bool) {
+	select {
+	case h.turn <- struct{}{}:
+		return func() { <-h.turn }, true
+	case <-ctx.Done():
+		return nil, false
+	}
+}
+
+// failed puts into words why a login could not be finished.
+func failed(err error) (status int, n *notice) {
+	if final, ok := errors.AsType[*LoginError](err); ok {
+		return http.StatusBadRequest, &notice{"Netatmo did not accept this login", sentence(final.Error())}
+	}
+	if unsaved, ok := errors.AsType[*SaveError](err); ok {
+		return http.StatusInternalServerError, &notice{"Logged in, but the login could not be saved", sentence(unsaved.Error())}
+	}
+	if passing, ok := errors.AsType[*TokenError](err); ok && passing.Reason == "store" {
+		return http.StatusInternalServerError, &notice{"The login could not be saved, so Netatmo was not asked", sentence(passing.Error())}
+	}
+	return http.StatusBadGateway, noticePassing
+}
