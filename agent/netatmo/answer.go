@@ -279,12 +279,14 @@ func unreadable(err error) bool {
 	_, form := errors.AsType[formError](err)
 	_, syntax := errors.AsType[*json.SyntaxError](err)
 	_, long := errors.AsType[tooLongError](err)
-	return form || syntax || long || err == io.EOF || err == io.ErrUnexpectedEOF
+	return form || syntax || long || breaksOff(err)
 }
+
+func breaksOff(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) }
 
 // describe says in words what is wrong with an answer.
 func describe(err error) string {
-	if err == io.EOF || err == io.ErrUnexpectedEOF {
+	if breaksOff(err) {
 		return "it breaks off"
 	}
 	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {

@@ -149,7 +149,7 @@ func (c *Client) once(ctx context.Context, r request, token string, body func(*s
 		limit, body = maxReport, (*stream).skip
 	}
 	err = env.read(resp.Body, limit, body)
-	io.CopyN(io.Discard, resp.Body, 4096) // to its end, so that the connection can be used again
+	_, _ = io.CopyN(io.Discard, resp.Body, 4096) // to its end, so that the connection can be used again
 	sent, dateErr := http.ParseTime(resp.Header.Get("Date"))
 	if dateErr != nil {
 		sent = env.local

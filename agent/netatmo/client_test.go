@@ -20,7 +20,9 @@ import (
 func TestRequest(t *testing.T) {
 	var got *http.Request
 	c := serve(t, netatmo.Options{UserAgent: "netatmo-agent/1"}, func(w http.ResponseWriter, r *http.Request) {
-		r.ParseForm()
+		if err := r.ParseForm(); err != nil {
+			t.Error(err)
+		}
 		got = r
 		io.WriteString(w, `{"body":{"devices":[],"homes":[]}}`)
 	})
@@ -125,7 +127,7 @@ func TestHugeAnswers(t *testing.T) {
 		{"as a failure", `{"x":[0`, strings.Repeat(",0", 1<<19), "HTTP 500, it is longer than 1 MiB"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			c := serve(t, netatmo.Options{}, func(w http.ResponseWriter, r *http.Request) {
+			c := serve(t, netatmo.Options{}, func(w http.ResponseWriter, _ *http.Request) {
 				if strings.Contains(tc.want, "500") {
 					w.WriteHeader(500)
 				}

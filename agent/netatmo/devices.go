@@ -46,7 +46,7 @@ func (d *decoder) device(raw []byte) {
 	d.module(base, o)
 	for raw := range elements(o.get("modules")) {
 		if !d.inner.read(raw) {
-			d.reject("", "is not a JSON object")
+			d.reject(id, "a module of it is not a JSON object")
 			continue
 		}
 		d.module(base, d.inner)
@@ -57,7 +57,7 @@ func (d *decoder) device(raw []byte) {
 func (d *decoder) module(r Reading, o object) {
 	id, name := ident(o.get("_id")), text(o.get("module_name"))
 	if id == "" {
-		d.reject("", "has no id")
+		d.reject(r.StationID, "a module of it has no id")
 		return
 	}
 	wireType := text(o.get("type"))
@@ -166,17 +166,18 @@ const ahead = 10 * time.Minute
 // absurd reports whether t is in the future of server. A zero server is unknown.
 func absurd(t, server time.Time) bool { return !server.IsZero() && t.After(server.Add(ahead)) }
 
-// settle completes r with what the envelope tells about times. Absurd ones are
-// dropped. An energy answer is about now. Elsewhere a new module may have no
+// settle completes r with what the envelope tells about times. One in the
+// future stays in the values as Netatmo said it, but counts as the time of the
+// answer: it must neither hide later measurements nor make this one fresh for
+// longer. An energy answer is about now. Elsewhere a new module may have no
 // time_utc (observed), so its last contact stands in; values without any time
-// go.
+// are dropped.
 func (r *Reading) settle(e *envelope) {
 	r.Answered = e.now()
-	if absurd(r.Seen, e.server) {
-		r.Seen, r.Values = time.Time{}, r.Values.keep(^fields(1<<LastSeen))
-	}
-	if absurd(r.Measured, e.server) {
-		r.Measured, r.Values = time.Time{}, r.Values.keep(^fields(1<<MeasurementTime))
+	for _, t := range []*time.Time{&r.Measured, &r.Seen} {
+		if absurd(*t, e.server) {
+			*t = e.server
+		}
 	}
 	switch {
 	case r.Family == Energy && r.Values.anyOf(^statusFields):

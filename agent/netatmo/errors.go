@@ -156,7 +156,7 @@ func (e *Error) Error() string {
 // ItemError is one module, room or station that an answer says nothing usable
 // about; the others of the answer are not touched by it.
 type ItemError struct {
-	ID     string // empty where the answer does not say
+	ID     string // of the module, else of its station; empty where the answer has neither
 	Code   int    // of body.errors, whose numbering is not that of Error.Code; 0 otherwise
 	Reason string
 }
@@ -164,7 +164,7 @@ type ItemError struct {
 func (e ItemError) Error() string {
 	id := e.ID
 	if id == "" {
-		id = "a device without id"
+		id = "a device"
 	}
 	if e.Code != 0 {
 		return fmt.Sprintf("%s: %s (device code %d)", id, e.Reason, e.Code)

@@ -20,6 +20,7 @@ import (
 // its lists. Whole files are poor seeds: the fuzzer would spend its time on
 // shortening them.
 func pieces(f *testing.F, file string) []string {
+	f.Helper()
 	body, err := os.ReadFile(filepath.Join("testdata", file))
 	if err != nil {
 		f.Fatal(err)
@@ -57,6 +58,7 @@ var numeral = regexp.MustCompile(`[0-9]`)
 
 // checkAnswer looks at what must hold for every answer, whatever was sent.
 func checkAnswer(t *testing.T, body string, a netatmo.Answer, err error) {
+	t.Helper()
 	if err != nil {
 		checkError(t, err)
 		if len(a.Readings) > 0 {
@@ -82,6 +84,7 @@ func checkAnswer(t *testing.T, body string, a netatmo.Answer, err error) {
 }
 
 func checkReading(t *testing.T, body string, r netatmo.Reading, a netatmo.Answer) {
+	t.Helper()
 	if r.ModuleID == "" || r.ModuleName == "" || r.ModuleType == "" || strings.ContainsFunc(r.ModuleID, unicode.IsSpace) {
 		t.Errorf("no identity: %+v", r)
 	}
@@ -126,6 +129,7 @@ var allClasses = []netatmo.Class{netatmo.ClassAuth, netatmo.ClassScope, netatmo.
 	netatmo.ClassNotFound, netatmo.ClassInvalid, netatmo.ClassApp, netatmo.ClassServer, netatmo.ClassMalformed}
 
 func checkError(t *testing.T, err error) {
+	t.Helper()
 	fail, ok := errors.AsType[*netatmo.Error](err)
 	if !ok || !slices.Contains(allClasses, fail.Class) {
 		t.Fatalf("unexpected error %T: %v", err, err)
@@ -134,6 +138,7 @@ func checkError(t *testing.T, err error) {
 }
 
 func checkText(t *testing.T, text string) {
+	t.Helper()
 	if !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl) || len(text) > 1600 {
 		t.Errorf("unfit text %q", text)
 	}

@@ -12,6 +12,7 @@ import (
 
 // pass lets n requests through g and returns when each was admitted.
 func pass(t *testing.T, g *netatmo.Gate, p netatmo.Priority, n int) []time.Duration {
+	t.Helper()
 	start := time.Now()
 	var at []time.Duration
 	for range n {
@@ -86,7 +87,8 @@ func TestLiveFirst(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		for range 10 {
 			go func() {
-				for g.Wait(ctx, netatmo.History) == nil {
+				for ctx.Err() == nil {
+					_ = g.Wait(ctx, netatmo.History)
 				}
 			}()
 		}

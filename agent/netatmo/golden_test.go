@@ -52,6 +52,7 @@ func TestGolden(t *testing.T) {
 }
 
 func golden(t *testing.T, name string, write func(*bytes.Buffer) error) {
+	t.Helper()
 	t.Run(name, func(t *testing.T) {
 		var got bytes.Buffer
 		if err := write(&got); err != nil {

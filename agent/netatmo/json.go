@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"iter"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -38,9 +39,9 @@ func (o *object) read(raw []byte) bool {
 // get returns the value of key, nil if there is none; of several the last, as
 // encoding/json does.
 func (o object) get(key string) []byte {
-	for i := len(o) - 1; i >= 0; i-- {
-		if string(o[i].key) == key {
-			return o[i].value
+	for _, m := range slices.Backward(o) {
+		if string(m.key) == key {
+			return m.value
 		}
 	}
 	return nil

@@ -83,7 +83,7 @@ func TestMeasurePage(t *testing.T) {
 		fmt.Fprintf(&body, `%c"%d":[%d]`, ",{"[btoi(i == 0)], 1700000000+300*(4999-i), 4999-i)
 	}
 	requests := 0
-	c := serve(t, netatmo.Options{}, func(w http.ResponseWriter, r *http.Request) {
+	c := serve(t, netatmo.Options{}, func(w http.ResponseWriter, _ *http.Request) {
 		requests++
 		io.WriteString(w, `{"body":`+body.String()+`}}`)
 	})
@@ -140,7 +140,7 @@ func TestMeasureQuery(t *testing.T) {
 // TestMeasurePriority: history waits behind a gate that live requests pass.
 func TestMeasurePriority(t *testing.T) {
 	gate := netatmo.NewGate(4)
-	c := serve(t, netatmo.Options{Gate: gate}, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, `{"body":[]}`) })
+	c := serve(t, netatmo.Options{Gate: gate}, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, `{"body":[]}`) })
 	q := netatmo.MeasureQuery{DeviceID: "d", Types: []string{"Rain"}}
 	for range 3 {
 		if _, err := c.Measure(t.Context(), q, netatmo.History); err != nil {

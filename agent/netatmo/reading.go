@@ -122,10 +122,10 @@ type Reading struct {
 	// SetpointMode is the current mode of a room, empty elsewhere.
 	SetpointMode string
 
-	// Measured is when the module measured its values; zero where the answer
-	// does not say.
+	// Measured is when the module measured its values; zero where it has none.
+	// A time far in Netatmo's future counts as Answered.
 	Measured time.Time
-	// Seen is the module's last contact; zero where unknown.
+	// Seen is the module's last contact; zero where unknown, else as Measured.
 	Seen time.Time
 	// Answered is Netatmo's time_server of the answer that held this reading.
 	Answered time.Time

@@ -97,8 +97,8 @@ func TestWhatVanishes(t *testing.T) {
 		{"time zero", `"type":"NAModule1","last_seen":1759999000,"dashboard_data":{"time_utc":0,"Temperature":3}`,
 			"temperature=3 last_seen=1759999000"},
 		{"time before 1970", `"type":"NAModule1","dashboard_data":{"time_utc":-5,"Temperature":3}`, ""},
-		{"time in the future", `"type":"NAModule1","last_seen":1759999000,"dashboard_data":{"time_utc":1760000661,"Temperature":3}`,
-			"temperature=3 last_seen=1759999000"},
+		{"time in the future", `"type":"NAModule1","last_seen":1759999000,"dashboard_data":{"time_utc":1780000000,"Temperature":3}`,
+			"temperature=3 time=1780000000 last_seen=1759999000"},
 		{"time in milliseconds", `"type":"NAModule1","last_seen":1760000000000,"dashboard_data":{"time_utc":1760000000000,"Temperature":3}`, ""},
 		{"a clock a little ahead", `"type":"NAModule1","dashboard_data":{"time_utc":1760000660,"Temperature":3}`,
 			"temperature=3 time=1760000660"},
@@ -114,6 +114,29 @@ func TestWhatVanishes(t *testing.T) {
 			}
 			if !r.Answered.Equal(time.Unix(serverTime, 0)) {
 				t.Errorf("answered %s, want the time_server", r.Answered)
+			}
+		})
+	}
+}
+
+// TestTimes: Measured and Seen follow the values, as far as these make sense.
+func TestTimes(t *testing.T) {
+	for _, tc := range []struct {
+		name, device   string
+		measured, seen string
+	}{
+		{"both", `"last_seen":1759999000,"dashboard_data":{"time_utc":1759998000,"Temperature":3}`, "1759998000", "1759999000"},
+		{"no time_utc", `"last_seen":1759999000,"dashboard_data":{"Temperature":3}`, "1759999000", "1759999000"},
+		{"no last_seen", `"dashboard_data":{"time_utc":1759998000,"Temperature":3}`, "1759998000", "never"},
+		{"no values", `"last_seen":1759999000`, "never", "1759999000"},
+		{"unreachable", `"reachable":false,"last_seen":1759999000,"dashboard_data":{"time_utc":1759998000,"Temperature":3}`, "never", "1759999000"},
+		{"a little ahead", `"last_seen":1760000661,"dashboard_data":{"time_utc":1760000660}`, "1760000660", "1760000060"},
+		{"far ahead", `"last_seen":1780000000,"dashboard_data":{"time_utc":1780000000}`, "1760000060", "1760000060"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			r := one(t, station(`{"_id":"02:00:00:00:00:01","type":"NAModule1",`+tc.device+`}`))
+			if stamp(r.Measured) != tc.measured || stamp(r.Seen) != tc.seen {
+				t.Errorf("measured %s, seen %s; want %s and %s", stamp(r.Measured), stamp(r.Seen), tc.measured, tc.seen)
 			}
 		})
 	}
