@@ -1,0 +1,87 @@
+package poll
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"netatmo-agent/agent/netatmo"
+)
+
+// readings asks for everything that the account has and the filter allows.
+func (b *Backfill) readings(ctx context.Context, src Source) ([]netatmo.Reading, error) {
+	var all []netatmo.Reading
+	for _, family := range b.cfg.Families {
+		var found []netatmo.Reading
+		var answer netatmo.Answer
+		var err error
+		switch family {
+		case netatmo.Weather:
+			answer, err = src.Weather(ctx, b.cfg.Favorites)
+			found = answer.Readings
+		case netatmo.HomeCoach:
+			answer, err = src.HomeCoaches(ctx)
+			found = answer.Readings
+		default:
+			found, err = b.heating(ctx, src)
+		}
+		if refused(err) {
+			b.cfg.Logger.Warn("a device family is left out", "family", family, "error", err)
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, found...)
+	}
+	return slices.DeleteFunc(all, func(r netatmo.Reading) bool {
+		return b.cfg.Allows != nil && !b.cfg.Allows(r.StationID, r.HomeID) || len(b.history.columns(r.ModuleType).types) == 0
+	}), nil
+}
+
+func (b *Backfill) heating(ctx context.Context, src Source) ([]netatmo.Reading, error) {
+	homes, err := src.Homes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var all []netatmo.Reading
+	for _, h := range homes {
+		if b.cfg.Allows != nil && !b.cfg.Allows("", h.ID) {
+			continue
+		}
+		answer, err := src.HomeStatus(ctx, h)
+		if classOf(err) == netatmo.ClassInvalid {
+			continue // shared with the account, but not to be asked about
+		}
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, answer.Readings...)
+	}
+	return all, nil
+}
+
+// byModule groups the readings of each module, those of the user's own
+// stations first. Two stations can list one module.
+func byModule(readings []netatmo.Reading) [][]netatmo.Reading {
+	var groups [][]netatmo.Reading
+	index := map[string]int{}
+	for _, r := range readings {
+		i, known := index[r.ModuleID]
+		if !known {
+			i = len(groups)
+			index[r.ModuleID] = i
+			groups = append(groups, nil)
+		}
+		groups[i] = append(groups[i], r)
+	}
+	for _, same := range groups {
+		ownFirst(same)
+	}
+	return groups
+}
+
+func ownFirst(readings []netatmo.Reading) {
+	foreign := map[bool]int{true: 1}
+	slices.SortStableFunc(readings, func(a, b netatmo.Reading) int { return cmp.Compare(foreign[a.Foreign], foreign[b.Foreign]) })
+}

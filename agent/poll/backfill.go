@@ -1,0 +1,261 @@
+package poll
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"slices"
+	"time"
+
+	"netatmo-agent/agent/netatmo"
+	"netatmo-agent/agent/outage"
+	"netatmo-agent/store"
+)
+
+// BackfillConfig says whose history to push, and from when.
+type BackfillConfig struct {
+	Families  []netatmo.Family
+	Favorites bool
+	Allows    func(stationID, homeID string) bool // nil: every station and home
+	// HistoryTypes is as in Config.
+	HistoryTypes func(moduleType string) (types []string, fields []netatmo.Field)
+
+	Since, Until time.Time // both inclusive; a zero Until is now
+	File         string    // path of the progress
+	Logger       *slog.Logger
+}
+
+// Backfill pushes the history of all modules, however long, from the oldest
+// sample on. It keeps its progress in a file, so that it can be ended at any
+// time and goes on where it was; what was delivered once is not delivered
+// again, whatever the next Since and Until are.
+type Backfill struct {
+	cfg     BackfillConfig
+	history *history
+	file    *store.File[backfillState]
+	state   backfillState
+	modules []ModulePlan
+	windows []*window
+
+	progress Progress
+}
+
+// backfillState is the JSON document with the progress.
+type backfillState struct {
+	Done map[string]spans `json:"done"` // by module id
+}
+
+// measureStep is how often a module measures, for estimates.
+const measureStep = 5 * time.Minute
+
+// recent is the time within which measurements may not have been uploaded yet;
+// it is never noted as done.
+const recent = time.Hour
+
+// Plan is what a backfill has to do. Requests, samples and points are
+// estimates: Netatmo does not say how much it keeps.
+type Plan struct {
+	Modules  []ModulePlan
+	Requests int
+	Samples  int // times at which a module measured
+	Points   int // values of sensors
+}
+
+// Duration is the time that the requests take if perHour are made in an hour.
+func (p Plan) Duration(perHour int) time.Duration {
+	return time.Duration(p.Requests) * time.Hour / time.Duration(perHour)
+}
+
+// ModulePlan is a module with history.
+type ModulePlan struct {
+	netatmo.Reading
+	Missing time.Duration // of the time asked for, what is not delivered yet
+}
+
+// Progress is how far a backfill is.
+type Progress struct {
+	Done, Total time.Duration // of history, over all modules
+	At          time.Time     // all before this is delivered
+	Requests    int
+	Points      int // values of sensors that were delivered
+}
+
+// OpenBackfill asks Netatmo for the modules of the account, reads the progress
+// and works out what is left to do. A family that the account has not or may
+// not read is left out, with a line in the log.
+func OpenBackfill(ctx context.Context, cfg BackfillConfig, src Source) (*Backfill, error) {
+	if cfg.Until.IsZero() || cfg.Until.After(time.Now()) {
+		cfg.Until = time.Now()
+	}
+	b := &Backfill{cfg: cfg, history: &history{src: src, types: cfg.HistoryTypes}, file: store.New[backfillState](cfg.File)}
+	var err error
+	if b.state, err = b.file.Load(); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("read the progress of earlier backfills: %w; move the file away to begin anew", err)
+	}
+	if b.state.Done == nil {
+		b.state.Done = map[string]spans{}
+	}
+	readings, err := b.readings(ctx, src)
+	if err != nil {
+		return nil, err
+	}
+	asked := span{cfg.Since.Truncate(time.Second).Add(-time.Second), cfg.Until.Truncate(time.Second)}
+	for _, same := range byModule(readings) {
+		m := ModulePlan{Reading: same[0]}
+		for _, x := range b.state.Done[m.ModuleID].missing(asked) {
+			m.Missing += x.To.Sub(x.From)
+			b.windows = append(b.windows, &window{module: m.ModuleID, readings: same, from: x.From, done: x.From, to: x.To, end: x.To, cadence: nominal})
+		}
+		b.modules = append(b.modules, m)
+		b.progress.Total += m.Missing
+	}
+	return b, nil
+}
+
+// Plan returns what is left to do.
+func (b *Backfill) Plan() Plan {
+	p := Plan{Modules: slices.Clone(b.modules)}
+	for _, w := range b.windows {
+		samples := int(w.to.Sub(w.done)/measureStep) + 1
+		p.Samples += samples
+		p.Points += samples * len(b.history.columns(w.readings[0].ModuleType).fields) * len(w.readings)
+		p.Requests += (samples + pageRows - 1) / pageRows
+	}
+	return p
+}
+
+// Run delivers the history to sink and calls report, if it is not nil, before
+// the first request and after each delivery. It waits out what passes, on
+// either side. The error is ctx's, or says that the login or the app is
+// refused, or that the progress cannot be saved.
+func (b *Backfill) Run(ctx context.Context, sink Sink, report func(Progress)) error {
+	reading := outage.New(b.cfg.Logger, "reading the history")
+	pushing := outage.New(b.cfg.Logger, "pushing the history")
+	if report == nil {
+		report = func(Progress) {}
+	}
+	report(b.now())
+	for failures := 0; ; {
+		round := nextPage(b.windows)
+		if len(round) == 0 {
+			return nil
+		}
+		batch, err := b.history.read(ctx, round, netatmo.History)
+		b.progress.Requests += min(len(batch.read)+1, len(round))
+		if pushErr := b.deliver(ctx, sink, batch, pushing); pushErr != nil {
+			return pushErr
+		}
+		report(b.now())
+		switch {
+		case err == nil:
+			reading.OK()
+			failures = 0
+			continue
+		case refused(err):
+			b.leaveOut(round[len(batch.read)], err)
+			continue
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case final(err):
+			return err
+		}
+		failures++
+		reading.Failed(string(classOf(err)), err)
+		if err := sleep(ctx, backoff(failures, firstRetry, mostRetry)); err != nil {
+			return err
+		}
+	}
+}
+
+// final reports whether err needs a human.
+func final(err error) bool {
+	switch classOf(err) {
+	case netatmo.ClassLogin, netatmo.ClassAuth, netatmo.ClassApp:
+		return true
+	}
+	return false
+}
+
+// deliver pushes a batch until the sink has taken all of it, and notes the
+// progress.
+func (b *Backfill) deliver(ctx context.Context, sink Sink, batch *batch, log *outage.Log) error {
+	for failures := 1; ; failures++ {
+		rest := batch.points[batch.delivered:]
+		done, err := len(rest), error(nil)
+		if len(rest) > 0 {
+			done, err = sink.PushHistory(ctx, rest)
+		}
+		if err == nil {
+			done = len(rest)
+		}
+		for _, pt := range rest[:done] {
+			b.progress.Points += len(pt.Values)
+		}
+		batch.delivered += done
+		batch.settle()
+		if saveErr := b.note(batch.read); saveErr != nil {
+			return saveErr
+		}
+		if err == nil {
+			log.OK()
+			return nil
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		log.Failed("push", err)
+		if err := sleep(ctx, backoff(failures, firstRetry, mostRetry)); err != nil {
+			return err
+		}
+	}
+}
+
+// note saves what is done.
+func (b *Backfill) note(windows []*window) error {
+	latest := time.Now().Add(-recent)
+	for _, w := range windows {
+		done := w.done
+		if done.After(latest) {
+			done = latest
+		}
+		b.state.Done[w.module] = b.state.Done[w.module].add(span{w.from.UTC(), done.UTC()})
+	}
+	if err := b.file.Save(b.state); err != nil {
+		return fmt.Errorf("save the progress of the backfill: %w", err)
+	}
+	return nil
+}
+
+// now is the progress so far.
+func (b *Backfill) now() Progress {
+	p := b.progress
+	p.At, p.Done = b.cfg.Until, p.Total
+	for _, w := range b.windows {
+		if w.open() {
+			p.Done -= w.to.Sub(w.done)
+			if w.done.Before(p.At) {
+				p.At = w.done
+			}
+		}
+	}
+	return p
+}
+
+// leaveOut drops a module whose history is refused.
+func (b *Backfill) leaveOut(w *window, err error) {
+	b.cfg.Logger.Warn("a module is left out: no history to be had", "module", w.readings[0].ModuleName, "error", err)
+	b.windows = slices.DeleteFunc(b.windows, func(x *window) bool { return x.module == w.module })
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}

@@ -1,0 +1,73 @@
+package poll
+
+import (
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// tolerance is how far the local clock may be from Netatmo's.
+const tolerance = 2 * time.Minute
+
+// clock compares the local clock with Netatmo's. A Raspberry Pi has none that
+// survives a power cut, and points with a wrong time spoil a backend for days:
+// it takes nothing older than what it has.
+type clock struct {
+	log *slog.Logger
+
+	mu       sync.Mutex
+	answered time.Time // when the last answer came, monotonic
+	wall     time.Time // the same by the wall clock
+	offset   time.Duration
+	bad      bool // as of the last answer
+}
+
+// observe takes the offset of an answer, local minus Netatmo's.
+func (c *clock) observe(offset time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.answered = time.Now()
+	c.wall, c.offset = c.answered.Round(0), offset
+	switch bad := offset.Abs() > tolerance; {
+	case bad && !c.bad:
+		c.log.Warn("the local clock is wrong: nothing is pushed until it is right; set it, or let NTP do so", "deviation", describe(offset))
+	case !bad && c.bad:
+		c.log.Info("the local clock is right again")
+	}
+	c.bad = offset.Abs() > tolerance
+}
+
+func describe(offset time.Duration) string {
+	direction := "ahead of"
+	if offset < 0 {
+		direction = "behind"
+	}
+	return fmt.Sprintf("%s %s Netatmo's", offset.Abs().Round(time.Second), direction)
+}
+
+// skew is how far ahead of Netatmo's the local clock is at now: as at the last
+// answer, plus what it was moved since.
+func (c *clock) skew(now time.Time) time.Duration {
+	if c.answered.IsZero() {
+		return 0
+	}
+	return c.offset + now.Round(0).Sub(c.wall) - now.Sub(c.answered)
+}
+
+// ok reports whether the clock is right as far as is known, and whether that
+// is news since the last answer.
+func (c *clock) ok() (ok, news bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	ok = c.skew(time.Now()).Abs() <= tolerance
+	return ok, ok == c.bad
+}
+
+// now is the time by Netatmo's clock.
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := time.Now()
+	return now.Round(0).Add(-c.skew(now))
+}

@@ -1,0 +1,15 @@
+// Package poll asks Netatmo at the right moments, keeps the newest reading of
+// every module, and sees to it that what was measured while somebody was away
+// is delivered after all.
+//
+// A station uploads about every 606 s and the phase drifts, so a poll at fixed
+// times sees values that are up to ten minutes old. The schedule therefore
+// follows each station: it polls a few seconds after the next upload is due.
+//
+// Netatmo keeps every measurement, so the agent needs no queue of its own. It
+// keeps one mark per module, the newest timestamp that the backend has
+// acknowledged. Where a reading is much newer than the one delivered before
+// it, there is a gap, whoever was away: the history from the mark on is
+// fetched and pushed with its own times, while the module's live values wait
+// for it, because most backends take nothing older than what they have.
+package poll

@@ -1,0 +1,166 @@
+package poll
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"netatmo-agent/agent/netatmo"
+	"netatmo-agent/agent/outage"
+)
+
+const (
+	firstBackoff = 10 * time.Second // after a failed poll; it doubles
+	asideFor     = 24 * time.Hour   // for a family that the account has not or may not read
+)
+
+// errNothing says that the account has no device of the family, as far as the
+// filter allows.
+var errNothing = errors.New("the account has none, or NETATMO_STATIONS leaves none")
+
+// schedule polls one family and knows when to do it next.
+type schedule interface {
+	poll(ctx context.Context) error
+	next() time.Time
+	every() time.Duration // about the time between two polls
+}
+
+// family is one family of devices at work. Each has a loop of its own, so that
+// none waits for another.
+type family struct {
+	p        *Poller
+	name     netatmo.Family
+	schedule schedule
+	kick     chan struct{} // capacity 1: poll now
+	outage   *outage.Log
+	failures int    // polls in a row
+	aside    string // why it is polled once a day only
+}
+
+func newFamily(p *Poller, name netatmo.Family) *family {
+	f := &family{
+		p: p, name: name,
+		kick:   make(chan struct{}, 1),
+		outage: outage.New(p.cfg.Logger.With("family", name), "polling"),
+	}
+	follow := func(ask func(context.Context) (netatmo.Answer, error)) schedule {
+		return &follower{p: p, name: name, ask: ask, stations: map[string]*station{}}
+	}
+	switch name {
+	case netatmo.Weather:
+		f.schedule = follow(func(ctx context.Context) (netatmo.Answer, error) { return p.src.Weather(ctx, p.cfg.Favorites) })
+	case netatmo.HomeCoach:
+		f.schedule = follow(p.src.HomeCoaches)
+	default:
+		f.schedule = &heating{p: p, homes: map[string]*home{}}
+	}
+	return f
+}
+
+// run polls until ctx ends.
+func (f *family) run(ctx context.Context) {
+	for f.awaitLogin(ctx) {
+		begin := time.Now()
+		f.p.stats.begin(f.name, begin)
+		err := f.schedule.poll(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		next := f.judge(err)
+		f.p.stats.end(f.name, err, f.aside != "", next)
+		f.sleep(ctx, next)
+	}
+}
+
+// judge says what came of a poll and returns when the next one is due.
+func (f *family) judge(err error) time.Time {
+	class := classOf(err)
+	switch {
+	case err == nil:
+		f.outage.OK()
+		f.failures, f.aside = 0, ""
+		return f.schedule.next()
+	case class == netatmo.ClassScope:
+		if f.p.cfg.OnScopeRefused != nil {
+			f.p.cfg.OnScopeRefused(f.name)
+		}
+		return f.putAside(string(class), err)
+	case class == netatmo.ClassNotFound, errors.Is(err, errNothing):
+		return f.putAside("nothing", err)
+	}
+	f.failures++
+	if class != netatmo.ClassLogin { // which has a log of its own
+		f.outage.Failed(string(class), err)
+	}
+	return time.Now().Add(backoff(f.failures, firstBackoff, f.schedule.every()))
+}
+
+// putAside leaves the family alone for a day, unless the login changes.
+func (f *family) putAside(why string, err error) time.Time {
+	f.outage.OK()
+	if f.aside != why {
+		f.p.cfg.Logger.Warn("a device family is left out; it is tried again once a day and after a login", "family", f.name, "reason", err)
+	}
+	f.failures, f.aside = 0, why
+	return time.Now().Add(asideFor)
+}
+
+// awaitLogin waits until there is a login. It returns false when ctx ends.
+func (f *family) awaitLogin(ctx context.Context) bool {
+	for ctx.Err() == nil {
+		changed := f.changed()
+		if f.p.cfg.Authorized == nil || f.p.cfg.Authorized() {
+			return true
+		}
+		f.p.stats.wait(f.name)
+		select {
+		case <-ctx.Done():
+		case <-changed:
+		}
+	}
+	return false
+}
+
+func (f *family) changed() <-chan struct{} {
+	if f.p.cfg.Changed == nil {
+		return nil
+	}
+	return f.p.cfg.Changed()
+}
+
+// sleep waits until next, a kick, the end of ctx, or, for a family that is
+// aside, a change of the login.
+func (f *family) sleep(ctx context.Context, next time.Time) {
+	var changed <-chan struct{}
+	if f.aside != "" || f.failures > 0 {
+		changed = f.changed()
+	}
+	timer := time.NewTimer(time.Until(next))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-f.kick:
+	case <-changed:
+	case <-timer.C:
+	}
+}
+
+// classOf is the class of an error of the Source, empty for nil. Other errors
+// count as faults of the server.
+func classOf(err error) netatmo.Class {
+	if err == nil {
+		return ""
+	}
+	if e, ok := errors.AsType[*netatmo.Error](err); ok {
+		return e.Class
+	}
+	return netatmo.ClassServer
+}
+
+// backoff is the time to wait after the n-th failure in a row: it doubles from
+// first up to most, a fifth more or less.
+func backoff(n int, first, most time.Duration) time.Duration {
+	d := max(first, min(first<<min(n-1, 16), most))
+	return time.Duration(float64(d) * (0.8 + 0.4*rand.Float64()))
+}

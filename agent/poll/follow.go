@@ -1,0 +1,123 @@
+package poll
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"netatmo-agent/agent/netatmo"
+)
+
+// follower polls a family whose stations upload at their own times, all with
+// one request.
+type follower struct {
+	p        *Poller
+	name     netatmo.Family
+	ask      func(context.Context) (netatmo.Answer, error)
+	stations map[string]*station // by station id
+	polled   time.Time
+	some     time.Time // when an answer last had a station
+}
+
+func (f *follower) poll(ctx context.Context) error {
+	sent := time.Now()
+	answer, err := f.ask(ctx)
+	f.polled = time.Now()
+	if err != nil && len(answer.Readings) == 0 {
+		return err
+	}
+	readings := f.p.merge(group{family: f.name}, answer, err == nil)
+	f.observe(readings, sent, answer.Offset, err == nil)
+	if len(readings) > 0 || len(answer.Rejected) > 0 {
+		f.some = f.polled
+	}
+	if err == nil && time.Since(f.some) > asideFor {
+		return errNothing
+	}
+	return err
+}
+
+// observe tells each station about the newest measurement of its modules, and
+// forgets the stations that are gone.
+func (f *follower) observe(readings []netatmo.Reading, sent time.Time, offset time.Duration, complete bool) {
+	newest := map[string]time.Time{}
+	for _, r := range readings {
+		newest[r.StationID] = later(newest[r.StationID], r.Measured)
+	}
+	for id, t := range newest {
+		s := f.stations[id]
+		if s == nil {
+			s = &station{}
+			if c := f.p.marks.cadence(id); c > 0 {
+				s.seen = []time.Duration{c}
+			}
+			f.stations[id] = s
+		}
+		s.observe(t, sent, f.polled, offset)
+		if s.sure {
+			f.p.marks.setCadence(id, s.value())
+		}
+	}
+	if complete {
+		for id := range f.stations {
+			if _, there := newest[id]; !there {
+				delete(f.stations, id)
+			}
+		}
+	}
+}
+
+// next is when to poll: when the first station is due. With several stations
+// polls keep a distance, so that a thousand stations do not cost a thousand
+// polls, and a poll waits a little for stations that are due soon after.
+func (f *follower) next() time.Time {
+	if f.p.cfg.Interval > 0 {
+		return f.polled.Add(f.p.cfg.Interval)
+	}
+	if len(f.stations) == 0 {
+		return f.polled.Add(longest)
+	}
+	distance := f.distance()
+	dues := make([]time.Time, 0, len(f.stations))
+	for _, s := range f.stations {
+		due := s.due()
+		if s.misses == 0 && s.value() > 0 {
+			due = later(due, f.polled.Add(distance))
+		}
+		dues = append(dues, due)
+	}
+	slices.SortFunc(dues, time.Time.Compare)
+	latest := dues[0].Add(distance / 2)
+	i, _ := slices.BinarySearchFunc(dues, latest, time.Time.Compare)
+	return dues[max(i-1, 0)]
+}
+
+func (f *follower) every() time.Duration {
+	return cmp.Or(f.p.cfg.Interval, f.quickest(longest))
+}
+
+// quickest is the shortest cadence of the stations, at most most.
+func (f *follower) quickest(most time.Duration) time.Duration {
+	for _, s := range f.stations {
+		if c := s.value(); c > 0 {
+			most = min(most, c)
+		}
+	}
+	return most
+}
+
+// distance is the least time between the polls for different stations.
+func (f *follower) distance() time.Duration {
+	if len(f.stations) == 1 {
+		return 0
+	}
+	return min(time.Minute, f.quickest(longest)/10)
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}

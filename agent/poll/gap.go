@@ -1,0 +1,163 @@
+package poll
+
+import (
+	"slices"
+	"time"
+
+	"netatmo-agent/agent/netatmo"
+)
+
+const (
+	// hold is how long the live values of a module wait for its gap, while they
+	// could be delivered.
+	hold = 2 * time.Minute
+	// refusal is for how long a module whose history Netatmo refused is not
+	// asked for again.
+	refusal = 24 * time.Hour
+)
+
+// module is what is known about the deliveries of a module, besides its mark.
+// While history is to be delivered, the mark is where that stands, so that a
+// restart goes on from there; live values then count in live.
+type module struct {
+	delivered time.Time // measurement time of the newest reading delivered in this process
+	live      time.Time // newest live values delivered that the mark does not count yet
+	gap       *gap      // nil unless one is open
+	look      *window   // nil unless a second look is due at a gap that was filled
+	refused   time.Time // when Netatmo refused its history
+}
+
+// gap is a span of a module's history that was not delivered live.
+type gap struct {
+	*window
+	until time.Time // end of the hold; zero while nothing at all can be delivered
+}
+
+// held reports whether the module's live values wait at now.
+func (m *module) held(now time.Time) bool {
+	return m != nil && m.gap != nil && (m.gap.until.IsZero() || now.Before(m.gap.until))
+}
+
+// checkGap opens a gap if the module of r measured much later than what was
+// delivered of it, or moves the end of its open gap. It reports whether there
+// is history to fetch.
+//
+// The time between two readings of a module can be half a cadence longer than
+// a cadence, hence one and a half; and if live values were repeated until less
+// than half a cadence before r, nothing is missing.
+func (p *Poller) checkGap(r netatmo.Reading) bool {
+	mark, known := p.marks.mark(r.ModuleID)
+	if !known || r.Measured.IsZero() || p.cfg.Backfill <= 0 || !p.history.said(r) {
+		return false
+	}
+	m := p.module(r.ModuleID)
+	if m.gap != nil {
+		if m.held(time.Now()) {
+			m.gap.to = later(m.gap.to, r.Measured)
+		}
+		return true
+	}
+	if mark.After(r.Answered.Add(tolerance)) {
+		p.marks.setMark(r.ModuleID, r.Measured) // it was made by a clock that was wrong
+		return false
+	}
+	cadence, reached := p.cadence(r.StationID), later(mark, m.live)
+	before := m.delivered
+	if before.IsZero() {
+		before = reached
+	}
+	if r.Measured.Sub(before) <= cadence*3/2 || r.Measured.Sub(reached) <= cadence/2 || time.Since(m.refused) < refusal {
+		return false
+	}
+	w := m.look
+	if w == nil {
+		w = &window{module: r.ModuleID, from: reached, done: reached, cadence: cadence}
+		p.windows = append(p.windows, w)
+	}
+	w.to, w.again, w.notBefore = r.Measured, false, time.Time{}
+	m.gap, m.look = &gap{window: w}, nil
+	return true
+}
+
+func (p *Poller) module(id string) *module {
+	m := p.modules[id]
+	if m == nil {
+		m = &module{}
+		p.modules[id] = m
+	}
+	return m
+}
+
+// cadence is the distance of two readings of a station's modules, or of rooms
+// for an empty id.
+func (p *Poller) cadence(station string) time.Duration {
+	c := p.marks.cadence(station)
+	if c == 0 {
+		c = nominal
+	}
+	return max(c, p.cfg.Interval)
+}
+
+// withoutHeld takes the values with a history off the readings whose module
+// has an open gap: a backend takes no history older than the live values. The
+// other values have none and need not wait.
+func (p *Poller) withoutHeld(readings []netatmo.Reading) []netatmo.Reading {
+	now := time.Now()
+	copied := false
+	for i, r := range readings {
+		if !p.modules[r.ModuleID].held(now) {
+			continue
+		}
+		if !copied {
+			readings, copied = slices.Clone(readings), true
+		}
+		fields := p.history.columns(r.ModuleType).fields
+		readings[i].Values = slices.DeleteFunc(slices.Clone(r.Values), func(v netatmo.Value) bool { return slices.Contains(fields, v.Field) })
+	}
+	return readings
+}
+
+// Delivered says that the backend acknowledged at the time at, by the local
+// clock, the live values of these readings, which came from Readings. It moves
+// the marks of their modules.
+func (p *Poller) Delivered(at time.Time, readings []netatmo.Reading) {
+	if limit := p.clock.now().Add(tolerance); at.After(limit) {
+		at = limit
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	news, waiting := false, false
+	for _, r := range readings {
+		// Stale values were not pushed, held ones are not there.
+		if at.Sub(r.Measured) > p.cfg.Stale || !p.history.said(r) {
+			continue
+		}
+		m := p.module(r.ModuleID)
+		if r.Measured.After(m.delivered) {
+			m.delivered, news = r.Measured, true
+		}
+		if m.gap != nil || m.look != nil {
+			m.live = later(m.live, at)
+		} else {
+			p.advance(r.ModuleID, at)
+		}
+	}
+	for _, m := range p.modules {
+		if m.gap != nil && m.gap.until.IsZero() {
+			m.gap.until, waiting = time.Now().Add(hold), true
+		}
+	}
+	if news {
+		signal(p.save)
+	}
+	if waiting {
+		signal(p.fill)
+	}
+}
+
+// advance moves the mark of a module on, never back.
+func (p *Poller) advance(id string, t time.Time) {
+	if mark, known := p.marks.mark(id); !known || t.After(mark) {
+		p.marks.setMark(id, t)
+	}
+}

@@ -1,0 +1,143 @@
+package poll
+
+import (
+	"cmp"
+	"context"
+	"time"
+
+	"netatmo-agent/agent/netatmo"
+)
+
+const (
+	statusEvery = 5 * time.Minute
+	homesEvery  = time.Hour
+)
+
+// heating polls the energy family: the state of each home every few minutes,
+// and their names every hour or when a device without one shows up.
+type heating struct {
+	p      *Poller
+	homes  map[string]*home // by id
+	asked  time.Time        // when the homes were asked for
+	polled time.Time
+}
+
+// home is a home of the account.
+type home struct {
+	netatmo.Home
+	refused  bool            // shared with the account, but not to be asked about
+	empty    bool            // without energy devices when it was last asked about
+	nameless map[string]bool // modules of which Netatmo has no name
+}
+
+func (h *heating) next() time.Time { return h.polled.Add(h.every()) }
+
+func (h *heating) every() time.Duration { return cmp.Or(h.p.cfg.Interval, statusEvery) }
+
+func (h *heating) poll(ctx context.Context) error {
+	defer func() { h.polled = time.Now() }()
+	all := h.asked.IsZero() || time.Since(h.asked) >= homesEvery
+	var failed error // the first of them
+	if all {
+		failed = h.askHomes(ctx)
+	}
+	for _, x := range h.homes {
+		if x.refused || x.empty && !all {
+			continue
+		}
+		err := h.askStatus(ctx, x)
+		failed = cmp.Or(failed, err)
+		if hopeless(err) {
+			break
+		}
+	}
+	if failed == nil && !h.any() {
+		return errNothing
+	}
+	return failed
+}
+
+// any reports whether a home is left to ask about.
+func (h *heating) any() bool {
+	for _, x := range h.homes {
+		if !x.refused {
+			return true
+		}
+	}
+	return false
+}
+
+// hopeless reports whether an error about one home holds for the others too.
+func hopeless(err error) bool {
+	switch classOf(err) {
+	case netatmo.ClassLogin, netatmo.ClassScope, netatmo.ClassQuota, netatmo.ClassCanceled:
+		return true
+	}
+	return false
+}
+
+func (h *heating) askHomes(ctx context.Context) error {
+	found, err := h.p.src.Homes(ctx)
+	if err != nil {
+		return err
+	}
+	h.asked = time.Now()
+	old := h.homes
+	h.homes = map[string]*home{}
+	for _, x := range found {
+		if !h.p.cfg.Allows("", x.ID) {
+			continue
+		}
+		h.homes[x.ID] = &home{Home: x, nameless: map[string]bool{}}
+		if before := old[x.ID]; before != nil {
+			h.homes[x.ID] = before
+			before.Home = x
+		}
+	}
+	for id := range old {
+		if h.homes[id] == nil {
+			h.p.drop(group{netatmo.Energy, id})
+		}
+	}
+	return nil
+}
+
+// askStatus asks for the state of a home. Netatmo refuses homes that are only
+// shared with the account; those are left alone.
+func (h *heating) askStatus(ctx context.Context, x *home) error {
+	answer, err := h.p.src.HomeStatus(ctx, x.Home)
+	if err == nil && x.unknown(answer.Readings) {
+		if err := h.askHomes(ctx); err != nil {
+			return err
+		}
+		answer, err = h.p.src.HomeStatus(ctx, x.Home)
+	}
+	switch class := classOf(err); {
+	case err == nil:
+	case class == netatmo.ClassInvalid, class == netatmo.ClassNotFound:
+		x.refused = true
+		h.p.cfg.Logger.Warn("a home is left out: Netatmo does not give its state to this account", "home", x.ID, "name", x.Name, "error", err)
+		h.p.drop(group{netatmo.Energy, x.ID})
+		return nil
+	default:
+		return err
+	}
+	for _, r := range answer.Readings {
+		if r.ModuleName == r.ModuleID {
+			x.nameless[r.ModuleID] = true
+		}
+	}
+	x.empty = len(answer.Readings) == 0
+	h.p.merge(group{netatmo.Energy, x.ID}, answer, true)
+	return nil
+}
+
+// unknown reports whether a module has no name that was not known to have none.
+func (x *home) unknown(readings []netatmo.Reading) bool {
+	for _, r := range readings {
+		if r.ModuleName == r.ModuleID && !x.nameless[r.ModuleID] {
+			return true
+		}
+	}
+	return false
+}

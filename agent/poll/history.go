@@ -1,0 +1,191 @@
+package poll
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"netatmo-agent/agent/netatmo"
+)
+
+// history reads what Netatmo keeps of modules.
+type history struct {
+	src   Source
+	types func(moduleType string) ([]string, []netatmo.Field)
+
+	mu    sync.Mutex
+	known map[string]columns // by module type
+}
+
+// columns are the types of measurement with a history of a type of module.
+type columns struct {
+	types  []string
+	fields []netatmo.Field
+}
+
+func (h *history) columns(moduleType string) columns {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	c, ok := h.known[moduleType]
+	if !ok {
+		c.types, c.fields = h.types(moduleType)
+		if h.known == nil {
+			h.known = map[string]columns{}
+		}
+		h.known[moduleType] = c
+	}
+	return c
+}
+
+// said reports whether r holds a value that has a history.
+func (h *history) said(r netatmo.Reading) bool {
+	c := h.columns(r.ModuleType)
+	return slices.ContainsFunc(r.Values, func(v netatmo.Value) bool { return slices.Contains(c.fields, v.Field) })
+}
+
+const (
+	pageRows     = 1024 // the most that Netatmo gives for one request
+	pageCadences = 500  // about as much time as a page holds, at two measurements a cadence
+	pageModules  = 16   // in one round, so that memory does not grow with the account
+)
+
+// window is a span of one module's history that is to be delivered.
+type window struct {
+	module   string
+	readings []netatmo.Reading // identities under which it is reported; the first is asked for
+	from     time.Time         // what is wanted begins after this
+	done     time.Time         // all up to this is delivered
+	to       time.Time         // the end, inclusive; it may move on while a page is fetched
+	end      time.Time         // the end as of the page under way
+	cadence  time.Duration     // distance of two uploads of its station
+	failures int               // requests in a row
+
+	delivered []int64 // times of the samples delivered, ascending Unix seconds; they are left out
+	again     bool    // a second look
+	notBefore time.Time
+	reached   time.Time // the page under way holds all up to this
+}
+
+// open reports whether something is left to deliver.
+func (w *window) open() bool { return w.done.Before(w.to) }
+
+// nextPage returns the windows whose page is next: the oldest, and those that
+// begin within a page of it.
+func nextPage(windows []*window) []*window {
+	windows = slices.DeleteFunc(slices.Clone(windows), func(w *window) bool { return !w.open() })
+	slices.SortStableFunc(windows, func(a, b *window) int {
+		return cmp.Or(cmp.Compare(a.failures, b.failures), a.done.Compare(b.done))
+	})
+	for i, w := range windows {
+		first := windows[0]
+		if i == pageModules || w.failures > first.failures || w.done.Sub(first.done) >= pageCadences*first.cadence {
+			return windows[:i]
+		}
+	}
+	return windows
+}
+
+// batch is what one round of requests brought.
+type batch struct {
+	read      []*window
+	points    []Point   // ascending in time
+	owners    []*window // of the points
+	delivered int       // points, from the first on
+	began     time.Time
+}
+
+// read fetches a page of each window. An error is about the first window that
+// is not among those read.
+func (h *history) read(ctx context.Context, windows []*window, p netatmo.Priority) (*batch, error) {
+	type owned struct {
+		Point
+		owner *window
+	}
+	var all []owned
+	b := &batch{began: time.Now()}
+	var err error
+	for _, w := range windows {
+		var page []Point
+		if page, err = h.page(ctx, w, p); err != nil {
+			w.failures++
+			break
+		}
+		w.failures = 0
+		b.read = append(b.read, w)
+		for _, pt := range page {
+			all = append(all, owned{pt, w})
+		}
+	}
+	slices.SortStableFunc(all, func(a, b owned) int { return a.Time.Compare(b.Time) })
+	for _, o := range all {
+		b.points, b.owners = append(b.points, o.Point), append(b.owners, o.owner)
+	}
+	return b, err
+}
+
+// settle moves the windows on to where they are delivered.
+func (b *batch) settle() {
+	reached := map[*window]time.Time{}
+	for _, w := range b.read {
+		reached[w] = w.reached
+	}
+	for i := len(b.points) - 1; i >= b.delivered; i-- {
+		reached[b.owners[i]] = b.points[i].Time.Add(-time.Second)
+	}
+	for w, t := range reached {
+		w.done = later(w.done, t)
+	}
+}
+
+// page fetches the rows of w after what is done, and notes how far they reach.
+func (h *history) page(ctx context.Context, w *window, p netatmo.Priority) ([]Point, error) {
+	r := w.readings[0]
+	c := h.columns(r.ModuleType)
+	q := netatmo.MeasureQuery{Types: c.types, Begin: w.done.Truncate(time.Second).Add(time.Second), End: w.end}
+	switch {
+	case r.ModuleType == netatmo.TypeRoom:
+		q.HomeID, q.RoomID = r.HomeID, r.ModuleID
+	case r.ModuleID == r.StationID:
+		q.DeviceID = r.StationID
+	default:
+		q.DeviceID, q.ModuleID = r.StationID, r.ModuleID
+	}
+	samples, err := h.src.Measure(ctx, q, p)
+	if err != nil {
+		return nil, err
+	}
+	w.reached = w.end
+	if n := len(samples); n > 0 && (n >= pageRows || w.end.Sub(samples[n-1].Time) > w.cadence) {
+		w.reached = samples[n-1].Time
+	}
+	var points []Point
+	for _, s := range samples {
+		values := c.values(s)
+		if !s.Time.After(w.done) || s.Time.After(w.end) || len(values) == 0 || w.had(s.Time) {
+			continue
+		}
+		for _, r := range w.readings {
+			points = append(points, Point{Reading: r, Time: s.Time, Values: values})
+		}
+	}
+	return points, nil
+}
+
+// had reports whether the sample at t was delivered.
+func (w *window) had(t time.Time) bool {
+	_, had := slices.BinarySearch(w.delivered, t.Unix())
+	return had
+}
+
+// values are those that a sample has; null is none.
+func (c columns) values(s netatmo.Sample) netatmo.Values {
+	var values netatmo.Values
+	for i, f := range c.fields {
+		if i < len(s.Values) && s.Values[i] != nil {
+			values = append(values, netatmo.Value{Field: f, Number: *s.Values[i]})
+		}
+	}
+	return values
+}

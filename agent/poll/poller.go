@@ -1,0 +1,218 @@
+package poll
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"netatmo-agent/agent/netatmo"
+	"netatmo-agent/agent/outage"
+)
+
+// Source answers for the account; *netatmo.Client is one.
+type Source interface {
+	Weather(ctx context.Context, favorites bool) (netatmo.Answer, error)
+	HomeCoaches(ctx context.Context) (netatmo.Answer, error)
+	Homes(ctx context.Context) ([]netatmo.Home, error)
+	HomeStatus(ctx context.Context, h netatmo.Home) (netatmo.Answer, error)
+	Measure(ctx context.Context, q netatmo.MeasureQuery, p netatmo.Priority) ([]netatmo.Sample, error)
+}
+
+// Sink takes readings to the backend.
+type Sink interface {
+	// Wake says that Readings has something new. It does not block.
+	Wake()
+	// PushHistory delivers points, which ascend in time, and returns once the
+	// backend has answered. Points that the backend refuses for good count as
+	// dealt with. An error says that the rest may be tried again later; done is
+	// how many points, from the first on, are dealt with all the same.
+	PushHistory(ctx context.Context, points []Point) (done int, err error)
+}
+
+// Point is what a module measured at a time in the past.
+type Point struct {
+	Reading netatmo.Reading // whose it is; its own values and times do not count
+	Time    time.Time
+	Values  netatmo.Values
+}
+
+// Config says what to poll and how.
+type Config struct {
+	Families  []netatmo.Family
+	Favorites bool                                // also the user's favourite stations
+	Allows    func(stationID, homeID string) bool // nil: every station and home
+	Interval  time.Duration                       // between polls; 0 follows the stations
+	Stale     time.Duration                       // values older than this are not pushed
+	Backfill  time.Duration                       // of a longer gap only the newest part is filled; 0: none
+
+	// HistoryTypes names what Netatmo keeps of a module of the type: what
+	// getmeasure, or for a room getroommeasure, is asked for, and the fields
+	// that the answers are about.
+	HistoryTypes func(moduleType string) (types []string, fields []netatmo.Field)
+
+	// Authorized reports whether there is a login, and Changed returns a channel
+	// that is closed when that or the login's scopes may have changed. Both nil:
+	// there always is one.
+	Authorized func() bool
+	Changed    func() <-chan struct{}
+	// OnScopeRefused is told that the login lacks the scope of a family. It may
+	// be nil.
+	OnScopeRefused func(netatmo.Family)
+
+	Logger *slog.Logger
+}
+
+// Poller keeps the newest readings and fills gaps. Its methods are safe for
+// concurrent use.
+type Poller struct {
+	cfg   Config
+	src   Source
+	sink  Sink
+	marks *Marks
+	clock clock
+	stats stats
+
+	history  *history
+	families []*family
+	save     chan struct{} // capacity 1: marks are worth saving
+	fill     chan struct{} // capacity 1: look for gaps to fill now
+
+	mu       sync.Mutex
+	snapshot snapshot
+	rejected map[group]map[netatmo.ItemError]bool // as the log knows
+	modules  map[string]*module
+	windows  []*window // of history, to be filled
+}
+
+// New returns a Poller. It makes no request.
+func New(cfg Config, src Source, sink Sink, marks *Marks) *Poller {
+	if cfg.Allows == nil {
+		cfg.Allows = func(string, string) bool { return true }
+	}
+	p := &Poller{
+		cfg: cfg, src: src, sink: sink, marks: marks,
+		clock:    clock{log: cfg.Logger},
+		save:     make(chan struct{}, 1),
+		fill:     make(chan struct{}, 1),
+		snapshot: snapshot{groups: map[group][]netatmo.Reading{}, measured: map[key]netatmo.Reading{}},
+		history:  &history{src: src, types: cfg.HistoryTypes},
+		rejected: map[group]map[netatmo.ItemError]bool{},
+		modules:  map[string]*module{},
+	}
+	for _, name := range cfg.Families {
+		p.families = append(p.families, newFamily(p, name))
+	}
+	return p
+}
+
+// Run polls and fills gaps until ctx ends, and then returns nil. What is
+// acknowledged later still moves the marks; see Marks.Save.
+func (p *Poller) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	for _, f := range p.families {
+		wg.Go(func() { f.run(ctx) })
+	}
+	wg.Go(func() { p.fillGaps(ctx) })
+	wg.Go(func() { p.saveMarks(ctx) })
+	wg.Wait()
+	return nil
+}
+
+func (p *Poller) saveMarks(ctx context.Context) {
+	log := outage.New(p.cfg.Logger, "saving the state file")
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-p.save:
+		}
+		if err := p.marks.Save(); err != nil {
+			log.Failed("save", err)
+			continue
+		}
+		log.OK()
+	}
+}
+
+// Readings returns the newest reading of every module, without those values
+// that have to wait for the history before them. The result is not to be
+// changed.
+func (p *Poller) Readings() []netatmo.Reading {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.withoutHeld(p.snapshot.all)
+}
+
+// ClockOK reports whether the local clock is right, as far as is known: within
+// 2 minutes of Netatmo's. If it was moved since the last answer, Netatmo is
+// asked at once.
+func (p *Poller) ClockOK() bool {
+	ok, news := p.clock.ok()
+	if news {
+		for _, f := range p.families {
+			signal(f.kick)
+		}
+	}
+	return ok
+}
+
+// merge takes an answer into the snapshot, looks for gaps, and wakes the sink
+// if something is new. It returns the readings of the group that are allowed.
+func (p *Poller) merge(g group, answer netatmo.Answer, complete bool) []netatmo.Reading {
+	if !answer.Server.IsZero() {
+		p.clock.observe(answer.Offset)
+	}
+	allowed := make([]netatmo.Reading, 0, len(answer.Readings))
+	for _, r := range answer.Readings {
+		if p.cfg.Allows(r.StationID, r.HomeID) {
+			allowed = append(allowed, r)
+		}
+	}
+
+	p.mu.Lock()
+	p.say(g, answer.Rejected)
+	readings, news := p.snapshot.merge(g, allowed, answer.Rejected, complete)
+	gaps := false
+	for _, r := range readings {
+		gaps = p.checkGap(r) || gaps
+	}
+	p.mu.Unlock()
+
+	if gaps {
+		signal(p.fill)
+	}
+	if news {
+		p.sink.Wake()
+	}
+	return readings
+}
+
+// drop takes a group out of the snapshot.
+func (p *Poller) drop(g group) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.rejected, g)
+	p.snapshot.drop(g)
+}
+
+// say tells the log about devices in an answer that are not understood or not
+// within Netatmo's reach, once for as long as they stay so.
+func (p *Poller) say(g group, rejected []netatmo.ItemError) {
+	said := p.rejected[g]
+	p.rejected[g] = map[netatmo.ItemError]bool{}
+	for _, e := range rejected {
+		p.rejected[g][e] = true
+		if !said[e] {
+			p.cfg.Logger.Warn("a device in Netatmo's answer is left out", "family", g.family, "error", e)
+		}
+	}
+}
+
+// signal sends on a channel of capacity 1 unless a signal is there already.
+func signal(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}

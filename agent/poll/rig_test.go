@@ -1,0 +1,333 @@
+package poll_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"netatmo-agent/agent/catalogue"
+	"netatmo-agent/agent/netatmo"
+	"netatmo-agent/agent/poll"
+	"netatmo-agent/agent/simcloud"
+)
+
+// rig is an agent without its outer parts: the real client asks the simulated
+// cloud through a real HTTP server, and a backend takes what is pushed.
+type rig struct {
+	t       *testing.T
+	cloud   *simcloud.Cloud
+	source  poll.Source
+	cfg     poll.Config
+	state   string // path of the state file
+	backend *backend
+	log     *bytes.Buffer
+	step    time.Duration // between two uploads
+
+	marks  *poll.Marks
+	poller *poll.Poller
+	stop   func()
+}
+
+// newRig sets up everything but the agent, inside a synctest bubble.
+func newRig(t *testing.T, o simcloud.Options, families ...netatmo.Family) *rig {
+	t.Helper()
+	o.TokenLife = 10 * 365 * 24 * time.Hour
+	r := &rig{
+		t: t, cloud: simcloud.New(o),
+		state:   filepath.Join(t.TempDir(), "state.json"),
+		backend: newBackend(),
+		log:     &bytes.Buffer{},
+	}
+	r.source = netatmo.NewClient(netatmo.Options{
+		BaseURL: "http://cloud",
+		HTTP:    &http.Client{Transport: serveInMemory(t, r.cloud)},
+		Tokens:  staticToken(r.cloud.Auth().Grant("read_station", "read_homecoach", "read_thermostat").Access),
+	})
+	r.cfg = poll.Config{
+		Families: families, Backfill: 24 * time.Hour,
+		HistoryTypes: historyOf,
+		Logger:       slog.New(slog.NewTextHandler(r.log, nil)),
+	}
+	return r
+}
+
+// start runs the agent. It ends with the test, or by kill or terminate.
+func (r *rig) start() {
+	r.t.Helper()
+	var err error
+	if r.marks, err = poll.OpenMarks(r.state, r.cfg.Logger); err != nil {
+		r.t.Fatal(err)
+	}
+	r.cfg.Stale = r.backend.stale
+	r.poller = poll.New(r.cfg, r.source, r.backend, r.marks)
+	ctx, cancel := context.WithCancel(r.t.Context())
+	var wg sync.WaitGroup
+	wg.Go(func() { r.poller.Run(ctx) })
+	wg.Go(func() { r.backend.pushes(ctx, r.poller) })
+	r.stop = func() { cancel(); wg.Wait() }
+}
+
+// kill ends the agent as SIGKILL does.
+func (r *rig) kill() { r.stop() }
+
+// terminate ends the agent as SIGTERM does.
+func (r *rig) terminate() {
+	r.t.Helper()
+	r.stop()
+	r.backend.push(r.poller)
+	if err := r.marks.Save(); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+type staticToken string
+
+func (s staticToken) Token(context.Context) (string, error) { return string(s), nil }
+func (s staticToken) Reject(string)                         {}
+
+// serveInMemory serves the handler and returns a transport to it.
+func serveInMemory(t *testing.T, h http.Handler) *http.Transport {
+	l := &memoryListener{conns: make(chan net.Conn), closed: make(chan struct{})}
+	srv := &http.Server{Handler: h}
+	var wg sync.WaitGroup
+	wg.Go(func() { srv.Serve(l) })
+	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		ours, theirs := net.Pipe()
+		select {
+		case l.conns <- theirs:
+			return ours, nil
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}}
+	t.Cleanup(func() {
+		transport.CloseIdleConnections()
+		srv.Close()
+		wg.Wait()
+	})
+	return transport
+}
+
+type memoryListener struct {
+	conns  chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+func (l *memoryListener) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.conns:
+		return c, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l *memoryListener) Close() error   { l.once.Do(func() { close(l.closed) }); return nil }
+func (l *memoryListener) Addr() net.Addr { return &net.UnixAddr{Name: "memory", Net: "memory"} }
+
+// series is one line of a backend.
+type series struct {
+	station, module string
+	field           netatmo.Field
+}
+
+func (s series) String() string { return fmt.Sprintf("%s %s %d", s.station, s.module, s.field) }
+
+// backend stands for the pusher and the backend behind it: it pushes what the
+// poller has at every interval and when woken, and keeps all points.
+type backend struct {
+	interval time.Duration
+	stale    time.Duration
+	ordered  bool // refuses points that are not newer than what the series has
+	wake     chan struct{}
+	onLive   func(now time.Time, r netatmo.Reading) // sees each reading that is pushed
+
+	mu       sync.Mutex
+	down     bool
+	points   map[series]map[int64]float64 // by Unix milliseconds
+	newest   map[series]int64
+	measured map[series]map[int64]time.Time // of the live points
+	history  map[series]map[int64]bool      // came as history
+	twice    int                            // points of history that came again
+}
+
+func newBackend() *backend {
+	return &backend{
+		interval: time.Minute, stale: 20 * time.Minute, wake: make(chan struct{}, 1),
+		points: map[series]map[int64]float64{}, newest: map[series]int64{}, history: map[series]map[int64]bool{},
+		measured: map[series]map[int64]time.Time{},
+	}
+}
+
+func (b *backend) setDown(down bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.down = down
+}
+
+func (b *backend) Wake() {
+	select {
+	case b.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (b *backend) pushes(ctx context.Context, p *poll.Poller) {
+	tick := time.NewTicker(b.interval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		case <-b.wake:
+		}
+		b.push(p)
+	}
+}
+
+func (b *backend) push(p *poll.Poller) {
+	if !p.ClockOK() {
+		return
+	}
+	readings := p.Readings()
+	b.mu.Lock()
+	if b.down {
+		b.mu.Unlock()
+		return
+	}
+	now := time.Now()
+	for _, r := range readings {
+		if now.Sub(r.Measured) > b.stale {
+			continue
+		}
+		if b.onLive != nil {
+			b.onLive(now, r)
+		}
+		for _, v := range r.Values {
+			s := series{r.StationID, r.ModuleID, v.Field}
+			b.add(s, now, v.Number)
+			if b.measured[s] == nil {
+				b.measured[s] = map[int64]time.Time{}
+			}
+			b.measured[s][now.UnixMilli()] = r.Measured
+		}
+	}
+	b.mu.Unlock()
+	p.Delivered(now, readings)
+}
+
+func (b *backend) PushHistory(ctx context.Context, points []poll.Point) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.down {
+		return 0, errors.New("connection refused")
+	}
+	for i, pt := range points {
+		if i > 0 && pt.Time.Before(points[i-1].Time) {
+			return i, errors.New("out of order")
+		}
+		for _, v := range pt.Values {
+			s := series{pt.Reading.StationID, pt.Reading.ModuleID, v.Field}
+			if b.history[s] == nil {
+				b.history[s] = map[int64]bool{}
+			}
+			if b.history[s][pt.Time.UnixMilli()] {
+				b.twice++
+			}
+			b.history[s][pt.Time.UnixMilli()] = true
+			b.add(s, pt.Time, v.Number)
+		}
+	}
+	return len(points), nil
+}
+
+func (b *backend) add(s series, at time.Time, v float64) {
+	ms := at.UnixMilli()
+	if b.ordered && ms <= b.newest[s] {
+		return
+	}
+	if b.points[s] == nil {
+		b.points[s] = map[int64]float64{}
+	}
+	b.points[s][ms] = v
+	b.newest[s] = max(b.newest[s], ms)
+}
+
+// has reports whether the series has the value at the time.
+func (b *backend) has(s series, at time.Time, v float64) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	got, ok := b.points[s][at.UnixMilli()]
+	return ok && got == v
+}
+
+// ends are the newest points of all series.
+func (b *backend) ends() map[series]time.Time {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	ends := map[series]time.Time{}
+	for s, ms := range b.newest {
+		ends[s] = time.UnixMilli(ms)
+	}
+	return ends
+}
+
+// missing lists the samples that the cloud holds and the backend lacks: of all
+// sensors with a history, after what the backend had then, and up to the time
+// until that is given for the module.
+func (r *rig) missing(had map[series]time.Time, until func(module string) time.Time) (missing []string, expected int) {
+	for _, m := range r.cloud.Modules() {
+		types, fields := moduleHistory(m)
+		for i, typ := range types {
+			s := series{stationOf(m), m.ID, fields[i]}
+			if had[s].IsZero() {
+				continue // not polled
+			}
+			for _, x := range r.cloud.Held(m.ID, typ, had[s].Add(time.Millisecond), until(m.ID)) {
+				expected++
+				if !r.backend.has(s, x.Time, x.Value) {
+					missing = append(missing, fmt.Sprintf("%s %s at %s", m.Name, typ, x.Time.UTC().Format(time.DateTime)))
+				}
+			}
+		}
+	}
+	return missing, expected
+}
+
+func stationOf(m simcloud.Module) string {
+	if m.Type == simcloud.TypeRoom {
+		return ""
+	}
+	return m.StationID
+}
+
+func moduleHistory(m simcloud.Module) ([]string, []netatmo.Field) {
+	kind := map[string]string{
+		simcloud.TypeStation: netatmo.TypeStation, simcloud.TypeOutdoor: netatmo.TypeOutdoor,
+		simcloud.TypeIndoor: netatmo.TypeIndoor, simcloud.TypeWind: netatmo.TypeWind,
+		simcloud.TypeRain: netatmo.TypeRain, simcloud.TypeHomeCoach: netatmo.TypeHomeCoach,
+		simcloud.TypeRoom: netatmo.TypeRoom,
+	}[m.Type]
+	return historyOf(kind)
+}
+
+func historyOf(moduleType string) ([]string, []netatmo.Field) {
+	return catalogue.HistoryTypes(moduleType), catalogue.HistoryFields(moduleType)
+}
+
+// inBubble runs f with a fake clock.
+func inBubble(t *testing.T, f func(t *testing.T)) {
+	t.Helper()
+	synctest.Test(t, f)
+}
