@@ -149,7 +149,7 @@ func newStream(r io.Reader, limit int) *stream {
 func (s *stream) sniff() error {
 	for ; s.src.limit > 0; s.src.limit-- {
 		c, err := s.src.r.ReadByte()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return errEmpty
 		}
 		if err != nil {
@@ -165,7 +165,7 @@ func (s *stream) sniff() error {
 			return errNotJSON
 		}
 	}
-	return tooLongError{s.src.most}
+	return tooLongError{"it", s.src.most}
 }
 
 // object calls member for each member of the object that comes next; member
@@ -254,18 +254,21 @@ type source struct {
 }
 
 // tooLongError says that an answer exceeds what this client reads.
-type tooLongError struct{ limit int }
+type tooLongError struct {
+	what  string
+	limit int // bytes
+}
 
 func (e tooLongError) Error() string {
-	return "it is longer than " + strconv.Itoa(e.limit>>20) + " MiB"
+	return e.what + " is longer than " + strconv.Itoa(e.limit>>20) + " MiB"
 }
 
 func (s *source) Read(p []byte) (int, error) {
 	if s.limit <= 0 {
-		return 0, tooLongError{s.most}
+		return 0, tooLongError{"it", s.most}
 	}
 	if s.left <= 0 {
-		return 0, tooLongError{maxValue}
+		return 0, tooLongError{"one value in it", maxValue}
 	}
 	n, err := s.r.Read(p[:min(len(p), s.limit, s.left)])
 	s.limit -= n

@@ -119,10 +119,10 @@ func TestHugeAnswers(t *testing.T) {
 	for _, tc := range []struct {
 		name, start, repeat, want string
 	}{
-		{"blanks", "", block, "longer than 32 MiB"},
-		{"blanks inside", `{"status":`, block, "longer than 4 MiB"},
-		{"one text", `{"status":"`, strings.ReplaceAll(block, " ", "x"), "longer than 4 MiB"},
-		{"many devices", `{"body":{"devices":[`, strings.Repeat(device, 1<<20/len(device)), "longer than 32 MiB"},
+		{"blanks", "", block, "it is longer than 32 MiB"},
+		{"blanks inside", `{"status":`, block, "one value in it is longer than 4 MiB"},
+		{"one text", `{"status":"`, strings.ReplaceAll(block, " ", "x"), "one value in it is longer than 4 MiB"},
+		{"many devices", `{"body":{"devices":[`, strings.Repeat(device, 1<<20/len(device)), "it is longer than 32 MiB"},
 		{"an HTML page", "<html>", block, "HTML"},
 		{"as a failure", `{"x":[0`, strings.Repeat(",0", 1<<19), "HTTP 500, it is longer than 1 MiB"},
 	} {
