@@ -116,13 +116,28 @@ func (e *Error) Passing() bool { return classes[e.Class].passing }
 func (e *Error) Unwrap() error { return e.Err }
 
 func (e *Error) Error() string {
-	var b strings.Builder
-	b.WriteString(e.Endpoint)
-	if e.Subject != "" {
-		b.WriteString(" of " + e.Subject)
+	text := e.What()
+	switch do := classes[e.Class].do; {
+	case e.Class == ClassScope:
+		text += "; " + do + ": " + scopes[e.Endpoint]
+	case e.Class == ClassServer && (e.Code == NoCode || e.Code == 404) && e.Status >= 300 && e.Status < 500:
+		text += "; check NETATMO_API_URL: this does not look like the API"
+	case do != "":
+		text += "; " + do
 	}
-	a := classes[e.Class]
-	b.WriteString(": " + a.what)
+	if e.RetryAfter > 0 {
+		text += fmt.Sprintf("; no request for %s", e.RetryAfter.Round(time.Second))
+	}
+	return text
+}
+
+// What is Error without what to do: what happened, and to what.
+func (e *Error) What() string {
+	text := e.Endpoint
+	if e.Subject != "" {
+		text += " of " + e.Subject
+	}
+	text += ": " + classes[e.Class].what
 	var details []string
 	if e.Status != 0 {
 		details = append(details, "HTTP "+strconv.Itoa(e.Status))
@@ -137,20 +152,9 @@ func (e *Error) Error() string {
 		details = append(details, e.Err.Error())
 	}
 	if len(details) > 0 {
-		b.WriteString(" (" + strings.Join(details, ", ") + ")")
+		text += " (" + strings.Join(details, ", ") + ")"
 	}
-	switch {
-	case e.Class == ClassScope:
-		b.WriteString("; " + a.do + ": " + scopes[e.Endpoint])
-	case e.Class == ClassServer && (e.Code == NoCode || e.Code == 404) && e.Status >= 300 && e.Status < 500:
-		b.WriteString("; check NETATMO_API_URL: this does not look like the API")
-	case a.do != "":
-		b.WriteString("; " + a.do)
-	}
-	if e.RetryAfter > 0 {
-		fmt.Fprintf(&b, "; no request for %s", e.RetryAfter.Round(time.Second))
-	}
-	return b.String()
+	return text
 }
 
 // ItemError is one module, room or station that an answer says nothing usable
