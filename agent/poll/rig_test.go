@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -43,7 +44,7 @@ func newRig(t *testing.T, o simcloud.Options, families ...netatmo.Family) *rig {
 	o.TokenLife = 10 * 365 * 24 * time.Hour
 	r := &rig{
 		t: t, cloud: simcloud.New(o),
-		state:   filepath.Join(t.TempDir(), "state.json"),
+		state:   stateFile(t),
 		backend: newBackend(),
 		log:     &bytes.Buffer{},
 	}
@@ -58,6 +59,18 @@ func newRig(t *testing.T, o simcloud.Options, families ...netatmo.Family) *rig {
 		Logger:       slog.New(slog.NewTextHandler(r.log, nil)),
 	}
 	return r
+}
+
+// stateFile is a path for a state file, where the machine allows in memory:
+// weeks of virtual time write it thousands of times.
+func stateFile(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "netatmo-agent-test-")
+	if err != nil {
+		dir = t.TempDir()
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return filepath.Join(dir, "state.json")
 }
 
 // start runs the agent. It ends with the test, or by kill or terminate.

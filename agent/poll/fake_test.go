@@ -1,0 +1,141 @@
+package poll_test
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"netatmo-agent/agent/netatmo"
+	"netatmo-agent/agent/poll"
+)
+
+// fake is a Source of which a test sets the answers it needs.
+type fake struct {
+	weather func() (netatmo.Answer, error)
+	coaches func() (netatmo.Answer, error)
+	homes   func() ([]netatmo.Home, error)
+	status  func(netatmo.Home) (netatmo.Answer, error)
+	measure func(netatmo.MeasureQuery) ([]netatmo.Sample, error)
+
+	mu    sync.Mutex
+	times map[string][]time.Time // of the calls, by method
+}
+
+func (f *fake) called(method string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.times == nil {
+		f.times = map[string][]time.Time{}
+	}
+	f.times[method] = append(f.times[method], time.Now())
+}
+
+func (f *fake) calls(method string) []time.Time {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.times[method]
+}
+
+func (f *fake) Weather(context.Context, bool) (netatmo.Answer, error) {
+	f.called("weather")
+	return f.weather()
+}
+
+func (f *fake) HomeCoaches(context.Context) (netatmo.Answer, error) {
+	f.called("coaches")
+	return f.coaches()
+}
+
+func (f *fake) Homes(context.Context) ([]netatmo.Home, error) {
+	f.called("homes")
+	return f.homes()
+}
+
+func (f *fake) HomeStatus(_ context.Context, h netatmo.Home) (netatmo.Answer, error) {
+	f.called("status " + h.ID)
+	return f.status(h)
+}
+
+func (f *fake) Measure(_ context.Context, q netatmo.MeasureQuery, _ netatmo.Priority) ([]netatmo.Sample, error) {
+	f.called("measure " + q.DeviceID + q.RoomID + " " + q.ModuleID)
+	return f.measure(q)
+}
+
+// answer is what Netatmo says now.
+func answer(readings ...netatmo.Reading) netatmo.Answer {
+	now := time.Now()
+	for i := range readings {
+		readings[i].Answered = now
+	}
+	return netatmo.Answer{Readings: readings, Server: now}
+}
+
+// outdoor is the reading of an outdoor module of a station.
+func outdoor(station, module string, measured time.Time, temperature float64) netatmo.Reading {
+	return netatmo.Reading{
+		Family: netatmo.Weather, ModuleID: module, ModuleName: "name of " + module, ModuleType: netatmo.TypeOutdoor,
+		StationID: station, StationName: "name of " + station, Measured: measured, Seen: measured,
+		Values: netatmo.Values{
+			{Field: netatmo.Temperature, Number: temperature},
+			{Field: netatmo.TemperatureMax, Number: 30},
+			{Field: netatmo.BatteryPercent, Number: 80},
+			{Field: netatmo.Reachable, Number: 1},
+		},
+	}
+}
+
+func value(t *testing.T, r netatmo.Reading, f netatmo.Field) float64 {
+	t.Helper()
+	v, ok := r.Values.Get(f)
+	if !ok {
+		t.Fatalf("%s has no field %d", r.ModuleID, f)
+	}
+	return v
+}
+
+func failure(class netatmo.Class) error {
+	return &netatmo.Error{Class: class, Code: netatmo.NoCode, Endpoint: "test"}
+}
+
+// agent is a poller on a fake source.
+type agent struct {
+	*rig
+	fake *fake
+}
+
+// newAgent returns an agent that is yet to be started, with fixed intervals of
+// ten minutes unless the test changes that.
+func newAgent(t *testing.T, f *fake, families ...netatmo.Family) *agent {
+	if f.measure == nil {
+		f.measure = func(netatmo.MeasureQuery) ([]netatmo.Sample, error) { return nil, nil }
+	}
+	r := &rig{t: t, state: stateFile(t), backend: newBackend(), log: &bytes.Buffer{}, source: f}
+	r.cfg = poll.Config{
+		Families: families, Interval: 10 * time.Minute, Backfill: 24 * time.Hour,
+		HistoryTypes: historyOf, Logger: slog.New(slog.NewTextHandler(r.log, nil)),
+	}
+	return &agent{r, f}
+}
+
+func (a *agent) readings() map[string]netatmo.Reading {
+	byID := map[string]netatmo.Reading{}
+	for _, r := range a.poller.Readings() {
+		byID[r.ModuleID] = r
+	}
+	return byID
+}
+
+// logged counts the lines of the log with the text.
+func (a *agent) logged(text string) int {
+	n := 0
+	for line := range strings.Lines(a.log.String()) {
+		if strings.Contains(line, text) {
+			n++
+		}
+	}
+	return n
+}

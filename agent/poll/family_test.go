@@ -1,0 +1,282 @@
+package poll_test
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"netatmo-agent/agent/netatmo"
+	"netatmo-agent/agent/poll"
+)
+
+// weatherOnly answers with values that are mostly stale, which saves the many
+// writes of the state file.
+func weatherOnly() (netatmo.Answer, error) {
+	return answer(outdoor("s", "m", time.Now().Add(-time.Hour).Truncate(2*time.Hour), 20)), nil
+}
+
+// A family that the account may not read or does not have is said once and
+// tried once a day; the others go on as if it were not there.
+func TestFamilyPutAside(t *testing.T) {
+	tests := map[string]struct {
+		err      error
+		answered netatmo.Answer
+		refused  int // calls of OnScopeRefused in three days
+	}{
+		"scope refused":  {err: failure(netatmo.ClassScope), refused: 3},
+		"no such device": {err: failure(netatmo.ClassNotFound)},
+		"empty answer":   {answered: netatmo.Answer{Server: time.Unix(946684800, 0)}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T) {
+				a := newAgent(t, &fake{
+					weather: weatherOnly,
+					coaches: func() (netatmo.Answer, error) { return test.answered, test.err },
+				}, netatmo.Weather, netatmo.HomeCoach)
+				refused := 0
+				a.cfg.OnScopeRefused = func(f netatmo.Family) {
+					if f != netatmo.HomeCoach {
+						t.Errorf("scope of %s refused", f)
+					}
+					refused++
+				}
+				a.start()
+				time.Sleep(71 * time.Hour)
+				if n := len(a.fake.calls("coaches")); n != 3 {
+					t.Errorf("%d polls in three days", n)
+				}
+				if n := len(a.fake.calls("weather")); n != 71*6 && n != 71*6+1 {
+					t.Errorf("%d polls of the other family", n)
+				}
+				if refused != test.refused {
+					t.Errorf("OnScopeRefused called %d times, want %d", refused, test.refused)
+				}
+				if n := a.logged("left out"); n != 1 {
+					t.Errorf("said %d times:\n%s", n, a.log)
+				}
+				s := a.poller.Stats()
+				if !s.Success || !s.Families[netatmo.HomeCoach].Aside {
+					t.Errorf("stats: %+v", s)
+				}
+				a.kill()
+			})
+		})
+	}
+}
+
+// A new login makes the agent try again at once what the old one lacked.
+func TestLogin(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		authorized, scope := false, false
+		changed := make(chan struct{})
+		change := func() {
+			old := changed
+			changed = make(chan struct{})
+			close(old)
+			synctest.Wait()
+		}
+		a := newAgent(t, &fake{
+			weather: weatherOnly,
+			coaches: func() (netatmo.Answer, error) {
+				if !scope {
+					return netatmo.Answer{}, failure(netatmo.ClassScope)
+				}
+				return answer(outdoor("c", "c", time.Now(), 21)), nil
+			},
+		}, netatmo.Weather, netatmo.HomeCoach)
+		a.cfg.Authorized = func() bool { return authorized }
+		a.cfg.Changed = func() <-chan struct{} { return changed }
+		a.start()
+		time.Sleep(24 * time.Hour)
+		if len(a.fake.times) != 0 {
+			t.Errorf("polled without a login: %v", a.fake.times)
+		}
+		if s := a.poller.Stats(); s.Success || s.Families[netatmo.Weather].Activity != poll.Waiting {
+			t.Errorf("stats without a login: %+v", s)
+		}
+
+		authorized = true
+		change()
+		if len(a.fake.calls("weather")) != 1 || len(a.fake.calls("coaches")) != 1 {
+			t.Errorf("after the login: %v", a.fake.times)
+		}
+		time.Sleep(time.Hour)
+		scope = true
+		change()
+		if len(a.fake.calls("coaches")) != 2 || len(a.readings()) != 2 {
+			t.Errorf("after the second login: %v, %v", a.fake.times, a.readings())
+		}
+
+		authorized = false
+		time.Sleep(24 * time.Hour)
+		before := len(a.fake.calls("weather"))
+		time.Sleep(24 * time.Hour)
+		if after := len(a.fake.calls("weather")); after != before {
+			t.Errorf("%d polls without a login", after-before)
+		}
+		authorized = true
+		change()
+		if after := len(a.fake.calls("weather")); after != before+1 {
+			t.Errorf("%d polls at the new login", after-before)
+		}
+		a.kill()
+	})
+}
+
+// A failing family is tried again sooner than it would be polled, and ever
+// more seldom; the log has few lines; the others are not disturbed.
+func TestFailures(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		var err error
+		a := newAgent(t, &fake{
+			weather: func() (netatmo.Answer, error) {
+				if err != nil {
+					return netatmo.Answer{}, err
+				}
+				return weatherOnly()
+			},
+			coaches: func() (netatmo.Answer, error) { return answer(outdoor("c", "c", time.Now(), 21)), nil },
+		}, netatmo.Weather, netatmo.HomeCoach)
+		a.start()
+		time.Sleep(time.Hour + time.Minute)
+		err = failure(netatmo.ClassServer)
+		time.Sleep(10 * time.Minute)
+		if a.poller.Stats().Success {
+			t.Error("success while a family fails")
+		}
+		if len(a.readings()) != 2 {
+			t.Errorf("%d readings after a failed poll", len(a.readings()))
+		}
+		time.Sleep(5 * time.Hour)
+		err = nil
+		time.Sleep(time.Hour)
+		a.kill()
+
+		calls := a.fake.calls("weather")
+		var waits []time.Duration
+		for i := range calls[1:] {
+			waits = append(waits, calls[i+1].Sub(calls[i]))
+		}
+		i := slices.IndexFunc(waits, func(d time.Duration) bool { return d < 9*time.Minute })
+		if waits[i] > 12*time.Second {
+			t.Errorf("first retry after %s", waits[i])
+		}
+		if longest := slices.Max(waits); longest > 12*time.Minute {
+			t.Errorf("%s between two polls", longest)
+		}
+		if n := len(calls); n > 60 {
+			t.Errorf("%d polls in 7 hours", n)
+		}
+		if n := len(a.fake.calls("coaches")); n < 42 {
+			t.Errorf("%d polls of the other family", n)
+		}
+		if n := a.logged("polling"); n > 8 || a.logged("works again") != 1 {
+			t.Errorf("%d lines:\n%s", n, a.log)
+		}
+		if !a.poller.Stats().Success {
+			t.Errorf("stats: %+v", a.poller.Stats())
+		}
+	})
+}
+
+// Homes that the account may not ask about are said once and left alone; names
+// are asked for every hour and when a device shows up that has none.
+func TestHomes(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		homes := []netatmo.Home{{ID: "mine"}, {ID: "guest"}, {ID: "filtered"}}
+		valve, named := false, false
+		a := newAgent(t, &fake{
+			homes: func() ([]netatmo.Home, error) { return homes, nil },
+			status: func(h netatmo.Home) (netatmo.Answer, error) {
+				if h.ID != "mine" {
+					return netatmo.Answer{}, failure(netatmo.ClassInvalid)
+				}
+				rs := []netatmo.Reading{room("hall", "Hall", 20)}
+				if valve {
+					name := "kitchen"
+					if named {
+						name = "Kitchen"
+					}
+					rs = append(rs, room("kitchen", name, 21))
+				}
+				return answer(rs...), nil
+			},
+		}, netatmo.Energy)
+		a.cfg.Interval = 0
+		a.cfg.Allows = func(station, home string) bool { return home != "filtered" }
+		a.start()
+		time.Sleep(59 * time.Minute)
+		if n := len(a.fake.calls("status mine")); n != 12 {
+			t.Errorf("%d polls of the home in an hour", n)
+		}
+		if len(a.fake.calls("homes")) != 1 || len(a.fake.calls("status guest")) != 1 || len(a.fake.calls("status filtered")) != 0 {
+			t.Errorf("calls: %v", a.fake.times)
+		}
+		if n := a.logged("home is left out"); n != 1 {
+			t.Errorf("said %d times:\n%s", n, a.log)
+		}
+		time.Sleep(3 * time.Minute)
+		if n := len(a.fake.calls("homes")); n != 2 {
+			t.Errorf("names asked for %d times in an hour", n)
+		}
+
+		valve = true
+		time.Sleep(4 * time.Minute)
+		if n := len(a.fake.calls("homes")); n != 3 {
+			t.Errorf("names asked for %d times after a new device", n)
+		}
+		time.Sleep(20 * time.Minute)
+		if n := len(a.fake.calls("homes")); n != 3 {
+			t.Errorf("names asked for %d times although there is no name", n)
+		}
+		named = true
+		time.Sleep(time.Hour)
+		if got := a.readings()["kitchen"].ModuleName; got != "Kitchen" {
+			t.Errorf("name is %q", got)
+		}
+		if n := len(a.fake.calls("status guest")); n != 1 {
+			t.Errorf("guest home asked %d times", n)
+		}
+
+		homes = homes[1:]
+		time.Sleep(2 * time.Hour)
+		if n := len(a.readings()); n != 0 {
+			t.Errorf("%d readings of a home that is gone", n)
+		}
+		a.kill()
+	})
+}
+
+func room(id, name string, temperature float64) netatmo.Reading {
+	return netatmo.Reading{
+		Family: netatmo.Energy, ModuleID: id, ModuleName: name, ModuleType: netatmo.TypeRoom, HomeID: "mine", Measured: time.Now(),
+		Values: netatmo.Values{{Field: netatmo.Temperature, Number: temperature}, {Field: netatmo.SetpointTemp, Number: 19}},
+	}
+}
+
+// One home that fails costs the other nothing.
+func TestOneHomeFails(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		a := newAgent(t, &fake{
+			homes: func() ([]netatmo.Home, error) { return []netatmo.Home{{ID: "a"}, {ID: "b"}}, nil },
+			status: func(h netatmo.Home) (netatmo.Answer, error) {
+				if h.ID == "a" {
+					return netatmo.Answer{}, failure(netatmo.ClassServer)
+				}
+				return answer(room("hall", "Hall", 20)), nil
+			},
+		}, netatmo.Energy)
+		a.start()
+		time.Sleep(time.Hour)
+		if len(a.readings()) != 1 || a.poller.Stats().Success {
+			t.Errorf("readings %v, stats %+v", a.readings(), a.poller.Stats())
+		}
+		if err := a.poller.Stats().Families[netatmo.Energy].Err; err == nil || errors.Is(err, failure(netatmo.ClassServer)) {
+			t.Errorf("error %v", err)
+		}
+		a.kill()
+	})
+}

@@ -1,0 +1,282 @@
+package poll_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"netatmo-agent/agent/netatmo"
+)
+
+// sampled answers like Netatmo for a module that measures every five minutes.
+// Samples for which skip is true do not exist.
+func sampled(skip func(t time.Time) bool) func(netatmo.MeasureQuery) ([]netatmo.Sample, error) {
+	return func(q netatmo.MeasureQuery) ([]netatmo.Sample, error) {
+		var samples []netatmo.Sample
+		at := q.Begin.Truncate(5 * time.Minute)
+		for ; !at.After(q.End) && len(samples) < 1024; at = at.Add(5 * time.Minute) {
+			if at.Before(q.Begin) || skip != nil && skip(at) {
+				continue
+			}
+			values := make([]*float64, len(q.Types))
+			v := float64(at.Unix() % 1000)
+			values[0] = &v
+			samples = append(samples, netatmo.Sample{Time: at, Values: values})
+		}
+		return samples, nil
+	}
+}
+
+// two stations with a module each; the second's can be away.
+type twoModules struct{ away bool }
+
+func (m *twoModules) weather() (netatmo.Answer, error) {
+	now := time.Now().Truncate(5 * time.Minute)
+	rs := []netatmo.Reading{outdoor("s", "a", now, 1)}
+	if b := outdoor("t", "b", now, 2); !m.away {
+		rs = append(rs, b)
+	} else {
+		b.Measured, b.Values = time.Time{}, b.Values[3:]
+		rs = append(rs, b)
+	}
+	return answer(rs...), nil
+}
+
+// livePushes records when live temperatures of modules were pushed.
+func livePushes(a *agent) map[string][]time.Time {
+	pushes := map[string][]time.Time{}
+	a.backend.onLive = func(now time.Time, r netatmo.Reading) {
+		if _, ok := r.Values.Get(netatmo.Temperature); ok {
+			pushes[r.ModuleID] = append(pushes[r.ModuleID], now)
+		}
+		if _, ok := r.Values.Get(netatmo.BatteryPercent); ok {
+			pushes["battery "+r.ModuleID] = append(pushes["battery "+r.ModuleID], now)
+		}
+	}
+	return pushes
+}
+
+// The live values of a module wait for its history for two minutes at most, if
+// they could be delivered; its status and other modules do not wait.
+func TestHold(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		m := &twoModules{}
+		cloudFails := false
+		a := newAgent(t, &fake{weather: m.weather, measure: func(q netatmo.MeasureQuery) ([]netatmo.Sample, error) {
+			if cloudFails {
+				return nil, failure(netatmo.ClassServer)
+			}
+			return sampled(nil)(q)
+		}}, netatmo.Weather)
+		a.backend.interval = 10 * time.Second
+		pushes := livePushes(a)
+		a.start()
+		time.Sleep(30 * time.Minute)
+		m.away = true
+		time.Sleep(59 * time.Minute)
+		m.away, cloudFails = false, true
+		clear(pushes)
+		back := time.Now().Add(time.Minute) // when the next poll is due
+		time.Sleep(9 * time.Minute)
+
+		for _, id := range []string{"a", "battery b"} {
+			if !slices.ContainsFunc(pushes[id], func(at time.Time) bool { return at.Sub(back).Abs() <= 10*time.Second }) {
+				t.Errorf("%s waited: %v", id, pushes[id])
+			}
+		}
+		if first := pushes["b"][0].Sub(back); first < 110*time.Second || first > 130*time.Second {
+			t.Errorf("the module's values waited %s", first)
+		}
+
+		cloudFails = false
+		time.Sleep(20 * time.Minute)
+		a.kill()
+		for at := back.Add(-40 * time.Minute).Truncate(5 * time.Minute); at.Before(back); at = at.Add(5 * time.Minute) {
+			if !a.backend.has(series{"t", "b", netatmo.Temperature}, at, float64(at.Unix()%1000)) {
+				t.Errorf("%s was not filled in after all", at)
+			}
+		}
+	})
+}
+
+// While nothing at all can be delivered the live values go on waiting, so that
+// the history is first when the collector is back.
+func TestHoldOutlastsCollector(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		m := &twoModules{}
+		a := newAgent(t, &fake{weather: m.weather, measure: sampled(nil)}, netatmo.Weather)
+		a.backend.ordered = true
+		a.start()
+		time.Sleep(31 * time.Minute)
+		down := time.Now()
+		a.backend.setDown(true)
+		time.Sleep(5 * time.Hour)
+		requests := len(a.fake.calls("measure s a"))
+		if requests > 8 {
+			t.Errorf("%d requests for history that could not be delivered", requests)
+		}
+		a.backend.setDown(false)
+		time.Sleep(30 * time.Minute)
+		a.kill()
+		for at := down.Truncate(5 * time.Minute).Add(5 * time.Minute); at.Before(down.Add(5*time.Hour - 10*time.Minute)); at = at.Add(5 * time.Minute) {
+			if !a.backend.has(series{"s", "a", netatmo.Temperature}, at, float64(at.Unix()%1000)) {
+				t.Errorf("%s is missing", at)
+			}
+		}
+	})
+}
+
+// A module that two stations list is asked for once, at the user's own
+// station, and its history is delivered for both.
+func TestModuleOfTwoStations(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		a := newAgent(t, &fake{weather: func() (netatmo.Answer, error) {
+			now := time.Now().Truncate(5 * time.Minute)
+			guest := outdoor("guest", "m", now, 1)
+			guest.Foreign = true
+			return answer(guest, outdoor("own", "m", now, 1)), nil
+		}, measure: sampled(nil)}, netatmo.Weather)
+		a.start()
+		time.Sleep(time.Hour)
+		a.terminate()
+		stopped := time.Now()
+		time.Sleep(3 * time.Hour)
+		a.start()
+		time.Sleep(5 * time.Minute)
+		a.kill()
+		if len(a.fake.calls("measure own m")) != 1 || len(a.fake.calls("measure guest m")) != 0 {
+			t.Errorf("calls %v", a.fake.times)
+		}
+		for _, station := range []string{"own", "guest"} {
+			for at := stopped.Truncate(5 * time.Minute).Add(5 * time.Minute); at.Before(stopped.Add(3 * time.Hour)); at = at.Add(5 * time.Minute) {
+				if !a.backend.has(series{station, "m", netatmo.Temperature}, at, float64(at.Unix()%1000)) {
+					t.Errorf("%s of %s is missing", at, station)
+				}
+			}
+		}
+	})
+}
+
+// A station that was away may upload what it kept after its first new values.
+func TestLateBuffer(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		m := &twoModules{}
+		var from, to, uploaded time.Time
+		a := newAgent(t, &fake{weather: m.weather, measure: sampled(func(at time.Time) bool {
+			return at.After(from) && at.Before(to) && time.Now().Before(uploaded)
+		})}, netatmo.Weather)
+		a.start()
+		time.Sleep(30 * time.Minute)
+		m.away, from = true, time.Now().Add(30*time.Minute)
+		time.Sleep(3 * time.Hour)
+		m.away, to, uploaded = false, time.Now(), time.Now().Add(12*time.Minute)
+		time.Sleep(40 * time.Minute)
+		a.kill()
+		for at := to.Add(-150 * time.Minute); at.Before(to); at = at.Add(5 * time.Minute) {
+			if !a.backend.has(series{"t", "b", netatmo.Temperature}, at, float64(at.Unix()%1000)) {
+				t.Errorf("%s is missing", at)
+			}
+		}
+		if a.backend.twice > 0 {
+			t.Errorf("%d points came twice", a.backend.twice)
+		}
+		if a.logged("came late") != 1 {
+			t.Error(a.log)
+		}
+	})
+}
+
+// Of a gap longer than the limit the newest part is filled, and that is said.
+func TestLongGap(t *testing.T) {
+	tests := map[string]struct {
+		backfill time.Duration
+		want     int // samples of one module
+		said     int
+	}{
+		"limit":        {24 * time.Hour, 24 * 12, 1},
+		"no limit":     {1000 * time.Hour, 100 * 24 * 12 / 10, 0},
+		"switched off": {0, 0, 0},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T) {
+				m := &twoModules{}
+				a := newAgent(t, &fake{weather: m.weather, measure: sampled(nil)}, netatmo.Weather)
+				a.cfg.Backfill = test.backfill
+				a.start()
+				time.Sleep(time.Hour)
+				a.terminate()
+				time.Sleep(10 * 24 * time.Hour)
+				a.start()
+				time.Sleep(time.Hour)
+				a.kill()
+				got := len(a.backend.history[series{"s", "a", netatmo.Temperature}])
+				if got < test.want-2 || got > test.want+2 {
+					t.Errorf("%d samples filled in, want %d", got, test.want)
+				}
+				if n := a.logged("NETATMO_BACKFILL"); n != test.said {
+					t.Errorf("said %d times\n%s", n, a.log)
+				}
+			})
+		})
+	}
+}
+
+// A module whose history Netatmo refuses is given up with one line, asked for
+// again a day later, and does not keep the others.
+func TestHistoryRefused(t *testing.T) {
+	for _, class := range []netatmo.Class{netatmo.ClassInvalid, netatmo.ClassNotFound, netatmo.ClassScope} {
+		t.Run(string(class), func(t *testing.T) {
+			inBubble(t, func(t *testing.T) {
+				m := &twoModules{}
+				a := newAgent(t, &fake{weather: m.weather, measure: func(q netatmo.MeasureQuery) ([]netatmo.Sample, error) {
+					if q.DeviceID == "s" {
+						return nil, failure(class)
+					}
+					return sampled(nil)(q)
+				}}, netatmo.Weather)
+				pushes := livePushes(a)
+				a.start()
+				for day := range 2 {
+					time.Sleep(time.Hour)
+					a.backend.setDown(true)
+					time.Sleep(24 * time.Hour)
+					a.backend.setDown(false)
+					clear(pushes)
+					back := time.Now()
+					time.Sleep(10 * time.Minute)
+					if len(pushes["a"]) == 0 || pushes["a"][0].Sub(back) > time.Minute {
+						t.Errorf("day %d: live values waited: %v", day, pushes["a"])
+					}
+					if got := len(a.backend.history[series{"t", "b", netatmo.Temperature}]); got < 250*(day+1) {
+						t.Errorf("day %d: %d samples of the other module filled in", day, got)
+					}
+				}
+				a.kill()
+				if n := a.logged("no history to be had"); n != 2 {
+					t.Errorf("said %d times\n%s", n, a.log)
+				}
+			})
+		})
+	}
+}
+
+// A first start fills nothing, and neither does a start right after the end.
+func TestNoGap(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		m := &twoModules{}
+		a := newAgent(t, &fake{weather: m.weather, measure: sampled(nil)}, netatmo.Weather)
+		a.start()
+		time.Sleep(time.Hour)
+		for range 5 {
+			a.terminate()
+			time.Sleep(4 * time.Minute)
+			a.start()
+			time.Sleep(17 * time.Minute)
+		}
+		a.kill()
+		if len(a.backend.history) != 0 || len(a.fake.calls("measure s a")) != 0 {
+			t.Errorf("history %v, calls %v", a.backend.history, a.fake.times)
+		}
+	})
+}

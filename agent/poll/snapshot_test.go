@@ -1,0 +1,174 @@
+package poll_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"netatmo-agent/agent/netatmo"
+)
+
+// sequence polls each of the answers once, ten minutes apart, and then calls
+// check.
+func sequence(t *testing.T, answers []func() (netatmo.Answer, error), check func(a *agent)) {
+	t.Helper()
+	inBubble(t, func(t *testing.T) {
+		n := -1
+		a := newAgent(t, &fake{weather: func() (netatmo.Answer, error) {
+			n = min(n+1, len(answers)-1)
+			return answers[n]()
+		}}, netatmo.Weather)
+		a.start()
+		time.Sleep(time.Duration(len(answers)-1)*10*time.Minute + time.Minute)
+		check(a)
+		a.kill()
+	})
+}
+
+func says(readings func(now time.Time) []netatmo.Reading) func() (netatmo.Answer, error) {
+	return func() (netatmo.Answer, error) { return answer(readings(time.Now())...), nil }
+}
+
+// Answers of a past state, which Netatmo gives at times, do not bring old
+// values back; what they say about the module counts if it is not old as well.
+func TestTimeGoesBackwards(t *testing.T) {
+	lastContact := map[string]time.Duration{"old contact": -15 * time.Minute, "new contact": -time.Second}
+	for name, ago := range lastContact {
+		t.Run(name, func(t *testing.T) {
+			sequence(t, []func() (netatmo.Answer, error){
+				says(func(now time.Time) []netatmo.Reading {
+					return []netatmo.Reading{outdoor("s", "m", now, 20)}
+				}),
+				says(func(now time.Time) []netatmo.Reading {
+					r := outdoor("s", "m", now.Add(-20*time.Minute), 5)
+					r.Seen = now.Add(ago)
+					r.Values[2].Number = 79 // battery
+					return []netatmo.Reading{r}
+				}),
+			}, func(a *agent) {
+				r := a.readings()["m"]
+				if got := value(t, r, netatmo.Temperature); got != 20 {
+					t.Errorf("temperature %v", got)
+				}
+				if age := time.Since(r.Measured); age != 11*time.Minute {
+					t.Errorf("measured %s ago", age)
+				}
+				if age := time.Since(r.Answered); age != time.Minute {
+					t.Errorf("answered %s ago", age)
+				}
+				want := map[string]float64{"old contact": 80, "new contact": 79}[name]
+				if got := value(t, r, netatmo.BatteryPercent); got != want || len(r.Values) != 4 {
+					t.Errorf("battery %v of %v, want %v", got, r.Values, want)
+				}
+			})
+		})
+	}
+}
+
+// A time that was never possible does not keep later values out.
+func TestImpossibleTime(t *testing.T) {
+	sequence(t, []func() (netatmo.Answer, error){
+		says(func(now time.Time) []netatmo.Reading {
+			return []netatmo.Reading{outdoor("s", "m", now.Add(48*time.Hour), 99)}
+		}),
+		says(func(now time.Time) []netatmo.Reading { return []netatmo.Reading{outdoor("s", "m", now, 20)} }),
+	}, func(a *agent) {
+		if got := value(t, a.readings()["m"], netatmo.Temperature); got != 20 {
+			t.Errorf("temperature %v", got)
+		}
+	})
+}
+
+// An unreachable module keeps its status and loses its values.
+func TestUnreachable(t *testing.T) {
+	sequence(t, []func() (netatmo.Answer, error){
+		says(func(now time.Time) []netatmo.Reading { return []netatmo.Reading{outdoor("s", "m", now, 20)} }),
+		says(func(now time.Time) []netatmo.Reading {
+			r := outdoor("s", "m", time.Time{}, 0)
+			r.Values = netatmo.Values{{Field: netatmo.Reachable, Number: 0}}
+			return []netatmo.Reading{r}
+		}),
+	}, func(a *agent) {
+		r := a.readings()["m"]
+		if len(r.Values) != 1 || value(t, r, netatmo.Reachable) != 0 || !r.Measured.IsZero() {
+			t.Errorf("reading %+v", r)
+		}
+	})
+}
+
+// What an answer does not mention is gone, unless the answer was incomplete.
+func TestRemovedModules(t *testing.T) {
+	three := says(func(now time.Time) []netatmo.Reading {
+		return []netatmo.Reading{outdoor("s", "a", now, 1), outdoor("s", "b", now, 2), outdoor("t", "c", now, 3)}
+	})
+	one := func(now time.Time) netatmo.Answer { return answer(outdoor("s", "a", now, 4)) }
+	tests := map[string]struct {
+		second func() (netatmo.Answer, error)
+		want   []string
+	}{
+		"removed":               {func() (netatmo.Answer, error) { return one(time.Now()), nil }, []string{"a"}},
+		"with an error":         {func() (netatmo.Answer, error) { return one(time.Now()), failure(netatmo.ClassServer) }, []string{"a", "b", "c"}},
+		"failed":                {func() (netatmo.Answer, error) { return netatmo.Answer{}, failure(netatmo.ClassServer) }, []string{"a", "b", "c"}},
+		"module not readable":   {rejecting(one, "b"), []string{"a", "b"}},
+		"station not readable":  {rejecting(one, "t"), []string{"a", "c"}},
+		"nameless not readable": {rejecting(one, ""), []string{"a", "b", "c"}},
+		"none left":             {func() (netatmo.Answer, error) { return answer(), nil }, nil},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			sequence(t, []func() (netatmo.Answer, error){three, test.second}, func(a *agent) {
+				var got []string
+				for id := range a.readings() {
+					got = append(got, id)
+				}
+				slices.Sort(got)
+				if !slices.Equal(got, test.want) {
+					t.Errorf("modules %v, want %v", got, test.want)
+				}
+				if n := a.logged("left out"); n > 1 {
+					t.Errorf("said %d times", n)
+				}
+			})
+		})
+	}
+}
+
+func rejecting(one func(time.Time) netatmo.Answer, id string) func() (netatmo.Answer, error) {
+	return func() (netatmo.Answer, error) {
+		a := one(time.Now())
+		a.Rejected = []netatmo.ItemError{{ID: id, Reason: "is not a JSON object"}}
+		return a, nil
+	}
+}
+
+// The pusher is woken when something is new, and only then.
+func TestWake(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		measured, battery := time.Now(), 80.0
+		a := newAgent(t, &fake{weather: func() (netatmo.Answer, error) {
+			r := outdoor("s", "m", measured, 20)
+			r.Values[2].Number = battery
+			return answer(r), nil
+		}}, netatmo.Weather)
+		a.backend.interval = 1000 * time.Hour
+		pushes := 0
+		a.backend.onLive = func(time.Time, netatmo.Reading) { pushes++ }
+		a.backend.stale = 1000 * time.Hour
+		a.start()
+		time.Sleep(time.Hour + time.Minute)
+		if pushes != 1 {
+			t.Errorf("%d pushes without news", pushes)
+		}
+		battery = 79
+		time.Sleep(10 * time.Minute)
+		if pushes != 2 {
+			t.Errorf("%d pushes after a change of status", pushes)
+		}
+		measured = time.Now()
+		time.Sleep(10 * time.Minute)
+		if pushes != 3 {
+			t.Errorf("%d pushes after a measurement", pushes)
+		}
+		a.kill()
+	})
+}
