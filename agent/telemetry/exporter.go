@@ -4,14 +4,20 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
+	"time"
 
 	"github.com/go-logr/logr"
 	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/sdk/instrumentation"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	"go.opentelemetry.io/otel/sdk/resource"
 
+	"netatmo-agent/agent/catalogue"
 	"netatmo-agent/agent/config"
 )
 
@@ -45,6 +51,31 @@ func NewExporter(ctx context.Context, p config.Push, log *slog.Logger) (Exporter
 		return newGRPC(ctx, p, h, log)
 	}
 	return newHTTP(ctx, p, h, log)
+}
+
+// Probe pushes one point, netatmo.agent.info, with the identity of the agent,
+// to see whether the backend takes it. The error is to be read with Classify.
+func Probe(ctx context.Context, p config.Push, instanceID, version string, log *slog.Logger) error {
+	e, err := NewExporter(ctx, p, log)
+	if err != nil {
+		return err
+	}
+	_, identity := resources(Options{Push: p, InstanceID: instanceID})
+	point := metricdata.DataPoint[float64]{
+		Attributes: attribute.NewSet(attribute.String("version", version)), Time: time.Now().Truncate(time.Millisecond), Value: 1,
+	}
+	err = e.Export(ctx, document(identity, []metricdata.Metrics{{
+		Name: catalogue.AgentInfo, Data: metricdata.Gauge[float64]{DataPoints: []metricdata.DataPoint[float64]{point}},
+	}}))
+	return errors.Join(err, e.Shutdown(ctx))
+}
+
+// document is what one request carries.
+func document(r *resource.Resource, metrics []metricdata.Metrics) *metricdata.ResourceMetrics {
+	return &metricdata.ResourceMetrics{
+		Resource:     r,
+		ScopeMetrics: []metricdata.ScopeMetrics{{Scope: instrumentation.Scope{Name: scopeName}, Metrics: metrics}},
+	}
 }
 
 // DescribePush says in one line where the metrics go.

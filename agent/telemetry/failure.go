@@ -89,10 +89,11 @@ var sayings = map[string]saying{
 var symptoms = []struct{ text, reason, remedy string }{
 	{"looked like an http/1.1 header", NotOTLP, "the port speaks HTTP, not gRPC: set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"},
 	{`malformed http response "\x00\x00`, NotOTLP, "the port speaks gRPC, not HTTP: set OTEL_EXPORTER_OTLP_PROTOCOL=grpc, or use the HTTP port, usually 4318"},
+	// Go's words for a server that speaks first, as gRPC's does.
+	{"readlooppeekfaillocked: %!w(<nil>)", NotOTLP, "the port speaks gRPC, not HTTP: set OTEL_EXPORTER_OTLP_PROTOCOL=grpc, or use the HTTP port, usually 4318"},
 	{`malformed http response "\x15\x03`, TLS, "the port speaks TLS: begin the endpoint with https://"},
 	{"http request to an https server", TLS, "the port speaks TLS: begin the endpoint with https://"},
 	{"plain http request was sent to https port", TLS, "the port speaks TLS: begin the endpoint with https://"},
-	{"error reading server preface", NotOTLP, "the port does not speak plain gRPC: begin the endpoint with https:// if it speaks TLS, or set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"},
 	{"first record does not look like a tls handshake", TLS, "the port does not speak TLS: begin the endpoint with http://"},
 	{"server gave http response to https client", TLS, "the port does not speak TLS: begin the endpoint with http://"},
 	{"unknown authority", TLS, "set OTEL_EXPORTER_OTLP_CERTIFICATE to the certificate (PEM) of the authority that signed the backend's"},
@@ -103,6 +104,7 @@ var symptoms = []struct{ text, reason, remedy string }{
 	{"bad certificate", TLS, "the backend does not take the client certificate: check OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE"},
 	{"x509:", TLS, ""},
 	{"tls:", TLS, ""},
+	{"error reading server preface", NotOTLP, "the port does not speak plain gRPC: begin the endpoint with https:// if it speaks TLS, or set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"},
 	{"message larger than max", TooLarge, ""},
 	// Mimir's text for too old points names the out-of-order window as well.
 	{"too old", TooOld, ""},

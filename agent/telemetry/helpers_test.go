@@ -8,13 +8,13 @@ import (
 	"math"
 	"net"
 	"net/url"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	colmetricpb "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
+	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -25,7 +25,7 @@ import (
 	"netatmo-agent/agent/netatmo"
 )
 
-// log is a log that can be read while it is written.
+// testLog is a log that can be read while it is written.
 type testLog struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
@@ -116,22 +116,29 @@ type sample struct {
 
 func samples(r *colmetricpb.ExportMetricsServiceRequest) []sample {
 	var all []sample
-	_, _ = metricsService{each: func(p ReceivedPoint) {
-		all = append(all, sample{seriesName(p), p.Time, p.Value})
-	}}.Export(context.Background(), r)
+	for _, rm := range r.GetResourceMetrics() {
+		sender := stringMap(rm.GetResource().GetAttributes())
+		by := " by " + sender["service.name"] + "/" + sender["service.instance.id"]
+		for _, m := range rm.GetScopeMetrics()[0].GetMetrics() {
+			for _, p := range append(m.GetGauge().GetDataPoints(), m.GetSum().GetDataPoints()...) {
+				all = append(all, sample{seriesName(m.GetName(), p.GetAttributes()) + by, time.Unix(0, int64(p.GetTimeUnixNano())), numberOf(p)})
+			}
+		}
+	}
 	return all
 }
 
-// seriesName names a series by metric, attributes and what identifies the
-// sender.
-func seriesName(p ReceivedPoint) string {
-	var attributes []string
-	for k, v := range p.Attributes {
-		attributes = append(attributes, k+"="+v)
+func seriesName(metric string, attributes []*commonpb.KeyValue) string {
+	var b strings.Builder
+	b.WriteString(metric + "{")
+	for i, a := range attributes { // sorted by key
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(a.GetKey() + "=" + a.GetValue().GetStringValue())
 	}
-	slices.Sort(attributes)
-	return fmt.Sprintf("%s{%s} by %s/%s", p.Metric, strings.Join(attributes, ","),
-		p.Resource["service.name"], p.Resource["service.instance.id"])
+	b.WriteByte('}')
+	return b.String()
 }
 
 func (b *backend) store(r *colmetricpb.ExportMetricsServiceRequest) error {

@@ -114,12 +114,12 @@ func TestHistoryByBackend(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b, log := &backend{bounded: tt.bounded, window: tt.window}, &testLog{}
 				p := newTestPusher(t, b, log, nil)
-				points := past(4, day, 0)
+				points := past(2, day, 0)
 				result, err := p.PushHistory(t.Context(), points)
 				if err != nil {
 					t.Fatal(err)
 				}
-				for m := range 4 {
+				for m := range 2 {
 					b.check(t, m, points, time.Now().Add(-tt.held))
 				}
 				if result.Accepted+result.Refused != len(points) {
@@ -208,7 +208,7 @@ func TestHistoryFailedButTookEffect(t *testing.T) {
 func TestHistoryInterrupted(t *testing.T) {
 	b := &backend{}
 	p := newTestPusher(t, b, &testLog{}, nil)
-	points := past(10, 120*time.Hour, 0) // 28 800 values
+	points := past(5, 120*time.Hour, 0) // 14 400 values
 	b.answer = func(*colmetricpb.ExportMetricsServiceRequest) (*colmetricpb.ExportMetricsServiceResponse, error) {
 		if len(b.requests) == 3 {
 			return nil, status.Error(codes.Unavailable, "away")
@@ -235,7 +235,7 @@ func TestHistoryInterrupted(t *testing.T) {
 			last[s.series] = s.at
 		}
 	}
-	for m := range 10 {
+	for m := range 5 {
 		b.check(t, m, points, time.Time{})
 	}
 	if s := p.Stats(); s.Failures[Unreachable] != 1 {
@@ -322,7 +322,7 @@ func TestLivePushesGoBetween(t *testing.T) {
 		p := newTestPusher(t, b, &testLog{}, nil)
 		done := make(chan error, 1)
 		go func() {
-			_, err := p.PushHistory(t.Context(), past(10, 120*time.Hour, 0))
+			_, err := p.PushHistory(t.Context(), past(5, 120*time.Hour, 0))
 			done <- err
 		}()
 		waits := map[time.Duration]int{}

@@ -1,7 +1,6 @@
 package telemetry
 
 import (
-	"context"
 	"log/slog"
 
 	"github.com/go-logr/logr"
@@ -17,21 +16,17 @@ func routeOTel(log *slog.Logger) {
 	}))
 }
 
-// otelSink maps OpenTelemetry's verbosities (1 warning, 4 info, 8 debug) to
-// slog's levels. Its debug output, whole payloads, is left out.
+// otelSink passes on OpenTelemetry's warnings (verbosity 1) and errors. What
+// more it would say, up to whole payloads, is of no use to a user.
 type otelSink struct{ log *slog.Logger }
 
 func (s otelSink) Init(logr.RuntimeInfo)            {}
-func (s otelSink) Enabled(verbosity int) bool       { return verbosity < 8 }
+func (s otelSink) Enabled(verbosity int) bool       { return verbosity <= 1 }
 func (s otelSink) WithName(string) logr.LogSink     { return s }
 func (s otelSink) WithValues(v ...any) logr.LogSink { return otelSink{s.log.With(v...)} }
 
-func (s otelSink) Info(verbosity int, msg string, v ...any) {
-	level := slog.LevelDebug
-	if verbosity <= 1 {
-		level = slog.LevelWarn
-	}
-	s.log.Log(context.Background(), level, "OpenTelemetry: "+msg, v...)
+func (s otelSink) Info(_ int, msg string, v ...any) {
+	s.log.Warn("OpenTelemetry: "+msg, v...)
 }
 
 func (s otelSink) Error(err error, msg string, v ...any) {

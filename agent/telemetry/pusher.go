@@ -71,6 +71,8 @@ type PushStats struct {
 	Points          int64            // live, accepted
 	Failures        map[string]int64 // requests by reason of Failure; refused history is not among them
 	LastSuccess     time.Time        // when the backend last accepted a live request
+	LastTry         time.Time        // when the last live push ended, whatever its fate; zero before the first
+	Next            time.Time        // when the next one begins at the latest, also if the backend asked to wait; zero before Run
 	BackfillPoints  int64            // history, accepted
 	BackfillRefused int64            // history that the backend cannot hold
 }
@@ -160,12 +162,20 @@ func (p *Pusher) release() { <-p.turn }
 // first *Failure of the push, of which other requests may have been accepted,
 // or that of ctx.
 func (p *Pusher) PushNow(ctx context.Context) error {
+	at, delivered, err := p.pushLive(ctx)
+	if len(delivered) > 0 { // outside of our turn: who is told may want one
+		p.o.Delivered(at, delivered)
+	}
+	return err
+}
+
+func (p *Pusher) pushLive(ctx context.Context) (at time.Time, delivered []netatmo.Reading, err error) {
 	if err := p.take(ctx); err != nil {
-		return err
+		return at, nil, err
 	}
 	defer p.release()
 	if !p.o.ClockOK() {
-		return p.conclude(ctx, newFailure(Clock, "", nil))
+		return at, nil, p.conclude(ctx, newFailure(Clock, "", nil))
 	}
 	limited, cancel := context.WithTimeout(ctx, p.o.Push.ExportTimeout)
 	defer cancel()
@@ -176,14 +186,13 @@ func (p *Pusher) PushNow(ctx context.Context) error {
 	case <-p.wake:
 	default:
 	}
-	at := p.nextStamp()
+	at = p.nextStamp()
 	p.live.now = at
 	var collected metricdata.ResourceMetrics
 	if err := p.reader.Collect(limited, &collected); err != nil {
-		return p.conclude(ctx, Classify(err))
+		return at, nil, p.conclude(ctx, Classify(err))
 	}
 	var first *Failure
-	var delivered []netatmo.Reading
 	for _, r := range p.live.split(collected.ScopeMetrics, at) {
 		taken, f := p.deliver(limited, r)
 		delivered = append(delivered, taken...)
@@ -191,10 +200,7 @@ func (p *Pusher) PushNow(ctx context.Context) error {
 			break // the next request would fare no better
 		}
 	}
-	if len(delivered) > 0 {
-		p.o.Delivered(at, delivered)
-	}
-	return p.conclude(ctx, first)
+	return at, delivered, p.conclude(ctx, first)
 }
 
 // nextStamp returns the time for the points of a push: now, in milliseconds as
@@ -266,6 +272,7 @@ func (p *Pusher) conclude(ctx context.Context, f *Failure) error {
 		return err // interrupted, which says nothing about the backend
 	}
 	p.mu.Lock()
+	p.stats.LastTry = time.Now()
 	if f == nil || f.ofContent() {
 		p.failed = 0
 	} else {

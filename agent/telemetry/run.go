@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"go.opentelemetry.io/otel/sdk/instrumentation"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.opentelemetry.io/otel/sdk/resource"
 )
@@ -21,6 +20,13 @@ const (
 func (p *Pusher) Run(ctx context.Context) error {
 	timer := time.NewTimer(p.o.Push.Interval)
 	defer timer.Stop()
+	in := func(d time.Duration) {
+		timer.Reset(d)
+		p.mu.Lock()
+		p.stats.Next = time.Now().Add(d)
+		p.mu.Unlock()
+	}
+	in(p.o.Push.Interval)
 	for {
 		select {
 		case <-ctx.Done():
@@ -34,9 +40,9 @@ func (p *Pusher) Run(ctx context.Context) error {
 		}
 		start := time.Now()
 		if p.PushNow(ctx) != nil {
-			timer.Reset(p.pause())
+			in(p.pause())
 		} else {
-			timer.Reset(p.o.Push.Interval - time.Since(start))
+			in(p.o.Push.Interval - time.Since(start))
 		}
 	}
 }
@@ -67,10 +73,7 @@ func (p *Pusher) finish(ctx context.Context) {
 
 // export makes one request. The turn must be held.
 func (p *Pusher) export(ctx context.Context, r *resource.Resource, metrics []metricdata.Metrics) *Failure {
-	f := Classify(p.o.Exporter.Export(ctx, &metricdata.ResourceMetrics{
-		Resource:     r,
-		ScopeMetrics: []metricdata.ScopeMetrics{{Scope: instrumentation.Scope{Name: scopeName}, Metrics: metrics}},
-	}))
+	f := Classify(p.o.Exporter.Export(ctx, document(r, metrics)))
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if f == nil {

@@ -1,0 +1,245 @@
+package telemetry
+
+import (
+	"context"
+	"crypto/tls"
+	"io"
+	stdlog "log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	colmetricpb "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"netatmo-agent/agent/config"
+)
+
+var silent = stdlog.New(io.Discard, "", 0)
+
+// grpcServer is a real server on loopback.
+func grpcServer(t *testing.T, secure *tls.Config, handle func(context.Context, *colmetricpb.ExportMetricsServiceRequest) (*colmetricpb.ExportMetricsServiceResponse, error)) config.Push {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var options []grpc.ServerOption
+	p := testPush()
+	p.URL = &url.URL{Scheme: "http", Host: l.Addr().String()}
+	if secure != nil {
+		options = append(options, grpc.Creds(credentials.NewTLS(secure)))
+		p.URL.Scheme = "https"
+	}
+	s := grpc.NewServer(options...)
+	colmetricpb.RegisterMetricsServiceServer(s, handler{handle: handle})
+	go s.Serve(l)
+	t.Cleanup(s.Stop)
+	return p
+}
+
+type handler struct {
+	colmetricpb.UnimplementedMetricsServiceServer
+	handle func(context.Context, *colmetricpb.ExportMetricsServiceRequest) (*colmetricpb.ExportMetricsServiceResponse, error)
+}
+
+func (h handler) Export(ctx context.Context, r *colmetricpb.ExportMetricsServiceRequest) (*colmetricpb.ExportMetricsServiceResponse, error) {
+	return h.handle(ctx, r)
+}
+
+func accept(context.Context, *colmetricpb.ExportMetricsServiceRequest) (*colmetricpb.ExportMetricsServiceResponse, error) {
+	return &colmetricpb.ExportMetricsServiceResponse{}, nil
+}
+
+func TestGRPCAnswers(t *testing.T) {
+	withDelay := func(code codes.Code, message string) error {
+		s, err := status.New(code, message).WithDetails(&errdetails.RetryInfo{RetryDelay: durationpb.New(17 * time.Second)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.Err()
+	}
+	tests := []struct {
+		name   string
+		err    error
+		reason string
+		text   string
+	}{
+		{"accepted", nil, "", ""},
+		{"no login", status.Error(codes.Unauthenticated, "no user "+secretValue), Auth, "[redacted]"},
+		{"no right", status.Error(codes.PermissionDenied, "tenant"), Auth, "tenant"},
+		{"invalid", status.Error(codes.InvalidArgument, "bad label"), Refused, "bad label"},
+		{"out of order", status.Error(codes.InvalidArgument, "out of order sample"), OutOfOrder, "out_of_order_time_window"},
+		{"a Collector that passes on what Mimir said", status.Error(codes.InvalidArgument,
+			"responded with HTTP Status Code 400, Message=beyond the out-of-order time window of 1h (err-mimir-sample-timestamp-too-old)"), TooOld, ""},
+		{"too large", status.Error(codes.ResourceExhausted, "grpc: received message larger than max (5000000 vs. 4194304)"), TooLarge, ""},
+		{"full", status.Error(codes.ResourceExhausted, "sending queue is full"), Throttled, "queue is full"},
+		{"full, with a delay", withDelay(codes.ResourceExhausted, "slow down"), Throttled, ""},
+		{"a pause", withDelay(codes.Unavailable, "later"), Throttled, ""},
+		{"away", status.Error(codes.Unavailable, "shutting down"), Unreachable, ""},
+		{"another service", status.Error(codes.Unimplemented, "unknown service"), NotOTLP, ""},
+		{"a fault", status.Error(codes.Internal, "boom"), Unavailable, "boom"},
+		{"late", status.Error(codes.DeadlineExceeded, "late"), Timeout, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			requests := 0
+			p := grpcServer(t, nil, func(ctx context.Context, _ *colmetricpb.ExportMetricsServiceRequest) (*colmetricpb.ExportMetricsServiceResponse, error) {
+				requests++
+				md, _ := metadata.FromIncomingContext(ctx)
+				if got := md.Get("authorization"); len(got) != 1 || got[0] != secretValue {
+					t.Errorf("authorization %q", got)
+				}
+				if got := md.Get("user-agent"); len(got) != 1 || !strings.HasPrefix(got[0], "netatmo-agent ") {
+					t.Errorf("user agent %q", got)
+				}
+				return &colmetricpb.ExportMetricsServiceResponse{}, tt.err
+			})
+			p.Headers = map[string]config.Secret{"authorization": secretValue}
+			err := newTestExporter(t, p, &testLog{}).Export(t.Context(), onePoint())
+			judged(t, err, tt.reason, tt.text)
+			if requests != 1 {
+				t.Errorf("%d requests, want 1", requests)
+			}
+			if err == nil {
+				return
+			}
+			if strings.Contains(err.Error(), "MTIz") {
+				t.Errorf("%q shows the secret", err)
+			}
+			if wants := strings.Contains(tt.name, "delay") || tt.name == "a pause"; wants != (Classify(err).RetryAfter == 17*time.Second) {
+				t.Errorf("RetryAfter %s", Classify(err).RetryAfter)
+			}
+		})
+	}
+}
+
+func TestGRPCConnections(t *testing.T) {
+	ca := newAuthority(t)
+	later := time.Now().Add(time.Hour)
+	clientCert, clientKey := ca.issue("client", "", later)
+	hang := func(ctx context.Context, _ *colmetricpb.ExportMetricsServiceRequest) (*colmetricpb.ExportMetricsServiceResponse, error) {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	tests := []struct {
+		name   string
+		tls    *tls.Config
+		handle func(context.Context, *colmetricpb.ExportMetricsServiceRequest) (*colmetricpb.ExportMetricsServiceResponse, error)
+		adjust func(*config.Push)
+		reason string
+		text   string
+	}{
+		{"plain", nil, accept, nil, "", ""},
+		{"compressed", nil, accept, func(p *config.Push) { p.Gzip = true }, "", ""},
+		{"TLS", ca.serverTLS("", later, false), accept, func(p *config.Push) { p.CAFile = ca.File }, "", ""},
+		{"mutual TLS", ca.serverTLS("", later, true), accept, func(p *config.Push) {
+			p.CAFile, p.CertFile, p.KeyFile = ca.File, clientCert, clientKey
+		}, "", ""},
+		{"an authority that is not known", ca.serverTLS("", later, false), accept, nil, TLS, "set OTEL_EXPORTER_OTLP_CERTIFICATE"},
+		{"no client certificate", ca.serverTLS("", later, true), accept, func(p *config.Push) { p.CAFile = ca.File }, TLS, "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE"},
+		{"https to a plain port", nil, accept, func(p *config.Push) { p.URL.Scheme = "https" }, TLS, "http://"},
+		{"http to a TLS port", ca.serverTLS("", later, false), accept, func(p *config.Push) { p.URL.Scheme = "http" }, NotOTLP, "https://"},
+		{"no answer", nil, hang, func(p *config.Push) { p.Timeout = 100 * time.Millisecond }, Timeout, ""},
+		{"nothing listens", nil, accept, func(p *config.Push) { p.URL.Host = closedPort(t) }, Unreachable, "nothing listens there"},
+		{"an HTTP server", nil, accept, func(p *config.Push) {
+			server := httptest.NewServer(http.NotFoundHandler())
+			t.Cleanup(server.Close)
+			p.URL.Host = strings.TrimPrefix(server.URL, "http://")
+		}, NotOTLP, "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			p := grpcServer(t, tt.tls, tt.handle)
+			if tt.adjust != nil {
+				tt.adjust(&p)
+			}
+			err := newTestExporter(t, p, &testLog{}).Export(t.Context(), onePoint())
+			// TLS 1.3 tells a client only after the handshake that it is not
+			// wanted; its first write may meet a closed connection before.
+			for tries := 0; tt.reason == TLS && Classify(err).Reason == Unreachable && tries < 20; tries++ {
+				err = newTestExporter(t, p, &testLog{}).Export(t.Context(), onePoint())
+			}
+			judged(t, err, tt.reason, tt.text)
+		})
+	}
+}
+
+// A backend that was away is found again without a new exporter.
+func TestGRPCReconnects(t *testing.T) {
+	addr := closedPort(t)
+	p := testPush()
+	p.URL = &url.URL{Scheme: "http", Host: addr}
+	e := newTestExporter(t, p, &testLog{})
+	judged(t, e.Export(t.Context(), onePoint()), Unreachable, "")
+	r, err := NewReceiver(addr, func(ReceivedPoint) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	for deadline := time.Now().Add(10 * time.Second); e.Export(t.Context(), onePoint()) != nil; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("not found again within 10 s")
+		}
+	}
+}
+
+func TestGRPCHeadersFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "headers")
+	var got []string
+	p := grpcServer(t, nil, func(ctx context.Context, _ *colmetricpb.ExportMetricsServiceRequest) (*colmetricpb.ExportMetricsServiceResponse, error) {
+		md, _ := metadata.FromIncomingContext(ctx)
+		got = append(got, md.Get("authorization")...)
+		return &colmetricpb.ExportMetricsServiceResponse{}, nil
+	})
+	p.HeadersFile = file
+	var e Exporter
+	for _, token := range []string{"Bearer one", "Bearer two"} {
+		if err := os.WriteFile(file, []byte("Authorization: "+token+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if e == nil {
+			e = newTestExporter(t, p, &testLog{})
+		}
+		if err := e.Export(t.Context(), onePoint()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if strings.Join(got, ", ") != "Bearer one, Bearer two" {
+		t.Errorf("sent %q", got)
+	}
+}
+
+func TestReceiver(t *testing.T) {
+	points := make(chan ReceivedPoint, 1)
+	r, err := NewReceiver("127.0.0.1:0", func(p ReceivedPoint) { points <- p })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	p := testPush()
+	p.URL = &url.URL{Scheme: "http", Host: r.Addr()}
+	if err := newTestExporter(t, p, &testLog{}).Export(t.Context(), onePoint()); err != nil {
+		t.Fatal(err)
+	}
+	got := <-points
+	if got.Metric != "netatmo.temperature" || got.Unit != "Cel" || got.Value != 24.6 || got.Counter ||
+		!got.Time.Equal(time.Unix(1_760_000_000, 0)) || got.Attributes["module.id"] != "02:00" || got.Resource["service.name"] != "netatmo-agent" {
+		t.Errorf("%+v", got)
+	}
+	if _, err := NewReceiver(r.Addr(), nil); err == nil {
+		t.Error("two receivers on one port")
+	}
+}
