@@ -18,7 +18,7 @@ func Example() {
 	if err != nil {
 		panic(err)
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	netatmo := authtest.New(authtest.Options{ClientID: "the-app", ClientSecret: "its-secret"})
 	server := httptest.NewServer(netatmo)
 	defer server.Close()

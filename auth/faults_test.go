@@ -93,6 +93,7 @@ func faultCell(r *rig, fault *authtest.Fault, disk storeFault, cancelled bool) {
 	}
 
 	// The process dies here, and the next one finds the file as it is.
+	time.Sleep(time.Second)
 	r.faults = nil
 	r.server.Heal()
 	before := len(r.server.Stats().Issued)

@@ -14,11 +14,15 @@ const (
 // held is the pair in memory, with the life of its access token judged by two
 // clocks. The wall clock alone would trust a token for years after it was set
 // back; the monotonic clock alone would not see a night of suspend.
+//
+// The document stays as it came, whatever is thought of its expiry: it is what a
+// save writes.
 type held struct {
 	document
 	since    time.Time     // when the pair came to this process
-	life     time.Duration // of the access token from then on, as far as is known
-	unsure   bool          // life is a guess, as the file does not say
+	life     time.Duration // of the access token from then on, by the monotonic clock
+	until    time.Time     // and its end by the wall clock
+	unsure   bool          // both are a guess, as the document does not say
 	rejected bool          // the API does not accept the access token
 }
 
@@ -31,30 +35,29 @@ func hold(d document, now time.Time) held {
 	if d.Access == "" {
 		return h
 	}
-	if d.Expiry.IsZero() {
-		h.unsure, h.life = true, shortLife
-		if d.Refresh == "" {
-			h.life = netatmoLife // and the API will tell
-		}
-	} else {
-		h.life = d.Expiry.Sub(now.Round(0))
-		most := d.Life
-		if most == 0 {
-			most = netatmoLife
-		}
-		if h.life <= most || d.Refresh == "" {
-			return h
-		}
-		h.life = most
+	h.until, h.life = d.Expiry, d.Expiry.Sub(now.Round(0))
+	most := d.Life
+	if most == 0 {
+		most = netatmoLife
 	}
-	h.Expiry = now.UTC().Add(h.life).Truncate(time.Second)
+	switch {
+	case d.Expiry.IsZero() && d.Refresh == "":
+		h.unsure, h.life = true, netatmoLife // and the API will tell
+	case d.Expiry.IsZero():
+		h.unsure, h.life = true, shortLife
+	case h.life > most && d.Refresh != "":
+		h.life = most
+	default:
+		return h
+	}
+	h.until = now.UTC().Add(h.life).Truncate(time.Second)
 	return h
 }
 
 // left returns the life that is left to the access token: what the clock says
 // that leaves it less.
 func (h held) left(now time.Time) time.Duration {
-	return min(h.Expiry.Sub(now.Round(0)), h.life-now.Sub(h.since))
+	return min(h.until.Sub(now.Round(0)), h.life-now.Sub(h.since))
 }
 
 // alive reports whether the access token is good.

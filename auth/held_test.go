@@ -49,7 +49,7 @@ func TestJumpsOfTheClock(t *testing.T) {
 		{name: "woken from suspend, where the monotonic clock stood still", expiry: -5 * time.Hour, held: time.Minute},
 	} {
 		h := held{document: pair, since: noon.Add(-row.held), life: 3 * time.Hour}
-		h.Expiry = noon.Add(row.expiry)
+		h.until = noon.Add(row.expiry)
 		if h.fresh(noon) != row.fresh {
 			t.Errorf("%s: fresh is %v", row.name, !row.fresh)
 		}
@@ -74,6 +74,23 @@ func TestAnAbsurdExpiryDoesNotEndRenewal(t *testing.T) {
 		}
 		if left := time.Until(r.disk().Expiry); left > 3*time.Hour {
 			r.Errorf("the file still says that it lives for %v", left)
+		}
+	})
+}
+
+// A guess at the expiry stays in memory: in the file it would become the truth of
+// the next start, which may be told to ignore what has expired.
+func TestAGuessIsNotSaved(t *testing.T) {
+	inBubble(t, authtest.Options{}, func(r *rig) {
+		p := r.server.Grant()
+		r.put(file(p.Access, p.Refresh, ""))
+		r.server.Inject(authtest.Fault{Kind: authtest.HTML503, Times: -1})
+		s := r.open()
+		stop := r.run(s)
+		time.Sleep(time.Hour)
+		stop()
+		if d := r.disk(); !r.onDisk(p) || !d.Expiry.IsZero() {
+			r.Errorf("the file says now that it expires at %v", d.Expiry)
 		}
 	})
 }

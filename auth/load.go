@@ -60,7 +60,7 @@ func (s *Source) adopt(d document) {
 	log := s.log.With("file", s.cfg.TokenFile)
 	switch {
 	case d.Refresh == "":
-		log.Warn("the token file has no refresh_token, so the login ends with its access token", "expiry", h.Expiry)
+		log.Warn("the token file has no refresh_token, so the login ends with its access token", "expiry", h.until)
 	case d.Access == "":
 		log.Info("the token file has only a refresh_token; it is used at once")
 	case h.unsure:
@@ -114,5 +114,5 @@ func (s *Source) tellProbe(p store.Probe) {
 		log.Warn("the token file is a mount of its own and can only be written over in place, where a power cut can damage it; mount its directory instead")
 		return
 	}
-	log.Warn("the token file can only be written over in place, where a power cut can damage it; free some space", "error", p.Why)
+	log.Warn("the token file can only be written over in place, where a power cut can damage it; see to the cause", "error", p.Why)
 }

@@ -138,7 +138,7 @@ func TestALoginThatCannotBeSavedSaysSoAndPressingAgainWorks(t *testing.T) {
 			r.Error("the second try says that it is saved")
 		}
 		r.token(s)
-		r.faults.fails = nil
+		r.faults.breaks(nil)
 		if err := s.Exchange(r.Context(), r.code(s)); err != nil {
 			r.Error(err)
 		}
@@ -156,12 +156,12 @@ func TestALoginBesideAWorkingOneProvesTheDiskFirst(t *testing.T) {
 		r.faults = &faultyFile{}
 		s := r.open()
 		code := r.code(s)
-		r.faults.fails = always
+		r.faults.breaks(always)
 		if err := s.Exchange(r.Context(), code); err == nil || r.server.Current() != p {
 			r.Errorf("the old pair was given up: %v", err)
 		}
 		r.token(s)
-		r.faults.fails = nil
+		r.faults.breaks(nil)
 		if err := s.Exchange(r.Context(), code); err != nil || !r.onDisk(r.server.Current()) {
 			r.Errorf("the code is spent: %v", err)
 		}
@@ -209,6 +209,15 @@ func TestAMissingScopeOpensTheLoginAgain(t *testing.T) {
 			r.Errorf("after the login: %+v", st)
 		}
 		s.RefuseScope("read_thermostat")
+		stop := r.run(s)
+		r.putPair(r.server.Grant(r.scopes...), time.Hour) // by another process
+		time.Sleep(5 * time.Second)
+		r.token(s)
+		if st := s.Status(); st.Waiting {
+			r.Errorf("after the login of another process: %+v", st)
+		}
+		stop()
+		s.RefuseScope("read_thermostat")
 		s.ScopeGranted("read_thermostat")
 		if st := s.Status(); st.Waiting {
 			r.Errorf("after the scope was granted: %+v", st)
@@ -223,7 +232,9 @@ func TestALoginWhileARefreshIsUnderWayWaitsForIt(t *testing.T) {
 		s := r.open()
 		defer r.run(s)()
 		time.Sleep(time.Second)
-		if err := s.Exchange(r.Context(), r.code(s)); err != nil {
+		ctx, cancel := context.WithTimeout(r.Context(), time.Second)
+		defer cancel() // the browser does not wait
+		if err := s.Exchange(ctx, r.code(s)); err != nil {
 			r.Fatal(err)
 		}
 		r.token(s)

@@ -153,7 +153,7 @@ func (s *Source) failed(e *TokenError) (answer error) {
 func (s *Source) giveUp(now time.Time, e *TokenError) *LoginError {
 	switch e.Reason {
 	case "invalid_grant":
-		if s.lost != nil || s.renewal.refused(now, e) {
+		if s.renewal.refused(now, e) {
 			return refusedError(s.renewal.lostAt, e)
 		}
 	case "invalid_client":

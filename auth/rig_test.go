@@ -40,6 +40,7 @@ type rig struct {
 }
 
 func newRig(t *testing.T, opts authtest.Options) *rig {
+	t.Helper()
 	opts.ClientID, opts.ClientSecret = rigID, rigSecret
 	r := &rig{
 		T: t, server: authtest.New(opts), logs: &logs{},
@@ -66,11 +67,12 @@ func newRig(t *testing.T, opts authtest.Options) *rig {
 // memoryDir returns a directory for the test, in memory where that is possible:
 // the tests save some thousand times, and a disk takes its time over each fsync.
 func memoryDir(t *testing.T) string {
-	dir, err := os.MkdirTemp("/dev/shm", "auth")
-	if err != nil {
+	t.Helper()
+	dir := filepath.Join("/dev/shm", filepath.Base(filepath.Dir(t.TempDir())))
+	if os.Mkdir(dir, 0o700) != nil {
 		return t.TempDir()
 	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	return dir
 }
 
@@ -147,10 +149,6 @@ func (r *rig) onDisk(p authtest.Pair) bool {
 	return json.Unmarshal(content, &d) == nil && d.same(document{Access: p.Access, Refresh: p.Refresh})
 }
 
-func (r *rig) requests(outcome string) int {
-	return r.server.Stats().Requests[authtest.Request{Grant: "refresh_token", Outcome: outcome}]
-}
-
 // asked counts all refresh requests, whatever became of them.
 func (r *rig) asked() (n int) {
 	for request, count := range r.server.Stats().Requests {
@@ -197,25 +195,38 @@ func (r *rig) wantLogged(level, text string) {
 // faultyFile fails as told.
 type faultyFile struct {
 	tokenFile
-	fails  func(d document) bool // which documents cannot be saved; nil: all can
-	effect bool                  // a save that fails took effect all the same
-	err    error                 // nil: no space left
-	saves  int
+	effect bool // a save that fails took effect all the same
+
+	mu    sync.Mutex
+	fails func(d document) bool // which documents cannot be saved; nil: all can
+	saves int
+}
+
+// breaks makes the saves fail of which fails says so; nil: none.
+func (f *faultyFile) breaks(fails func(document) bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.fails = fails
+}
+
+func (f *faultyFile) attempts() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.saves
 }
 
 func (f *faultyFile) attempt(d document, save func(document) error) error {
+	f.mu.Lock()
 	f.saves++
-	if f.fails == nil || !f.fails(d) {
+	works := f.fails == nil || !f.fails(d)
+	f.mu.Unlock()
+	if works {
 		return save(d)
 	}
-	fault := f.err
-	if fault == nil {
-		fault = syscall.ENOSPC
-	}
 	if f.effect {
-		return errors.Join(fault, save(d))
+		return errors.Join(syscall.ENOSPC, save(d))
 	}
-	return fault
+	return syscall.ENOSPC
 }
 
 func (f *faultyFile) Save(d document) error      { return f.attempt(d, f.tokenFile.Save) }
@@ -257,6 +268,7 @@ func (l *logs) count(level, text string) (n int) {
 // memoryClient reaches handler by real HTTP over connections in memory, which a
 // fake clock can wait for.
 func memoryClient(t *testing.T, handler http.Handler) *http.Client {
+	t.Helper()
 	l := &memoryListener{conns: make(chan net.Conn), closed: make(chan struct{})}
 	server := &http.Server{Handler: handler}
 	go func() { _ = server.Serve(l) }()

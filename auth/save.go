@@ -63,7 +63,7 @@ func (s *Source) write(d document) error {
 	s.saving.inPlace = true
 	s.mu.Unlock()
 	if !known {
-		s.log.Warn("the token file could not be replaced and was written over in place; a power cut in that moment would damage it", "file", s.cfg.TokenFile, "error", err)
+		s.log.Warn("the token file could only be written over in place, where a power cut can damage it; see to the cause", "file", s.cfg.TokenFile, "error", err)
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -33,7 +34,7 @@ func TestNothingIsAskedForThatCannotBeSaved(t *testing.T) {
 		if n := r.logged("ERROR", ""); n > 2 {
 			r.Errorf("%d lines in an hour", n)
 		}
-		r.faults.fails = nil
+		r.faults.breaks(nil)
 		time.Sleep(maxRetry)
 		r.token(s)
 		if !r.onDisk(r.server.Current()) {
@@ -60,10 +61,10 @@ func TestAPairThatCannotBeSavedIsKeptAndSavedLater(t *testing.T) {
 		if r.asked() != 1 {
 			r.Errorf("%d refreshes", r.asked())
 		}
-		if n := r.faults.saves; n > 40 {
+		if n := r.faults.attempts(); n > 40 {
 			r.Errorf("%d attempts to save in an hour", n)
 		}
-		r.faults.fails = nil
+		r.faults.breaks(nil)
 		time.Sleep(maxRetry)
 		if s.Status().Unsaved || !r.onDisk(r.server.Current()) {
 			r.Error("not saved after the disk works again")
@@ -116,7 +117,7 @@ func TestWhatIsFoundInTheFileBeforeASaveIsTriedAgain(t *testing.T) {
 				} else {
 					r.put(file(r.server.Current().Access, p.Refresh, "2000-01-01T03:00:00Z"))
 				}
-				r.faults.fails = nil
+				r.faults.breaks(nil)
 				time.Sleep(maxRetry)
 				r.token(s)
 				if s.Status().Unsaved || !r.onDisk(r.server.Current()) {
@@ -175,69 +176,6 @@ func TestDamageWhileTheAgentRunsCostsNothing(t *testing.T) {
 	}
 }
 
-func TestAShutdownFinishesTheRefreshUnderWayAndBeginsNone(t *testing.T) {
-	inBubble(t, authtest.Options{}, func(r *rig) {
-		r.putPair(r.server.Grant(), -time.Minute)
-		r.server.Inject(authtest.Fault{Kind: authtest.Slow, Delay: 20 * time.Second})
-		s := r.open()
-		stop := r.run(s)
-		time.Sleep(time.Second)
-		start := time.Now()
-		stop()
-		if took := time.Since(start); took != 19*time.Second {
-			r.Errorf("ended after %v", took)
-		}
-		if !r.onDisk(r.server.Current()) {
-			r.Error("the new pair is not on the disk")
-		}
-		r.token(s) // still there for the last push
-		time.Sleep(3 * time.Hour)
-		if _, err := s.Token(r.Context()); err == nil || r.asked() != 1 {
-			r.Errorf("%d refreshes, error %v", r.asked(), err)
-		}
-		if err := s.Exchange(r.Context(), "code"); err == nil {
-			r.Error("a login begins after the end")
-		}
-	})
-}
-
-func TestAShutdownSavesWhatIsUnsaved(t *testing.T) {
-	for _, works := range []bool{true, false} {
-		inBubble(t, authtest.Options{}, func(r *rig) {
-			p := r.server.Grant()
-			r.putPair(p, -time.Minute)
-			r.faults = &faultyFile{fails: func(d document) bool { return d.Refresh != p.Refresh }}
-			s := r.open()
-			stop := r.run(s)
-			r.token(s)
-			if works {
-				r.faults.fails = nil
-			}
-			stop()
-			if saved := r.onDisk(r.server.Current()); saved != works || s.Status().Unsaved == works {
-				r.Errorf("works: %v, saved: %v, status %+v", works, saved, s.Status())
-			}
-			if !works {
-				r.wantLogged("ERROR", "ends with this process")
-			}
-		})
-	}
-}
-
-func TestAShutdownLeavesAnothersLoginAlone(t *testing.T) {
-	inBubble(t, authtest.Options{}, func(r *rig) {
-		r.putPair(r.server.Grant(), time.Hour)
-		s := r.open()
-		stop := r.run(s)
-		time.Sleep(time.Second)
-		r.putPair(r.server.Grant(), time.Hour) // as the login command does
-		stop()
-		if !r.onDisk(r.server.Current()) {
-			r.Error("the new login was overwritten by the old one")
-		}
-	})
-}
-
 func TestAWaitingAgentTakesUpWhatIsPutIntoTheFile(t *testing.T) {
 	for name, content := range map[string]func(*rig) string{
 		"a whole pair": func(r *rig) string {
@@ -293,4 +231,73 @@ func TestALoginOfAnotherProcessIsTakenUpWithin5s(t *testing.T) {
 			r.Errorf("%d refreshes", r.asked())
 		}
 	})
+}
+
+// The agent has a token that seems good, but the login command's new login has
+// killed it.
+func TestALoginBesideAWorkingAgentIsTakenUpWithoutARefresh(t *testing.T) {
+	inBubble(t, authtest.Options{}, func(r *rig) {
+		r.putPair(r.server.Grant(), time.Hour)
+		s := r.open()
+		access, err := s.Token(r.Context())
+		if err != nil {
+			r.Fatal(err)
+		}
+		r.putPair(r.server.Grant(), time.Hour)
+		s.Reject(access)
+		r.token(s)
+		if r.asked() != 0 {
+			r.Error("the new login was spent on a refresh")
+		}
+	})
+}
+
+func TestNobodyGetsATokenBeforeItIsSaved(t *testing.T) {
+	inBubble(t, authtest.Options{}, func(r *rig) {
+		p := r.server.Grant()
+		r.putPair(p, -time.Hour)
+		s := r.open()
+		s.file = &slowFile{tokenFile: s.file, slow: func(d document) bool { return d.Refresh != p.Refresh }}
+		changed := s.Changed()
+		var both sync.WaitGroup
+		for range 2 {
+			both.Go(func() {
+				r.token(s)
+				if !r.onDisk(r.server.Current()) {
+					r.Error("given out before it was saved")
+				}
+			})
+		}
+		both.Go(func() {
+			<-changed
+			if !r.onDisk(r.server.Current()) {
+				r.Error("told before it was saved")
+			}
+		})
+		time.Sleep(time.Second)
+		if access := r.server.Current().Access; access == p.Access {
+			r.Fatal("not refreshed yet")
+		}
+		ctx, cancel := context.WithTimeout(r.Context(), time.Second)
+		defer cancel()
+		if _, err := s.Token(ctx); err == nil {
+			r.Error("given out while it is being saved")
+		}
+		if st := s.Status(); !st.Unsaved {
+			r.Errorf("status while saving: %+v", st)
+		}
+		both.Wait()
+	})
+}
+
+type slowFile struct {
+	tokenFile
+	slow func(document) bool
+}
+
+func (f *slowFile) Save(d document) error {
+	if f.slow(d) {
+		time.Sleep(10 * time.Second)
+	}
+	return f.tokenFile.Save(d)
 }

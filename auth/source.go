@@ -246,7 +246,7 @@ func (s *Source) locked(act func(now time.Time)) {
 	s.seen = is
 	close(s.changed)
 	s.changed = make(chan struct{})
-	expiry := s.held.Expiry
+	expiry := s.held.until
 	s.mu.Unlock()
 
 	s.wake()

@@ -36,7 +36,7 @@ func (s *Source) Status() Status {
 	now := time.Now()
 	st := Status{
 		Authorized:    true,
-		Expiry:        s.held.Expiry,
+		Expiry:        s.held.until,
 		Refreshes:     make(map[Outcome]int64, 4),
 		MissingScopes: slices.Clone(s.missing),
 		Unsaved:       s.unsaved,

@@ -131,6 +131,24 @@ func TestOneRequestWhateverComesBack(t *testing.T) {
 	}
 }
 
+// net/http sends a request again on its own only if it can get the body again.
+func TestTheBodyOfATokenRequestCannotBeSentAgain(t *testing.T) {
+	sent := 0
+	client := newTokenClient(&http.Client{Transport: transport(func(r *http.Request) (*http.Response, error) {
+		if sent++; r.GetBody != nil {
+			t.Error("it can")
+		}
+		return nil, io.EOF
+	})}, "")
+	if _, err := client.Post(rigAPI, "text/plain", strings.NewReader("a form")); err == nil || sent != 1 {
+		t.Errorf("sent %d times, error %v", sent, err)
+	}
+}
+
+type transport func(*http.Request) (*http.Response, error)
+
+func (f transport) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
 func TestANetworkThatIsDownLosesNoAnswer(t *testing.T) {
 	s, _, _ := ticket(t, nil)
 	s.oauth.Endpoint.TokenURL = "http://127.0.0.1:1/oauth2/token"

@@ -139,7 +139,7 @@ func (f *File[T]) target() (string, error) {
 	for range 40 {
 		link, err := os.Readlink(path)
 		if err != nil {
-			return path, nil // not a link; what else is wrong shows when it is opened
+			return path, nil //nolint:nilerr // not a link; what else is wrong shows when it is opened
 		}
 		if !filepath.IsAbs(link) {
 			link = filepath.Dir(path) + string(filepath.Separator) + link

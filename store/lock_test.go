@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 	if _, err := store.TryLock(path); err != nil {
 		os.Exit(1)
 	}
-	os.Stdout.WriteString("locked\n")
+	_, _ = os.Stdout.WriteString("locked\n")
 	_, _ = bufio.NewReader(os.Stdin).ReadByte()
 }
 
@@ -95,7 +95,7 @@ func TestLockWait(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer second.Unlock()
+	defer func() { _ = second.Unlock() }()
 	if _, err := store.TryLock(path); !errors.Is(err, store.ErrHeld) {
 		t.Errorf("two holders in one process: %v", err)
 	}

@@ -54,10 +54,11 @@ func (f *File[T]) probe() (p Probe, err error) {
 		}
 	}
 	if mode := info.Mode().Perm(); mode&^0o600 != 0 {
-		if p.InPlaceOnly && os.Chmod(path, 0o600) != nil {
-			return p, nil // only its owner may, and OtherOwner says that it is not us
+		// A new file has 0600 already. An old one its owner alone can change, and
+		// where that is not us OtherOwner says so.
+		if !p.InPlaceOnly || os.Chmod(path, 0o600) == nil {
+			p.Narrowed = mode
 		}
-		p.Narrowed = mode
 	}
 	return p, nil
 }

@@ -32,14 +32,11 @@ func asNobody(act func()) {
 // open returns a directory that anybody may enter.
 func open(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "store")
-	if err != nil {
+	dir := t.TempDir()
+	if err := os.Chmod(filepath.Dir(dir), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = os.Chmod(dir, 0o700); os.RemoveAll(dir) })
-	if err := os.Chmod(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	t.Cleanup(func() { _ = os.Chmod(dir, 0o700) })
 	return dir
 }
 
@@ -165,6 +162,7 @@ func TestRealMounts(t *testing.T) {
 }
 
 func bindMounted(t *testing.T, dir string) {
+	t.Helper()
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -196,6 +194,7 @@ func bindMounted(t *testing.T, dir string) {
 }
 
 func fullDisk(t *testing.T, dir string) {
+	t.Helper()
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -234,6 +233,7 @@ func fullDisk(t *testing.T, dir string) {
 }
 
 func readOnly(t *testing.T, dir string) {
+	t.Helper()
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}

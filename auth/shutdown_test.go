@@ -1,0 +1,116 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"netatmo-agent/auth/authtest"
+	"netatmo-agent/store"
+)
+
+func TestAShutdownFinishesTheRefreshUnderWayAndBeginsNone(t *testing.T) {
+	inBubble(t, authtest.Options{}, func(r *rig) {
+		r.putPair(r.server.Grant(), -time.Minute)
+		r.server.Inject(authtest.Fault{Kind: authtest.Slow, Delay: 20 * time.Second})
+		s := r.open()
+		stop := r.run(s)
+		time.Sleep(time.Second)
+		start := time.Now()
+		stop()
+		if took := time.Since(start); took != 19*time.Second {
+			r.Errorf("ended after %v", took)
+		}
+		if !r.onDisk(r.server.Current()) {
+			r.Error("the new pair is not on the disk")
+		}
+		r.token(s) // still there for the last push
+		time.Sleep(3 * time.Hour)
+		if _, err := s.Token(r.Context()); err == nil || r.asked() != 1 {
+			r.Errorf("%d refreshes, error %v", r.asked(), err)
+		}
+		if err := s.Exchange(r.Context(), "code"); err == nil {
+			r.Error("a login begins after the end")
+		}
+	})
+}
+
+func TestAShutdownWaitsForTheRefreshOfACaller(t *testing.T) {
+	inBubble(t, authtest.Options{}, func(r *rig) {
+		r.putPair(r.server.Grant(), time.Minute)
+		r.server.Inject(authtest.Fault{Kind: authtest.Slow, Delay: 20 * time.Second})
+		s := r.open()
+		stop := r.run(s)
+		ctx, cancel := context.WithTimeout(r.Context(), time.Second)
+		defer cancel()
+		go func() { _, _ = s.Token(ctx) }()
+		time.Sleep(2 * time.Second)
+		stop()
+		if r.asked() != 1 || !r.onDisk(r.server.Current()) {
+			r.Error("ended before the new pair was on the disk")
+		}
+	})
+}
+
+func TestACallerThatWaitsForTheLockAtAShutdownBeginsNoRefresh(t *testing.T) {
+	inBubble(t, authtest.Options{}, func(r *rig) {
+		r.putPair(r.server.Grant(), time.Hour)
+		s := r.open()
+		stop := r.run(s)
+		access, _ := s.Token(r.Context())
+		s.Reject(access)
+		lock, err := store.TryLock(s.lockPath)
+		if err != nil {
+			r.Fatal(err)
+		}
+		time.AfterFunc(10*time.Second, func() { _ = lock.Unlock() })
+		failed := make(chan error)
+		go func() {
+			_, err := s.Token(r.Context())
+			failed <- err
+		}()
+		time.Sleep(time.Second)
+		go stop()
+		if err := <-failed; !errors.Is(err, errStopping) || r.asked() != 0 {
+			r.Errorf("%d refreshes, error %v", r.asked(), err)
+		}
+	})
+}
+
+func TestAShutdownSavesWhatIsUnsaved(t *testing.T) {
+	for _, works := range []bool{true, false} {
+		inBubble(t, authtest.Options{}, func(r *rig) {
+			p := r.server.Grant()
+			r.putPair(p, -time.Minute)
+			r.faults = &faultyFile{fails: func(d document) bool { return d.Refresh != p.Refresh }}
+			s := r.open()
+			stop := r.run(s)
+			r.token(s)
+			if works {
+				r.faults.breaks(nil)
+			}
+			stop()
+			if saved := r.onDisk(r.server.Current()); saved != works || s.Status().Unsaved == works {
+				r.Errorf("works: %v, saved: %v, status %+v", works, saved, s.Status())
+			}
+			if !works {
+				r.wantLogged("ERROR", "ends with this process")
+			}
+		})
+	}
+}
+
+func TestAShutdownLeavesAnothersLoginAlone(t *testing.T) {
+	inBubble(t, authtest.Options{}, func(r *rig) {
+		r.putPair(r.server.Grant(), time.Hour)
+		s := r.open()
+		stop := r.run(s)
+		time.Sleep(time.Second)
+		r.putPair(r.server.Grant(), time.Hour) // as the login command does
+		stop()
+		if !r.onDisk(r.server.Current()) {
+			r.Error("the new login was overwritten by the old one")
+		}
+	})
+}
