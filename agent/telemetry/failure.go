@@ -35,6 +35,7 @@ const (
 type Failure struct {
 	Reason     string
 	Sentence   string        // what happened and what to do
+	Remedy     string        // the part of it that says what to do
 	RetryAfter time.Duration // how long the backend asks to wait; 0 where it does not say
 	Rejected   int64         // points that were refused, for Partial
 	Err        error         // nil where the backend's answer is all there is
@@ -142,7 +143,7 @@ func newFailure(reason, detail string, err error) *Failure {
 	if detail = shorten(detail); detail != "" {
 		detail = " (" + detail + ")"
 	}
-	return &Failure{Reason: reason, Sentence: s.what + detail + ": " + remedy, Err: err}
+	return &Failure{Reason: reason, Sentence: s.what + detail + ": " + remedy, Remedy: remedy, Err: err}
 }
 
 // shorten makes one line of printable characters of at most 200 of them.

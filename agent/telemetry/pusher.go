@@ -71,7 +71,6 @@ type PushStats struct {
 	Points          int64            // live, accepted
 	Failures        map[string]int64 // requests by reason of Failure; refused history is not among them
 	LastSuccess     time.Time        // when the backend last accepted a live request
-	LastTry         time.Time        // when the last live push ended, whatever its fate; zero before the first
 	Next            time.Time        // when the next one begins at the latest, also if the backend asked to wait; zero before Run
 	BackfillPoints  int64            // history, accepted
 	BackfillRefused int64            // history that the backend cannot hold
@@ -272,7 +271,6 @@ func (p *Pusher) conclude(ctx context.Context, f *Failure) error {
 		return err // interrupted, which says nothing about the backend
 	}
 	p.mu.Lock()
-	p.stats.LastTry = time.Now()
 	if f == nil || f.ofContent() {
 		p.failed = 0
 	} else {

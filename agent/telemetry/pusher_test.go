@@ -299,6 +299,9 @@ func TestTheBackendsWishToWaitIsRespected(t *testing.T) {
 		p := newTestPusher(t, b, log, nil)
 		stop := running(t, p)
 		time.Sleep(61 * time.Second)
+		if next := p.Stats().Next.Sub(start); next != 6*time.Minute {
+			t.Errorf("the next push is announced for %s after the start, want 6m", next)
+		}
 		p.Wake()
 		_, err = p.PushHistory(t.Context(), []History{{Reading: outdoor("02:00", time.Now(), 1), Time: time.Now(), Values: netatmo.Values{{Field: netatmo.Temperature, Number: 1}}}})
 		if f := Classify(err); f == nil || f.Reason != Throttled || f.RetryAfter != 5*time.Minute-time.Second {

@@ -18,15 +18,15 @@ const (
 // after a failure that may pass, until ctx ends; then it pushes a last time, for
 // 5 s at most, shuts the exporter down and returns nil.
 func (p *Pusher) Run(ctx context.Context) error {
-	timer := time.NewTimer(p.o.Push.Interval)
+	timer := time.NewTimer(0)
 	defer timer.Stop()
-	in := func(d time.Duration) {
+	pushIn := func(d time.Duration) {
 		timer.Reset(d)
 		p.mu.Lock()
 		p.stats.Next = time.Now().Add(d)
 		p.mu.Unlock()
 	}
-	in(p.o.Push.Interval)
+	pushIn(p.o.Push.Interval)
 	for {
 		select {
 		case <-ctx.Done():
@@ -40,9 +40,9 @@ func (p *Pusher) Run(ctx context.Context) error {
 		}
 		start := time.Now()
 		if p.PushNow(ctx) != nil {
-			in(p.pause())
+			pushIn(p.pause())
 		} else {
-			in(p.o.Push.Interval - time.Since(start))
+			pushIn(p.o.Push.Interval - time.Since(start))
 		}
 	}
 }
