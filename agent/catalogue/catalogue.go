@@ -107,10 +107,6 @@ func judged(f Freshness, r netatmo.Reading) time.Time {
 		return r.Answered
 	}
 	t := r.Measured
-	if t.IsZero() && r.Family == netatmo.Energy {
-		// The home API gives the state of the moment and no time with it.
-		t = r.Answered
-	}
 	if f == Radio && r.Seen.After(t) {
 		t = r.Seen
 	}

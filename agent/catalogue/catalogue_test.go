@@ -135,8 +135,6 @@ func TestFresh(t *testing.T) {
 		{"radio contact without values", netatmo.Reading{Measured: ago(21), Seen: ago(2), Answered: now}, false, true, true},
 		{"nothing measured, nothing seen", netatmo.Reading{Answered: now}, false, false, true},
 		{"Netatmo has not answered for long", netatmo.Reading{Measured: ago(25), Seen: ago(25), Answered: ago(21)}, false, false, false},
-		{"a room has no time of its own", netatmo.Reading{Family: netatmo.Energy, Answered: ago(5)}, true, true, true},
-		{"an old room", netatmo.Reading{Family: netatmo.Energy, Answered: ago(21)}, false, false, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -39,7 +39,7 @@ func (nowhere) Shutdown(context.Context) error                            { retu
 // One operation is a whole push: collect alone, and with encoding and a server
 // that reads (HTTP) or decodes (gRPC) in the same process.
 func BenchmarkPush(b *testing.B) {
-	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body) }))
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }))
 	defer server.Close()
 	r, err := NewReceiver("127.0.0.1:0", func(ReceivedPoint) {})
 	if err != nil {

@@ -89,9 +89,11 @@ type grpcInterceptor struct {
 
 func (i *grpcInterceptor) intercept(ctx context.Context, method string, request, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, options ...grpc.CallOption) error {
 	sent := i.headers.current()
+	var pairs []string
 	for name, value := range sent {
-		ctx = metadata.AppendToOutgoingContext(ctx, name, value.Reveal())
+		pairs = append(pairs, name, value.Reveal())
 	}
+	ctx = metadata.AppendToOutgoingContext(ctx, pairs...)
 	if err := invoke(ctx, method, request, reply, conn, options...); err != nil {
 		return fromStatus(err, sent)
 	}

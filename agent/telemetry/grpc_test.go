@@ -45,7 +45,7 @@ func grpcServer(t *testing.T, secure *tls.Config, handle func(context.Context, *
 	}
 	s := grpc.NewServer(options...)
 	colmetricpb.RegisterMetricsServiceServer(s, handler{handle: handle})
-	go s.Serve(l)
+	go func() { _ = s.Serve(l) }()
 	t.Cleanup(s.Stop)
 	return p
 }

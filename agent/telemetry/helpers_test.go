@@ -121,7 +121,7 @@ func samples(r *colmetricpb.ExportMetricsServiceRequest) []sample {
 		by := " by " + sender["service.name"] + "/" + sender["service.instance.id"]
 		for _, m := range rm.GetScopeMetrics()[0].GetMetrics() {
 			for _, p := range append(m.GetGauge().GetDataPoints(), m.GetSum().GetDataPoints()...) {
-				all = append(all, sample{seriesName(m.GetName(), p.GetAttributes()) + by, time.Unix(0, int64(p.GetTimeUnixNano())), numberOf(p)})
+				all = append(all, sample{seriesName(m.GetName(), p.GetAttributes()) + by, timeOf(p), numberOf(p)})
 			}
 		}
 	}
@@ -233,7 +233,7 @@ func (b *backend) serve(t testing.TB, p config.Push, log *slog.Logger) Exporter 
 	l := bufconn.Listen(1 << 20)
 	s := grpc.NewServer()
 	colmetricpb.RegisterMetricsServiceServer(s, b)
-	go s.Serve(l)
+	go func() { _ = s.Serve(l) }()
 	t.Cleanup(s.Stop)
 	p.URL = &url.URL{Scheme: "http", Host: "passthrough:///backend"}
 	h, err := newHeaders(p, log)
@@ -245,7 +245,7 @@ func (b *backend) serve(t testing.TB, p config.Push, log *slog.Logger) Exporter 
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { e.Shutdown(context.Background()) })
+	t.Cleanup(func() { _ = e.Shutdown(context.Background()) })
 	return e
 }
 

@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -262,7 +263,7 @@ func TestHistoryIsSortedAndGivesUpWhenCancelled(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if result, err := p.PushHistory(ctx, points); err != context.Canceled || result != (HistoryResult{}) {
+	if result, err := p.PushHistory(ctx, points); !errors.Is(err, context.Canceled) || result != (HistoryResult{}) {
 		t.Errorf("%+v, %v", result, err)
 	}
 }

@@ -93,7 +93,7 @@ func TestHTTPAnswers(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			requests := 0
-			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 				requests++
 				for k, v := range tt.headers {
 					w.Header()[k] = []string{v}
@@ -139,7 +139,7 @@ func TestHTTPAnswers(t *testing.T) {
 func TestHTTPRequest(t *testing.T) {
 	for _, compressed := range []bool{false, true} {
 		b := &backend{}
-		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			body := io.Reader(r.Body)
 			if r.Header.Get("Content-Encoding") == "gzip" {
 				z, err := gzip.NewReader(body)
@@ -160,7 +160,9 @@ func TestHTTPRequest(t *testing.T) {
 			if err != nil || proto.Unmarshal(raw, &request) != nil {
 				t.Errorf("body: %v", err)
 			}
-			b.Export(r.Context(), &request)
+			if _, err := b.Export(r.Context(), &request); err != nil {
+				t.Error(err)
+			}
 		}))
 		p := httpPush(t, server)
 		p.URL.Path, p.Gzip = "/otlp/v1/metrics", compressed
@@ -182,7 +184,7 @@ func TestHTTPConnections(t *testing.T) {
 	strangerCert, strangerKey := other.issue("client", "", later)
 	ok := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
 	slow := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		io.Copy(io.Discard, r.Body)
+		_, _ = io.Copy(io.Discard, r.Body)
 		<-r.Context().Done()
 	})
 	tests := []struct {

@@ -49,7 +49,7 @@ func TestPointsOfReadings(t *testing.T) {
 	ago := func(d time.Duration) time.Time { return now.Add(-d) }
 	room := netatmo.Reading{
 		Family: netatmo.Energy, ModuleID: "77", ModuleName: "Bath", ModuleType: netatmo.TypeRoom, HomeID: "5f01",
-		Answered: now, SetpointMode: "schedule",
+		Measured: now, Answered: now, SetpointMode: "schedule",
 		Values: netatmo.Values{
 			{Field: netatmo.Temperature, Number: 20.8}, {Field: netatmo.SetpointTemp, Number: 21},
 			{Field: netatmo.SetpointMode, Number: 1},

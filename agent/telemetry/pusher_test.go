@@ -22,6 +22,7 @@ import (
 
 // running runs a pusher until the returned func is called.
 func running(t *testing.T, p *Pusher) (stop func()) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- p.Run(ctx) }()
