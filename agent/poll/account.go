@@ -35,7 +35,7 @@ func (b *Backfill) readings(ctx context.Context, src Source) ([]netatmo.Reading,
 		all = append(all, found...)
 	}
 	return slices.DeleteFunc(all, func(r netatmo.Reading) bool {
-		return b.cfg.Allows != nil && !b.cfg.Allows(r.StationID, r.HomeID) || len(b.history.columns(r.ModuleType).types) == 0
+		return b.cfg.Allows != nil && !b.cfg.Allows(r.StationID, r.HomeID)
 	}), nil
 }
 
@@ -61,19 +61,14 @@ func (b *Backfill) heating(ctx context.Context, src Source) ([]netatmo.Reading, 
 	return all, nil
 }
 
-// byModule groups the readings of each module, those of the user's own
-// stations first. Two stations can list one module.
-func byModule(readings []netatmo.Reading) [][]netatmo.Reading {
-	var groups [][]netatmo.Reading
-	index := map[string]int{}
+// byModule groups the readings of modules with a history by module id, those of
+// the user's own stations first. Two stations can list one module.
+func (h *history) byModule(readings []netatmo.Reading) map[string][]netatmo.Reading {
+	groups := map[string][]netatmo.Reading{}
 	for _, r := range readings {
-		i, known := index[r.ModuleID]
-		if !known {
-			i = len(groups)
-			index[r.ModuleID] = i
-			groups = append(groups, nil)
+		if len(h.columns(r.ModuleType).types) > 0 {
+			groups[r.ModuleID] = append(groups[r.ModuleID], r)
 		}
-		groups[i] = append(groups[i], r)
 	}
 	for _, same := range groups {
 		ownFirst(same)

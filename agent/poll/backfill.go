@@ -102,7 +102,13 @@ func OpenBackfill(ctx context.Context, cfg BackfillConfig, src Source) (*Backfil
 		return nil, err
 	}
 	asked := span{cfg.Since.Truncate(time.Second).Add(-time.Second), cfg.Until.Truncate(time.Second)}
-	for _, same := range byModule(readings) {
+	modules := b.history.byModule(readings)
+	for _, r := range readings {
+		same := modules[r.ModuleID]
+		if same == nil {
+			continue
+		}
+		delete(modules, r.ModuleID)
 		m := ModulePlan{Reading: same[0]}
 		for _, x := range b.state.Done[m.ModuleID].missing(asked) {
 			m.Missing += x.To.Sub(x.From)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"netatmo-agent/agent/netatmo"
@@ -21,47 +22,46 @@ type fake struct {
 	status  func(netatmo.Home) (netatmo.Answer, error)
 	measure func(netatmo.MeasureQuery) ([]netatmo.Sample, error)
 
-	mu    sync.Mutex
+	// world is held by the test, except while time passes, and by whoever asks
+	// or pushes, so that the test may change and look at anything.
+	world sync.Mutex
 	times map[string][]time.Time // of the calls, by method
 }
 
-func (f *fake) called(method string) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+// called notes a call, and keeps the world still until it has its answer.
+func (f *fake) called(method string) (release func()) {
+	f.world.Lock()
 	if f.times == nil {
 		f.times = map[string][]time.Time{}
 	}
 	f.times[method] = append(f.times[method], time.Now())
+	return f.world.Unlock
 }
 
-func (f *fake) calls(method string) []time.Time {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.times[method]
-}
+func (f *fake) calls(method string) []time.Time { return f.times[method] }
 
 func (f *fake) Weather(context.Context, bool) (netatmo.Answer, error) {
-	f.called("weather")
+	defer f.called("weather")()
 	return f.weather()
 }
 
 func (f *fake) HomeCoaches(context.Context) (netatmo.Answer, error) {
-	f.called("coaches")
+	defer f.called("coaches")()
 	return f.coaches()
 }
 
 func (f *fake) Homes(context.Context) ([]netatmo.Home, error) {
-	f.called("homes")
+	defer f.called("homes")()
 	return f.homes()
 }
 
 func (f *fake) HomeStatus(_ context.Context, h netatmo.Home) (netatmo.Answer, error) {
-	f.called("status " + h.ID)
+	defer f.called("status " + h.ID)()
 	return f.status(h)
 }
 
 func (f *fake) Measure(_ context.Context, q netatmo.MeasureQuery, _ netatmo.Priority) ([]netatmo.Sample, error) {
-	f.called("measure " + q.DeviceID + q.RoomID + " " + q.ModuleID)
+	defer f.called("measure " + q.DeviceID + q.RoomID + " " + q.ModuleID)()
 	return f.measure(q)
 }
 
@@ -118,7 +118,29 @@ func newAgent(t *testing.T, f *fake, families ...netatmo.Family) *agent {
 		Families: families, Interval: 10 * time.Minute, Backfill: 24 * time.Hour,
 		HistoryTypes: historyOf, Logger: slog.New(slog.NewTextHandler(r.log, nil)),
 	}
+	r.backend.world = &f.world
+	f.world.Lock()
 	return &agent{r, f}
+}
+
+// sleep lets time pass, until everybody waits for something.
+func (a *agent) sleep(d time.Duration) {
+	a.fake.world.Unlock()
+	time.Sleep(d)
+	synctest.Wait()
+	a.fake.world.Lock()
+}
+
+func (a *agent) kill() {
+	a.fake.world.Unlock()
+	a.rig.kill()
+	a.fake.world.Lock()
+}
+
+func (a *agent) terminate() {
+	a.fake.world.Unlock()
+	a.rig.terminate()
+	a.fake.world.Lock()
 }
 
 func (a *agent) readings() map[string]netatmo.Reading {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"slices"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"netatmo-agent/agent/netatmo"
@@ -44,7 +43,7 @@ func TestFamilyPutAside(t *testing.T) {
 					refused++
 				}
 				a.start()
-				time.Sleep(71 * time.Hour)
+				a.sleep(71 * time.Hour)
 				if n := len(a.fake.calls("coaches")); n != 3 {
 					t.Errorf("%d polls in three days", n)
 				}
@@ -72,12 +71,6 @@ func TestLogin(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		authorized, scope := false, false
 		changed := make(chan struct{})
-		change := func() {
-			old := changed
-			changed = make(chan struct{})
-			close(old)
-			synctest.Wait()
-		}
 		a := newAgent(t, &fake{
 			weather: weatherOnly,
 			coaches: func() (netatmo.Answer, error) {
@@ -87,10 +80,20 @@ func TestLogin(t *testing.T) {
 				return answer(outdoor("c", "c", time.Now(), 21)), nil
 			},
 		}, netatmo.Weather, netatmo.HomeCoach)
-		a.cfg.Authorized = func() bool { return authorized }
-		a.cfg.Changed = func() <-chan struct{} { return changed }
+		locked := func(f func()) {
+			a.fake.world.Lock()
+			defer a.fake.world.Unlock()
+			f()
+		}
+		a.cfg.Authorized = func() (is bool) { locked(func() { is = authorized }); return is }
+		a.cfg.Changed = func() (c <-chan struct{}) { locked(func() { c = changed }); return c }
+		change := func() {
+			close(changed)
+			changed = make(chan struct{})
+			a.sleep(0)
+		}
 		a.start()
-		time.Sleep(24 * time.Hour)
+		a.sleep(24 * time.Hour)
 		if len(a.fake.times) != 0 {
 			t.Errorf("polled without a login: %v", a.fake.times)
 		}
@@ -103,7 +106,7 @@ func TestLogin(t *testing.T) {
 		if len(a.fake.calls("weather")) != 1 || len(a.fake.calls("coaches")) != 1 {
 			t.Errorf("after the login: %v", a.fake.times)
 		}
-		time.Sleep(time.Hour)
+		a.sleep(time.Hour)
 		scope = true
 		change()
 		if len(a.fake.calls("coaches")) != 2 || len(a.readings()) != 2 {
@@ -111,9 +114,9 @@ func TestLogin(t *testing.T) {
 		}
 
 		authorized = false
-		time.Sleep(24 * time.Hour)
+		a.sleep(24 * time.Hour)
 		before := len(a.fake.calls("weather"))
-		time.Sleep(24 * time.Hour)
+		a.sleep(24 * time.Hour)
 		if after := len(a.fake.calls("weather")); after != before {
 			t.Errorf("%d polls without a login", after-before)
 		}
@@ -141,18 +144,18 @@ func TestFailures(t *testing.T) {
 			coaches: func() (netatmo.Answer, error) { return answer(outdoor("c", "c", time.Now(), 21)), nil },
 		}, netatmo.Weather, netatmo.HomeCoach)
 		a.start()
-		time.Sleep(time.Hour + time.Minute)
+		a.sleep(time.Hour + time.Minute)
 		err = failure(netatmo.ClassServer)
-		time.Sleep(10 * time.Minute)
+		a.sleep(10 * time.Minute)
 		if a.poller.Stats().Success {
 			t.Error("success while a family fails")
 		}
 		if len(a.readings()) != 2 {
 			t.Errorf("%d readings after a failed poll", len(a.readings()))
 		}
-		time.Sleep(5 * time.Hour)
+		a.sleep(5 * time.Hour)
 		err = nil
-		time.Sleep(time.Hour)
+		a.sleep(time.Hour)
 		a.kill()
 
 		calls := a.fake.calls("weather")
@@ -208,7 +211,7 @@ func TestHomes(t *testing.T) {
 		a.cfg.Interval = 0
 		a.cfg.Allows = func(station, home string) bool { return home != "filtered" }
 		a.start()
-		time.Sleep(59 * time.Minute)
+		a.sleep(59 * time.Minute)
 		if n := len(a.fake.calls("status mine")); n != 12 {
 			t.Errorf("%d polls of the home in an hour", n)
 		}
@@ -218,22 +221,22 @@ func TestHomes(t *testing.T) {
 		if n := a.logged("home is left out"); n != 1 {
 			t.Errorf("said %d times:\n%s", n, a.log)
 		}
-		time.Sleep(3 * time.Minute)
+		a.sleep(3 * time.Minute)
 		if n := len(a.fake.calls("homes")); n != 2 {
 			t.Errorf("names asked for %d times in an hour", n)
 		}
 
 		valve = true
-		time.Sleep(4 * time.Minute)
+		a.sleep(4 * time.Minute)
 		if n := len(a.fake.calls("homes")); n != 3 {
 			t.Errorf("names asked for %d times after a new device", n)
 		}
-		time.Sleep(20 * time.Minute)
+		a.sleep(20 * time.Minute)
 		if n := len(a.fake.calls("homes")); n != 3 {
 			t.Errorf("names asked for %d times although there is no name", n)
 		}
 		named = true
-		time.Sleep(time.Hour)
+		a.sleep(time.Hour)
 		if got := a.readings()["kitchen"].ModuleName; got != "Kitchen" {
 			t.Errorf("name is %q", got)
 		}
@@ -242,7 +245,7 @@ func TestHomes(t *testing.T) {
 		}
 
 		homes = homes[1:]
-		time.Sleep(2 * time.Hour)
+		a.sleep(2 * time.Hour)
 		if n := len(a.readings()); n != 0 {
 			t.Errorf("%d readings of a home that is gone", n)
 		}
@@ -270,7 +273,7 @@ func TestOneHomeFails(t *testing.T) {
 			},
 		}, netatmo.Energy)
 		a.start()
-		time.Sleep(time.Hour)
+		a.sleep(time.Hour)
 		if len(a.readings()) != 1 || a.poller.Stats().Success {
 			t.Errorf("readings %v, stats %+v", a.readings(), a.poller.Stats())
 		}

@@ -70,12 +70,16 @@ func (f *filler) next(now time.Time) (round []*window, wait time.Duration) {
 	wait = time.Hour
 	oldest := p.clock.now().Add(-p.cfg.Backfill)
 	var due []*window
+	var readings map[string][]netatmo.Reading
 	for _, w := range slices.Clone(p.windows) {
 		if now.Before(w.notBefore) {
 			wait = min(wait, w.notBefore.Sub(now))
 			continue
 		}
-		if w.readings = p.identities(w.module); len(w.readings) == 0 {
+		if readings == nil {
+			readings = p.history.byModule(p.snapshot.all)
+		}
+		if w.readings = readings[w.module]; len(w.readings) == 0 {
 			p.forget(w)
 			continue
 		}
@@ -256,17 +260,4 @@ func (p *Poller) forget(w *window) {
 	m.gap, m.look = nil, nil
 	p.advance(w.module, m.live)
 	m.live = time.Time{}
-}
-
-// identities are the readings of a module, the user's own first. Only one is
-// there unless two stations list the module.
-func (p *Poller) identities(id string) []netatmo.Reading {
-	var found []netatmo.Reading
-	for _, r := range p.snapshot.all {
-		if r.ModuleID == id && len(p.history.columns(r.ModuleType).types) > 0 {
-			found = append(found, r)
-		}
-	}
-	ownFirst(found)
-	return found
 }

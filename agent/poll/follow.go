@@ -68,9 +68,9 @@ func (f *follower) observe(readings []netatmo.Reading, sent time.Time, offset ti
 	}
 }
 
-// next is when to poll: when the first station is due. With several stations
-// polls keep a distance, so that a thousand stations do not cost a thousand
-// polls, and a poll waits a little for stations that are due soon after.
+// next is when to poll: when the first station is due, or a little later if
+// others are due soon after. Polls keep a distance, so that a thousand stations
+// do not cost a thousand polls.
 func (f *follower) next() time.Time {
 	if f.p.cfg.Interval > 0 {
 		return f.polled.Add(f.p.cfg.Interval)
@@ -78,19 +78,14 @@ func (f *follower) next() time.Time {
 	if len(f.stations) == 0 {
 		return f.polled.Add(longest)
 	}
-	distance := f.distance()
 	dues := make([]time.Time, 0, len(f.stations))
 	for _, s := range f.stations {
-		due := s.due()
-		if s.misses == 0 && s.value() > 0 {
-			due = later(due, f.polled.Add(distance))
-		}
-		dues = append(dues, due)
+		dues = append(dues, s.due())
 	}
 	slices.SortFunc(dues, time.Time.Compare)
-	latest := dues[0].Add(distance / 2)
-	i, _ := slices.BinarySearchFunc(dues, latest, time.Time.Compare)
-	return dues[max(i-1, 0)]
+	distance := f.distance()
+	soon, _ := slices.BinarySearchFunc(dues, dues[0].Add(distance/2), time.Time.Compare)
+	return later(f.polled.Add(distance), dues[max(soon-1, 0)])
 }
 
 func (f *follower) every() time.Duration {
@@ -107,12 +102,11 @@ func (f *follower) quickest(most time.Duration) time.Duration {
 	return most
 }
 
-// distance is the least time between the polls for different stations.
+// distance is the least time between two polls. It is none for one station and
+// grows to a minute, or a tenth of the cadence, for more than ten.
 func (f *follower) distance() time.Duration {
-	if len(f.stations) == 1 {
-		return 0
-	}
-	return min(time.Minute, f.quickest(longest)/10)
+	most := min(time.Minute, f.quickest(longest)/10)
+	return most * time.Duration(min(len(f.stations)-1, 10)) / 10
 }
 
 func later(a, b time.Time) time.Time {

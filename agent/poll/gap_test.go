@@ -71,13 +71,13 @@ func TestHold(t *testing.T) {
 		a.backend.interval = 10 * time.Second
 		pushes := livePushes(a)
 		a.start()
-		time.Sleep(30 * time.Minute)
+		a.sleep(30 * time.Minute)
 		m.away = true
-		time.Sleep(59 * time.Minute)
+		a.sleep(59 * time.Minute)
 		m.away, cloudFails = false, true
 		clear(pushes)
 		back := time.Now().Add(time.Minute) // when the next poll is due
-		time.Sleep(9 * time.Minute)
+		a.sleep(9 * time.Minute)
 
 		for _, id := range []string{"a", "battery b"} {
 			if !slices.ContainsFunc(pushes[id], func(at time.Time) bool { return at.Sub(back).Abs() <= 10*time.Second }) {
@@ -89,7 +89,7 @@ func TestHold(t *testing.T) {
 		}
 
 		cloudFails = false
-		time.Sleep(20 * time.Minute)
+		a.sleep(20 * time.Minute)
 		a.kill()
 		for at := back.Add(-40 * time.Minute).Truncate(5 * time.Minute); at.Before(back); at = at.Add(5 * time.Minute) {
 			if !a.backend.has(series{"t", "b", netatmo.Temperature}, at, float64(at.Unix()%1000)) {
@@ -107,16 +107,16 @@ func TestHoldOutlastsCollector(t *testing.T) {
 		a := newAgent(t, &fake{weather: m.weather, measure: sampled(nil)}, netatmo.Weather)
 		a.backend.ordered = true
 		a.start()
-		time.Sleep(31 * time.Minute)
+		a.sleep(31 * time.Minute)
 		down := time.Now()
 		a.backend.setDown(true)
-		time.Sleep(5 * time.Hour)
+		a.sleep(5 * time.Hour)
 		requests := len(a.fake.calls("measure s a"))
 		if requests > 8 {
 			t.Errorf("%d requests for history that could not be delivered", requests)
 		}
 		a.backend.setDown(false)
-		time.Sleep(30 * time.Minute)
+		a.sleep(30 * time.Minute)
 		a.kill()
 		for at := down.Truncate(5 * time.Minute).Add(5 * time.Minute); at.Before(down.Add(5*time.Hour - 10*time.Minute)); at = at.Add(5 * time.Minute) {
 			if !a.backend.has(series{"s", "a", netatmo.Temperature}, at, float64(at.Unix()%1000)) {
@@ -137,12 +137,12 @@ func TestModuleOfTwoStations(t *testing.T) {
 			return answer(guest, outdoor("own", "m", now, 1)), nil
 		}, measure: sampled(nil)}, netatmo.Weather)
 		a.start()
-		time.Sleep(time.Hour)
+		a.sleep(time.Hour)
 		a.terminate()
 		stopped := time.Now()
-		time.Sleep(3 * time.Hour)
+		a.sleep(3 * time.Hour)
 		a.start()
-		time.Sleep(5 * time.Minute)
+		a.sleep(5 * time.Minute)
 		a.kill()
 		if len(a.fake.calls("measure own m")) != 1 || len(a.fake.calls("measure guest m")) != 0 {
 			t.Errorf("calls %v", a.fake.times)
@@ -166,11 +166,11 @@ func TestLateBuffer(t *testing.T) {
 			return at.After(from) && at.Before(to) && time.Now().Before(uploaded)
 		})}, netatmo.Weather)
 		a.start()
-		time.Sleep(30 * time.Minute)
+		a.sleep(30 * time.Minute)
 		m.away, from = true, time.Now().Add(30*time.Minute)
-		time.Sleep(3 * time.Hour)
+		a.sleep(3 * time.Hour)
 		m.away, to, uploaded = false, time.Now(), time.Now().Add(12*time.Minute)
-		time.Sleep(40 * time.Minute)
+		a.sleep(40 * time.Minute)
 		a.kill()
 		for at := to.Add(-150 * time.Minute); at.Before(to); at = at.Add(5 * time.Minute) {
 			if !a.backend.has(series{"t", "b", netatmo.Temperature}, at, float64(at.Unix()%1000)) {
@@ -204,11 +204,11 @@ func TestLongGap(t *testing.T) {
 				a := newAgent(t, &fake{weather: m.weather, measure: sampled(nil)}, netatmo.Weather)
 				a.cfg.Backfill = test.backfill
 				a.start()
-				time.Sleep(time.Hour)
+				a.sleep(time.Hour)
 				a.terminate()
-				time.Sleep(10 * 24 * time.Hour)
+				a.sleep(10 * 24 * time.Hour)
 				a.start()
-				time.Sleep(time.Hour)
+				a.sleep(time.Hour)
 				a.kill()
 				got := len(a.backend.history[series{"s", "a", netatmo.Temperature}])
 				if got < test.want-2 || got > test.want+2 {
@@ -238,13 +238,13 @@ func TestHistoryRefused(t *testing.T) {
 				pushes := livePushes(a)
 				a.start()
 				for day := range 2 {
-					time.Sleep(time.Hour)
+					a.sleep(time.Hour)
 					a.backend.setDown(true)
-					time.Sleep(24 * time.Hour)
+					a.sleep(24 * time.Hour)
 					a.backend.setDown(false)
 					clear(pushes)
 					back := time.Now()
-					time.Sleep(10 * time.Minute)
+					a.sleep(10 * time.Minute)
 					if len(pushes["a"]) == 0 || pushes["a"][0].Sub(back) > time.Minute {
 						t.Errorf("day %d: live values waited: %v", day, pushes["a"])
 					}
@@ -267,12 +267,12 @@ func TestNoGap(t *testing.T) {
 		m := &twoModules{}
 		a := newAgent(t, &fake{weather: m.weather, measure: sampled(nil)}, netatmo.Weather)
 		a.start()
-		time.Sleep(time.Hour)
+		a.sleep(time.Hour)
 		for range 5 {
 			a.terminate()
-			time.Sleep(4 * time.Minute)
+			a.sleep(4 * time.Minute)
 			a.start()
-			time.Sleep(17 * time.Minute)
+			a.sleep(17 * time.Minute)
 		}
 		a.kill()
 		if len(a.backend.history) != 0 || len(a.fake.calls("measure s a")) != 0 {

@@ -80,14 +80,15 @@ func TestOutages(t *testing.T) {
 						time.Sleep(c.outage)
 						had := r.backend.ends()
 						first := map[string]time.Time{} // what was known when the first live values went out
-						r.backend.onLive = func(_ time.Time, x netatmo.Reading) {
+						r.backend.watch(func(_ time.Time, x netatmo.Reading) {
 							if _, was := first[x.ModuleID]; !was && hasHistory(x) {
 								first[x.ModuleID] = earlier(x.Measured, r.newestHeld(x.ModuleID))
 							}
-						}
+						})
 						end()
 						over := time.Now()
 						time.Sleep(8 * c.upload)
+						r.kill()
 
 						missing, expected := r.missing(had, func(module string) time.Time {
 							if ordered {

@@ -164,6 +164,7 @@ type backend struct {
 	ordered  bool // refuses points that are not newer than what the series has
 	wake     chan struct{}
 	onLive   func(now time.Time, r netatmo.Reading) // sees each reading that is pushed
+	world    *sync.Mutex                            // held during onLive; may be nil
 
 	mu       sync.Mutex
 	down     bool
@@ -224,9 +225,7 @@ func (b *backend) push(p *poll.Poller) {
 		if now.Sub(r.Measured) > b.stale {
 			continue
 		}
-		if b.onLive != nil {
-			b.onLive(now, r)
-		}
+		b.see(now, r)
 		for _, v := range r.Values {
 			s := series{r.StationID, r.ModuleID, v.Field}
 			b.add(s, now, v.Number)
@@ -238,6 +237,24 @@ func (b *backend) push(p *poll.Poller) {
 	}
 	b.mu.Unlock()
 	p.Delivered(now, readings)
+}
+
+func (b *backend) see(now time.Time, r netatmo.Reading) {
+	if b.onLive == nil {
+		return
+	}
+	if b.world != nil {
+		b.world.Lock()
+		defer b.world.Unlock()
+	}
+	b.onLive(now, r)
+}
+
+// watch sets onLive while the agent runs.
+func (b *backend) watch(onLive func(now time.Time, r netatmo.Reading)) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.onLive = onLive
 }
 
 func (b *backend) PushHistory(ctx context.Context, points []poll.Point) (int, error) {

@@ -19,7 +19,7 @@ func sequence(t *testing.T, answers []func() (netatmo.Answer, error), check func
 			return answers[n]()
 		}}, netatmo.Weather)
 		a.start()
-		time.Sleep(time.Duration(len(answers)-1)*10*time.Minute + time.Minute)
+		a.sleep(time.Duration(len(answers)-1)*10*time.Minute + time.Minute)
 		check(a)
 		a.kill()
 	})
@@ -155,17 +155,17 @@ func TestWake(t *testing.T) {
 		a.backend.onLive = func(time.Time, netatmo.Reading) { pushes++ }
 		a.backend.stale = 1000 * time.Hour
 		a.start()
-		time.Sleep(time.Hour + time.Minute)
+		a.sleep(time.Hour + time.Minute)
 		if pushes != 1 {
 			t.Errorf("%d pushes without news", pushes)
 		}
 		battery = 79
-		time.Sleep(10 * time.Minute)
+		a.sleep(10 * time.Minute)
 		if pushes != 2 {
 			t.Errorf("%d pushes after a change of status", pushes)
 		}
 		measured = time.Now()
-		time.Sleep(10 * time.Minute)
+		a.sleep(10 * time.Minute)
 		if pushes != 3 {
 			t.Errorf("%d pushes after a measurement", pushes)
 		}

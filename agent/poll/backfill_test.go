@@ -1,0 +1,201 @@
+package poll_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"netatmo-agent/agent/netatmo"
+	"netatmo-agent/agent/poll"
+	"netatmo-agent/agent/simcloud"
+)
+
+// uploadedBy is the age at which every measurement has been uploaded.
+const uploadedBy = 12 * time.Minute
+
+// backfillRig is a cloud with 30 days of history and nothing pushed yet.
+func backfillRig(t *testing.T) (*rig, poll.BackfillConfig) {
+	r := newRig(t, simcloud.Options{Start: time.Now().AddDate(0, 0, -30)})
+	return r, poll.BackfillConfig{
+		Families: []netatmo.Family{netatmo.Weather, netatmo.HomeCoach, netatmo.Energy}, HistoryTypes: historyOf,
+		Since: time.Now().AddDate(0, 0, -30), File: filepath.Join(filepath.Dir(r.state), "backfill.json"),
+		Logger: slog.New(slog.NewTextHandler(r.log, nil)),
+	}
+}
+
+// everything checks that the backend has all that the cloud has of the time
+// between, once.
+func (r *rig) everything(since, until time.Time, twice int) {
+	r.t.Helper()
+	expected := 0
+	for _, m := range r.cloud.Modules() {
+		types, fields := moduleHistory(m)
+		for i, typ := range types {
+			for _, x := range r.cloud.Held(m.ID, typ, since, until) {
+				expected++
+				if !r.backend.has(series{stationOf(m), m.ID, fields[i]}, x.Time, x.Value) {
+					r.t.Fatalf("%s %s at %s is missing", m.Name, typ, x.Time)
+				}
+			}
+		}
+	}
+	if expected < 10000 || r.backend.twice > twice {
+		r.t.Errorf("%d samples expected, %d came twice", expected, r.backend.twice)
+	}
+	r.checkValues()
+}
+
+func TestBackfill(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		r, cfg := backfillRig(t)
+		begin := time.Now().Add(-uploadedBy)
+		b, err := poll.OpenBackfill(t.Context(), cfg, r.source)
+		if err != nil {
+			t.Fatal(err)
+		}
+		plan := b.Plan()
+		if len(plan.Modules) != 8 || plan.Requests != 8*9 || plan.Samples != 8*(30*24*12+1) {
+			t.Errorf("plan: %d modules, %d requests, %d samples, %d points", len(plan.Modules), plan.Requests, plan.Samples, plan.Points)
+		}
+		if d := plan.Duration(300); d != time.Duration(72)*12*time.Second {
+			t.Errorf("duration %s", d)
+		}
+		var last poll.Progress
+		err = b.Run(t.Context(), r.backend, func(p poll.Progress) {
+			if p.Done < last.Done || p.Done > p.Total || p.At.Before(last.At) || p.Points < last.Points {
+				t.Errorf("progress from %+v to %+v", last, p)
+			}
+			last = p
+		})
+		if err != nil || last.Done != last.Total || last.Requests < 72 || last.Requests > 90 {
+			t.Errorf("%v, %+v", err, last)
+		}
+		r.everything(cfg.Since, begin, 0)
+
+		again, err := poll.OpenBackfill(t.Context(), cfg, r.source)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p := again.Plan(); p.Requests > 8 {
+			t.Errorf("%d requests planned for what is done", p.Requests)
+		}
+	})
+}
+
+// A backfill that is interrupted again and again, in a world where requests
+// and pushes fail, delivers everything, and only once what it got through with.
+func TestBackfillInterrupted(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		r, cfg := backfillRig(t)
+		since, begin := cfg.Since, time.Now().Add(-uploadedBy)
+		sink := &moody{backend: r.backend}
+		for run := range 40 {
+			for _, kind := range []simcloud.Kind{simcloud.Internal, simcloud.Busy, simcloud.Truncated, simcloud.Unavailable} {
+				r.cloud.Inject(simcloud.Fault{Endpoint: "getmeasure", Kind: kind})
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Duration(3+run)*time.Minute)
+			cfg.Since = since.Add(time.Duration(run) * time.Second) // as "--since 30d" moves on
+			b, err := poll.OpenBackfill(ctx, cfg, r.source)
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = b.Run(ctx, sink, nil)
+			cancel()
+			if err == nil {
+				t.Logf("done in run %d; %d points came twice, %d of them because the answer was lost", run+1, r.backend.twice, sink.lost)
+				break
+			}
+			if !errors.Is(err, context.DeadlineExceeded) {
+				t.Fatal(err)
+			}
+		}
+		const lastHour = 13 * 24 // values of all sensors; it is never noted as done
+		r.everything(since.Add(time.Minute), begin, sink.lost+lastHour)
+	})
+}
+
+// moody is a sink that fails at every third delivery, in part, and sometimes
+// after it took effect.
+type moody struct {
+	*backend
+	n, lost int
+}
+
+func (m *moody) PushHistory(ctx context.Context, points []poll.Point) (int, error) {
+	m.n++
+	switch m.n % 6 {
+	case 2:
+		return 0, errors.New("connection refused")
+	case 4:
+		n := len(points) / 3
+		done, _ := m.backend.PushHistory(ctx, points[:n])
+		return done, errors.New("throttled")
+	case 5:
+		m.backend.PushHistory(ctx, points)
+		for _, pt := range points {
+			m.lost += len(pt.Values)
+		}
+		return 0, errors.New("timeout")
+	}
+	return m.backend.PushHistory(ctx, points)
+}
+
+// What concerns one family or module leaves it out; what concerns all ends the
+// backfill.
+func TestBackfillErrors(t *testing.T) {
+	tests := map[string]struct {
+		endpoint string
+		kind     simcloud.Kind
+		opens    bool
+		runs     bool
+		said     string
+	}{
+		"scope of a family":      {"gethomecoachsdata", simcloud.ScopeMissing, true, true, "family is left out"},
+		"scope of a module":      {"getmeasure", simcloud.ScopeMissing, true, true, "module is left out"},
+		"app deactivated":        {"getmeasure", simcloud.AppDeactivated, true, false, ""},
+		"no answer at the start": {"getstationsdata", simcloud.Unavailable, false, false, ""},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T) {
+				r, cfg := backfillRig(t)
+				r.cloud.Inject(simcloud.Fault{Endpoint: test.endpoint, Kind: test.kind})
+				b, err := poll.OpenBackfill(t.Context(), cfg, r.source)
+				if (err == nil) != test.opens {
+					t.Fatalf("opened: %v", err)
+				}
+				if !test.opens {
+					return
+				}
+				if err := b.Run(t.Context(), r.backend, nil); (err == nil) != test.runs {
+					t.Errorf("ran: %v", err)
+				}
+				if test.said != "" && !strings.Contains(r.log.String(), test.said) {
+					t.Errorf("log: %s", r.log)
+				}
+			})
+		})
+	}
+}
+
+// A progress file that is damaged is not overwritten.
+func TestBackfillDamagedProgress(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		r, cfg := backfillRig(t)
+		write(t, cfg.File, "{")
+		if _, err := poll.OpenBackfill(t.Context(), cfg, r.source); err == nil || !strings.Contains(err.Error(), cfg.File) {
+			t.Errorf("opened: %v", err)
+		}
+		if read(t, cfg.File) != "{" {
+			t.Error("the file changed")
+		}
+		if err := os.Remove(cfg.File); err != nil {
+			t.Fatal(err)
+		}
+	})
+}

@@ -1,0 +1,78 @@
+package poll_test
+
+import (
+	"testing"
+	"time"
+
+	"netatmo-agent/agent/netatmo"
+)
+
+// With a clock that is off by more than two minutes nothing is pushed and no
+// mark moves, and that is said once; when it is right again all goes on.
+func TestWrongClock(t *testing.T) {
+	tests := map[string]struct {
+		offset time.Duration
+		ok     bool
+	}{
+		"right":           {3 * time.Second, true},
+		"a minute ahead":  {time.Minute, true},
+		"3 minutes ahead": {3 * time.Minute, false},
+		"a year behind":   {-365 * 24 * time.Hour, false},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T) {
+				offset := test.offset
+				a := newAgent(t, &fake{weather: func() (netatmo.Answer, error) {
+					server := time.Now().Add(-offset)
+					r := outdoor("s", "m", server.Add(-time.Minute), 20)
+					r.Answered = server
+					return netatmo.Answer{Readings: []netatmo.Reading{r}, Server: server, Offset: offset}, nil
+				}, measure: sampled(nil)}, netatmo.Weather)
+				a.backend.stale = 1000 * 24 * time.Hour
+				a.start()
+				if !a.poller.ClockOK() {
+					t.Error("not ok before anything is known")
+				}
+				a.sleep(time.Hour)
+				if a.poller.ClockOK() != test.ok || len(a.backend.ends()) > 0 != test.ok {
+					t.Errorf("ok %v, pushed %v", a.poller.ClockOK(), a.backend.ends())
+				}
+				offset = 0
+				a.sleep(15 * time.Minute)
+				if !a.poller.ClockOK() || len(a.backend.ends()) == 0 {
+					t.Error("not ok although the clock is right")
+				}
+				a.terminate()
+				if said := a.logged("clock is wrong"); said > 1 || said == 1 == test.ok || a.logged("right again") != said {
+					t.Error(a.log)
+				}
+			})
+		})
+	}
+}
+
+// A mark from a time that has not come yet, left by a clock that was wrong,
+// does not hide later gaps.
+func TestMarkInFuture(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		m := &twoModules{}
+		a := newAgent(t, &fake{weather: m.weather, measure: sampled(nil)}, netatmo.Weather)
+		write(t, a.state, `{"instance_id":"0f8fad5b-d9cb-469f-a165-70867728950e","marks":{"a":"2031-01-02T03:04:05Z"}}`)
+		a.start()
+		a.sleep(time.Hour)
+		a.terminate()
+		if got := a.savedMark("a"); time.Since(got) > time.Minute {
+			t.Errorf("mark %s", got)
+		}
+		stopped := time.Now()
+		a.sleep(3 * time.Hour)
+		a.start()
+		a.sleep(time.Minute)
+		a.kill()
+		at := stopped.Truncate(5 * time.Minute).Add(time.Hour)
+		if !a.backend.has(series{"s", "a", netatmo.Temperature}, at, float64(at.Unix()%1000)) {
+			t.Error("the gap was not filled")
+		}
+	})
+}
