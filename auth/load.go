@@ -14,6 +14,9 @@ import (
 // open proves that the path can be saved to, and applies the rules for a token
 // file at start.
 func (s *Source) open() error {
+	if err := loadError(s.file); errors.Is(err, store.ErrNotRegular) {
+		return fmt.Errorf("the token file cannot be used: %w; give the path of a file", err) // and no lock beside a device
+	}
 	lock, err := s.lock(context.Background())
 	if err != nil {
 		return fmt.Errorf("the token file needs a lock beside it: %w", err)
@@ -60,11 +63,11 @@ func (s *Source) adopt(d document) {
 	log := s.log.With("file", s.cfg.TokenFile)
 	switch {
 	case d.Refresh == "":
-		log.Warn("the token file has no refresh_token, so the login ends with its access token", "expiry", h.until)
+		log.Warn("the token file has no refresh_token, so the login cannot be renewed and ends with its access token", "expiry", h.until)
 	case d.Access == "":
 		log.Info("the token file has only a refresh_token; it is used at once")
 	case h.unsure:
-		log.Warn("the token file does not say when its access_token expires; it is renewed at once")
+		log.Warn("the token file has no usable expiry, so the access token is renewed at once")
 	case !h.alive(h.since):
 		log.Warn("the access token in the token file has expired; it is renewed at once", "expiry", d.Expiry)
 	}

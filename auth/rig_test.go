@@ -37,6 +37,7 @@ type rig struct {
 	logs   *logs
 	faults *faultyFile // for the Sources opened next; nil: none
 	scopes []string
+	bubble bool // under a fake clock
 }
 
 func newRig(t *testing.T, opts authtest.Options) *rig {
@@ -79,7 +80,11 @@ func memoryDir(t *testing.T) string {
 // inBubble runs test with a fake clock.
 func inBubble(t *testing.T, opts authtest.Options, test func(*rig)) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) { test(newRig(t, opts)) })
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, opts)
+		r.bubble = true
+		test(r)
+	})
 }
 
 func (r *rig) config() Config {
@@ -187,6 +192,9 @@ func (r *rig) logged(level, text string) int { return r.logs.count(level, text) 
 
 func (r *rig) wantLogged(level, text string) {
 	r.Helper()
+	if r.bubble {
+		synctest.Wait() // what is told at this very moment is logged
+	}
 	if r.logged(level, text) == 0 {
 		r.Errorf("no line with %s and %q in:\n%s", level, text, r.logs)
 	}

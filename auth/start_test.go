@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -58,17 +59,17 @@ func TestTokenFileAtStart(t *testing.T) {
 		{
 			name:       "expiry missing",
 			file:       func(p authtest.Pair) string { return file(p.Access, p.Refresh, "") },
-			authorized: true, asks: 1, level: "WARN", log: "does not say when",
+			authorized: true, asks: 1, level: "WARN", log: "no usable expiry",
 		},
 		{
 			name:       "expiry never set by the program that wrote it",
 			file:       func(p authtest.Pair) string { return file(p.Access, p.Refresh, "0001-01-01T00:00:00Z") },
-			authorized: true, asks: 1, level: "WARN", log: "does not say when",
+			authorized: true, asks: 1, level: "WARN", log: "no usable expiry",
 		},
 		{
 			name:       "expiry malformed",
 			file:       func(p authtest.Pair) string { return file(p.Access, p.Refresh, "tomorrow") },
-			authorized: true, asks: 1, level: "WARN", log: "does not say when",
+			authorized: true, asks: 1, level: "WARN", log: "no usable expiry",
 		},
 		{
 			name:       "refresh token missing",
@@ -176,17 +177,26 @@ func TestALoginWithoutRefreshTokenWorksToItsLastSecond(t *testing.T) {
 
 func TestPathsThatCannotWorkAreAnErrorWithARemedy(t *testing.T) {
 	dir := t.TempDir()
-	blocker := filepath.Join(dir, "file")
+	pipe, blocker := filepath.Join(dir, "pipe"), filepath.Join(dir, "file")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.WriteFile(blocker, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for path, want := range map[string]error{
+		pipe:                                 store.ErrNotRegular,
 		dir:                                  store.ErrNotRegular,
 		"/dev/null":                          store.ErrNotRegular,
 		filepath.Join(blocker, "token.json"): nil,
 		"/proc/self/netatmo/token.json":      nil, // a directory that nobody can create
 	} {
 		_, err := New(Config{TokenFile: path})
+		if want != nil {
+			if _, err := os.Stat(filepath.Join(filepath.Dir(path), "token.lock")); err == nil {
+				t.Errorf("a lock was left beside %s", path)
+			}
+		}
 		if err == nil || want != nil && !errors.Is(err, want) {
 			t.Errorf("%s: %v", path, err)
 		} else if !strings.Contains(err.Error(), path) && !strings.Contains(err.Error(), filepath.Dir(path)) && !strings.Contains(err.Error(), blocker) {
