@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -9,132 +10,143 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"netatmo-agent/agent/config"
+	"netatmo-agent/agent/netatmo"
 	"netatmo-agent/agent/outage"
 	"netatmo-agent/agent/poll"
 )
 
-// heartbeat is what a running agent writes down for "check --live": when its
-// loops last turned and when they mean to turn next. It says nothing about the
-// login, Netatmo or the backend, because a restart cures none of them.
+// heartbeat is what a running agent writes down for "check". Whether a loop
+// hangs the agent judges itself, by its monotonic clock: a Raspberry Pi that
+// learns the time of day is no reason for a restart. Nor are the login, Netatmo
+// and the backend, which a restart does not cure.
 type heartbeat struct {
-	PID     int                  `json:"pid"`
-	Written time.Time            `json:"written"`
-	Polls   map[string]pollBeat  `json:"polls"`
-	Push    time.Time            `json:"push"`      // the last push ended, whatever its fate
-	PushDue time.Time            `json:"push_due"`  // the next one begins at the latest
-	Good    map[string]time.Time `json:"successes"` // for people: the last poll and push that succeeded
-}
+	PID     int       `json:"pid"`
+	Written time.Time `json:"written"`
+	Hanging []string  `json:"hanging,omitempty"` // loops, in words
 
-type pollBeat struct {
-	Activity poll.Activity `json:"activity"`
-	Since    time.Time     `json:"since"`
-	Next     time.Time     `json:"next"`
+	Polled time.Time `json:"polled,omitzero"` // the last poll and push that succeeded
+	Pushed time.Time `json:"pushed,omitzero"`
 }
 
 const (
 	beatInterval = 15 * time.Second
-	// beatPatience is how late anything may be before it counts as stuck. A
+	// beatPatience is how late anything may be before it counts as hanging. A
 	// suspended laptop or a busy SD card is no reason for a restart.
 	beatPatience = 5 * time.Minute
-	// pollPatience is longer, because a poll may wait out Netatmo's quota.
+	// pollPatience is longer: a poll waits for its part of the hourly budget,
+	// and asks about one home after another.
 	pollPatience = 3 * time.Hour
 )
 
 // heartbeatPath is one file for each token file, so that several agents on a
 // machine do not meet.
 func heartbeatPath(cfg *config.Config) string {
-	dir := os.Getenv("RUNTIME_DIRECTORY")
-	if dir == "" {
-		dir = os.TempDir()
-	}
+	dir := cmp.Or(os.Getenv("RUNTIME_DIRECTORY"), os.TempDir())
 	sum := sha256.Sum256([]byte(cfg.TokenFile))
 	return filepath.Join(dir, fmt.Sprintf("netatmo-agent-%x.heartbeat", sum[:6]))
 }
 
 // beat writes the heartbeat until ctx ends, and then removes it.
 func (a *agent) beat(ctx context.Context) {
-	path := heartbeatPath(a.cfg)
-	trouble := outage.New(a.log, "heartbeat")
+	path, started := heartbeatPath(a.cfg), time.Now()
+	trouble := outage.New(a.log, "writing the heartbeat")
 	tick := time.NewTicker(beatInterval)
 	defer tick.Stop()
 	for {
-		if err := writeHeartbeat(path, a.heartbeat()); err != nil {
+		if err := a.heartbeat(started).write(path); err != nil {
 			trouble.Failed("write", err, "consequence", "\"check --live\" cannot tell that this agent is alive")
 		} else {
 			trouble.OK()
 		}
 		select {
 		case <-ctx.Done():
-			os.Remove(path)
+			_ = os.Remove(path)
 			return
 		case <-tick.C:
 		}
 	}
 }
 
-func (a *agent) heartbeat() heartbeat {
-	push := a.pusher.Stats()
-	h := heartbeat{
-		PID: os.Getpid(), Written: time.Now(), Polls: map[string]pollBeat{},
-		Push: push.LastSuccess, PushDue: push.LastSuccess.Add(a.cfg.Push.Interval + a.cfg.Push.ExportTimeout),
-		Good: map[string]time.Time{"push": push.LastSuccess},
+// heartbeat looks at the loops that began at started.
+func (a *agent) heartbeat(started time.Time) heartbeat {
+	push, polls := a.pusher.Stats(), a.poller.Stats().Families
+	h := heartbeat{PID: os.Getpid(), Written: time.Now(), Pushed: push.LastSuccess}
+	late := func(what string, due time.Time, patience time.Duration) {
+		if by := time.Since(due); by > patience {
+			h.Hanging = append(h.Hanging, fmt.Sprintf("%s is late by %s", what, span(by)))
+		}
 	}
-	for family, s := range a.poller.Stats().Families {
-		h.Polls[string(family)] = pollBeat{Activity: s.Activity, Since: s.Since, Next: s.Next}
-		h.Good["poll "+string(family)] = s.LastSuccess
+	next := push.Next // also while the backend asks to wait
+	if next.IsZero() {
+		next = started
+	}
+	late("the push", next.Add(a.cfg.Push.ExportTimeout), beatPatience)
+	for _, family := range a.cfg.Families {
+		s := polls[netatmo.Family(family)]
+		if s.LastSuccess.After(h.Polled) {
+			h.Polled = s.LastSuccess
+		}
+		switch s.Activity {
+		case poll.Waiting: // for a login, as long as it takes
+		case poll.Sleeping:
+			late("the poll of "+family, s.Next, beatPatience)
+		case poll.Polling:
+			since := s.Since
+			if pause := a.gate.PausedUntil(); pause.After(since) { // Netatmo asked for it
+				since = pause
+			}
+			late("the answer about "+family, since, pollPatience)
+		default:
+			late("the first poll of "+family, started, beatPatience)
+		}
 	}
 	return h
 }
 
-func writeHeartbeat(path string, h heartbeat) error {
+// write replaces the file at path. The temporary directory is everybody's, so
+// nothing that is there already is written through.
+func (h heartbeat) write(path string) error {
 	content, err := json.Marshal(h)
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(path+".tmp", content, 0o600); err != nil {
+	tmp := path + ".tmp"
+	_ = os.Remove(tmp)
+	file, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
 		return err
 	}
-	return os.Rename(path+".tmp", path)
+	_, err = file.Write(content)
+	if err := errors.Join(err, file.Close()); err != nil {
+		_ = os.Remove(tmp)
+		return err
+	}
+	return os.Rename(tmp, path)
 }
 
-// readHeartbeat returns the heartbeat at path and what is wrong with the agent
-// that wrote it; nil if its loops turn.
-func readHeartbeat(path string, now time.Time) (heartbeat, error) {
-	var h heartbeat
+// readHeartbeat returns the heartbeat of the agent with these settings. The
+// error says that there is none or that the agent hangs.
+func readHeartbeat(cfg *config.Config) (h heartbeat, err error) {
+	path := heartbeatPath(cfg)
 	content, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return h, fmt.Errorf("no agent runs: there is no heartbeat at %s", path)
-	}
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return h, fmt.Errorf("there is no heartbeat of an agent at %s", path)
+	case err != nil:
 		return h, err
 	}
 	if err := json.Unmarshal(content, &h); err != nil {
-		return h, fmt.Errorf("the heartbeat at %s is not one: %w", path, err)
+		return h, fmt.Errorf("the heartbeat at %s is damaged: %w", path, err)
 	}
-	return h, h.stuck(now)
-}
-
-func (h heartbeat) stuck(now time.Time) error {
-	late := func(what string, due time.Time, patience time.Duration) error {
-		if by := now.Sub(due); by > patience {
-			return fmt.Errorf("%s is late by %s", what, by.Round(time.Second))
-		}
-		return nil
+	if age := time.Since(h.Written); age > beatPatience {
+		h.Hanging = append(h.Hanging, fmt.Sprintf("its last sign of life was %s ago", span(age)))
 	}
-	problems := []error{late("the heartbeat of process "+fmt.Sprint(h.PID), h.Written, beatPatience)}
-	if !h.Push.IsZero() {
-		problems = append(problems, late("the push", h.PushDue, beatPatience))
+	if len(h.Hanging) > 0 {
+		return h, fmt.Errorf("the agent (process %d) hangs: %s", h.PID, strings.Join(h.Hanging, "; "))
 	}
-	for family, p := range h.Polls {
-		switch p.Activity {
-		case poll.Sleeping:
-			problems = append(problems, late("the poll of "+family, p.Next, beatPatience))
-		case poll.Polling:
-			problems = append(problems, late("the answer of "+family, p.Since, pollPatience))
-		}
-	}
-	return errors.Join(problems...)
+	return h, nil
 }

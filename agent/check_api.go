@@ -1,0 +1,167 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"netatmo-agent/agent/config"
+	"netatmo-agent/agent/netatmo"
+)
+
+// devices are what a family calls its devices.
+var devices = map[netatmo.Family]string{
+	netatmo.Weather:   "weather station",
+	netatmo.HomeCoach: "home coach",
+	netatmo.Energy:    "heating",
+}
+
+// remedies say what to do about a failed request. The agent tries those that
+// pass again by itself.
+var remedies = map[netatmo.Class]string{
+	netatmo.ClassAuth:      "log in again if this lasts",
+	netatmo.ClassQuota:     "wait an hour: the agent does, and then fetches what it missed. Other programs that use this account or app count too",
+	netatmo.ClassBusy:      "try again in a minute: this is not the quota, and usually passes",
+	netatmo.ClassInvalid:   "report it: this is a mistake of the agent",
+	netatmo.ClassApp:       "look at the app at https://dev.netatmo.com, or register a new one",
+	netatmo.ClassServer:    "wait: the agent tries again by itself, and fetches what it missed. If this lasts, check NETATMO_API_URL",
+	netatmo.ClassNetwork:   "check network, DNS, proxy and firewall",
+	netatmo.ClassMalformed: "see whether a proxy or hotspot answers in Netatmo's place, and check NETATMO_API_URL",
+}
+
+// families asks about every family, and tells about every module.
+func (d *doctor) families(ctx context.Context, renews bool) {
+	var tokens netatmo.TokenSource = &present{source: d.source}
+	if renews {
+		tokens = d.source
+	}
+	gate := netatmo.NewGate(requestsPerHour)
+	client := newClient(d.cfg, tokens, gate, func(string, string) {}, silent)
+	var all []netatmo.Reading
+	complete := true
+	for _, name := range d.cfg.Families {
+		family := netatmo.Family(name)
+		if pause := time.Until(gate.PausedUntil()); pause > answerPatience {
+			d.warn(name, fmt.Sprintf("not asked: Netatmo is to be left alone for %s", span(pause)), "")
+			complete = false
+			continue
+		}
+		answer, err := d.ask(ctx, client, family)
+		if ctx.Err() != nil {
+			return
+		}
+		if failed, ok := errors.AsType[*netatmo.Error](err); ok && failed.Class == netatmo.ClassLogin {
+			d.noToken(err)
+			return
+		}
+		all = append(all, answer.Readings...)
+		if err != nil {
+			d.refused(family, err)
+			complete = false
+			continue
+		}
+		d.answered(family, answer)
+	}
+	if complete {
+		d.unknownStations(all)
+	}
+}
+
+// ask returns everything about a family in one answer.
+func (d *doctor) ask(ctx context.Context, c *netatmo.Client, family netatmo.Family) (all netatmo.Answer, err error) {
+	switch family {
+	case netatmo.Weather:
+		return c.Weather(ctx, d.cfg.Favorites)
+	case netatmo.HomeCoach:
+		return c.HomeCoaches(ctx)
+	}
+	homes, err := c.Homes(ctx)
+	for _, h := range homes {
+		answer, err := c.HomeStatus(ctx, h)
+		failed, _ := errors.AsType[*netatmo.Error](err)
+		switch {
+		case err == nil:
+			all.Readings = append(all.Readings, answer.Readings...)
+			all.Rejected = append(all.Rejected, answer.Rejected...)
+		case failed != nil && (failed.Class == netatmo.ClassInvalid || failed.Class == netatmo.ClassNotFound):
+			all.Rejected = append(all.Rejected, netatmo.ItemError{ID: "home " + h.ID, Reason: "Netatmo does not give its state to this account"})
+		default:
+			return all, err
+		}
+	}
+	return all, err
+}
+
+// refused tells why a family could not be asked about.
+func (d *doctor) refused(family netatmo.Family, err error) {
+	area := string(family)
+	failed, ok := errors.AsType[*netatmo.Error](err)
+	switch {
+	case !ok:
+		d.fail(area, err.Error(), "")
+	case failed.Class == netatmo.ClassNotFound:
+		d.none(family)
+	case failed.Class == netatmo.ClassScope:
+		d.loggedOut(area, fmt.Sprintf("the login does not include the scope %s, without which Netatmo says nothing about %s", scopes[area], area),
+			"to grant it, "+d.howToLogIn()+"; or take "+area+" out of NETATMO_DEVICES")
+	default:
+		d.fail(area, failed.What(), remedies[failed.Class])
+	}
+}
+
+func (d *doctor) none(family netatmo.Family) {
+	d.ok(string(family), "the account has no "+devices[family])
+}
+
+// answered tells about the devices of a family.
+func (d *doctor) answered(family netatmo.Family, answer netatmo.Answer) {
+	area := string(family)
+	var kept []netatmo.Reading
+	for _, r := range answer.Readings {
+		if d.cfg.Stations.Allows(r.StationID, r.HomeID) {
+			kept = append(kept, r)
+		}
+	}
+	switch {
+	case len(answer.Readings) == 0 && len(answer.Rejected) == 0:
+		d.none(family)
+	case len(kept) == 0 && len(answer.Readings) > 0:
+		d.warn(area, "NETATMO_STATIONS leaves out everything that the account has of it", "the ids are "+strings.Join(ids(answer.Readings), ", "))
+	case len(kept) > 0:
+		d.ok(area, fmt.Sprintf("Netatmo tells about %s", several(len(kept), "device")))
+	}
+	for _, r := range kept {
+		d.module(r)
+	}
+	for _, e := range answer.Rejected {
+		d.warn(area, "left out: "+e.Error(), "")
+	}
+}
+
+// unknownStations tells about ids in NETATMO_STATIONS that no reading has.
+func (d *doctor) unknownStations(all []netatmo.Reading) {
+	for _, id := range slices.Concat(d.cfg.Stations.Keep, d.cfg.Stations.Drop) {
+		only := config.Filter{Keep: []string{id}}
+		if !slices.ContainsFunc(all, func(r netatmo.Reading) bool { return only.Allows(r.StationID, r.HomeID) }) {
+			d.warn("settings", "NETATMO_STATIONS names "+id+", which the account does not have", "the ids are "+strings.Join(ids(all), ", "))
+		}
+	}
+}
+
+// ids are what NETATMO_STATIONS can name.
+func ids(readings []netatmo.Reading) []string {
+	var all []string
+	for _, r := range readings {
+		id := r.StationID
+		if id == "" {
+			id = r.HomeID
+		}
+		if id != "" && !slices.Contains(all, id) {
+			all = append(all, id)
+		}
+	}
+	return all
+}

@@ -1,0 +1,252 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"netatmo-agent/agent/config"
+	"netatmo-agent/agent/simcloud"
+)
+
+func TestCheckOfAHealthySetup(t *testing.T) {
+	r := newCheckRig(t)
+	const instance = "0a1b2c3d-0000-4000-8000-000000000001"
+	r.write("state.json", `{"instance_id":"`+instance+`","marks":{"70:ee:50:00:10:01":"`+time.Now().Add(-3*time.Minute).Format(time.RFC3339)+`"}}`)
+	before := r.tokenFile()
+
+	code, findings := r.check()
+	if code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	var areas []string
+	for _, f := range findings {
+		if f.Level != levelOK {
+			t.Errorf("%+v", f)
+		}
+		if len(areas) == 0 || areas[len(areas)-1] != f.Area {
+			areas = append(areas, f.Area)
+		}
+	}
+	if got, want := strings.Join(areas, " "), "settings files agent netatmo clock login weather module homecoach module push"; got != want {
+		t.Errorf("areas %s, want %s", got, want)
+	}
+	if after := r.tokenFile(); after != before {
+		t.Error("check changed the token file")
+	}
+	if r.refreshes() != 0 {
+		t.Error("check renewed the token")
+	}
+	if len(r.points) != 1 || r.points[0].Metric != "netatmo.agent.info" || r.points[0].Resource["service.instance.id"] != instance {
+		t.Errorf("the backend got %+v, want one point of the agent's series", r.points)
+	}
+	if entries, _ := filepath.Glob(filepath.Join(r.dir, "*")); len(entries) != 3 { // token.json, token.lock, state.json
+		t.Errorf("check left %v", entries)
+	}
+}
+
+func (r *checkRig) tokenFile() string {
+	content, err := os.ReadFile(filepath.Join(r.dir, "token.json"))
+	if err != nil {
+		r.Fatal(err)
+	}
+	return string(content)
+}
+
+// TestCheckKnowsEveryModule asks about a household with everything.
+func TestCheckKnowsEveryModule(t *testing.T) {
+	r := newCheckRig(t)
+	r.Setenv("NETATMO_DEVICES", "weather,homecoach,energy")
+	r.account(simcloud.Default(), nil)
+	_, findings := r.check()
+	var said strings.Builder
+	for _, f := range findings {
+		said.WriteString(f.Text + "\n")
+	}
+	for _, want := range []string{
+		"Living room (station): measured", "Garden (outdoor) of Home (Living room): measured", "Bedroom (indoor)", "Roof (wind)", "Lawn (rain)",
+		"Nursery (home coach): measured", "Thermostat (thermostat): battery", "Valve (valve): battery", "Relay (relay): Wi-Fi", "Hall (room)", "Study (room)",
+	} {
+		if !strings.Contains(said.String(), want) {
+			t.Errorf("nothing says %q:\n%s", want, said.String())
+		}
+	}
+}
+
+func TestCheckOfAnAccountWithoutDevices(t *testing.T) {
+	r := newCheckRig(t)
+	r.Setenv("NETATMO_DEVICES", "weather,homecoach,energy")
+	r.account(&simcloud.Scenario{}, nil)
+	code, findings := r.check()
+	for _, want := range []brokenSetup{
+		{level: levelOK, area: "weather", text: "the account has no weather station"},
+		{level: levelOK, area: "homecoach", text: "the account has no home coach"},
+		{level: levelOK, area: "energy", text: "the account has no heating"},
+	} {
+		if _, ok := want.find(findings); !ok {
+			t.Errorf("nothing says %q: %+v", want.text, findings)
+		}
+	}
+	if code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+func TestCheckOfflineAsksNobody(t *testing.T) {
+	r := newCheckRig(t)
+	code, findings := r.check("--offline")
+	if code != 0 || r.requests.Load() != 0 || len(r.points) != 0 {
+		t.Errorf("exit code %d, %d requests, %d points: %+v", code, r.requests.Load(), len(r.points), findings)
+	}
+	if code, _, stderr := r.run("check", "--offline", "--refresh"); code != 2 || !strings.Contains(stderr, "--refresh") {
+		t.Errorf("--offline --refresh: exit code %d, %q", code, stderr)
+	}
+}
+
+func TestCheckRefreshes(t *testing.T) {
+	r := newCheckRig(t)
+	r.token(-time.Hour, true)
+	code, findings := r.check("--refresh")
+	if code != 0 || r.refreshes() != 1 {
+		t.Errorf("exit code %d, %d refreshes: %+v", code, r.refreshes(), findings)
+	}
+	if pair := r.cloud.Auth().Current(); !strings.Contains(r.tokenFile(), pair.Refresh) {
+		t.Error("the new refresh token is not saved")
+	}
+	// With a token that is good there is nothing to renew.
+	if code, _ := r.check("--refresh"); code != 0 || r.refreshes() != 1 {
+		t.Errorf("exit code %d, %d refreshes", code, r.refreshes())
+	}
+}
+
+// TestCheckPushesNothingInClear proves that a header that config refuses to
+// send is not sent by check either.
+func TestCheckPushesNothingInClear(t *testing.T) {
+	r := newCheckRig(t)
+	r.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://backend.invalid:4318")
+	r.Setenv("OTEL_EXPORTER_OTLP_HEADERS", "Authorization="+checkLogin)
+	_, findings := r.check()
+	want := brokenSetup{level: levelWarn, area: "push", text: "not tried, because its settings are wrong"}
+	if _, ok := want.find(findings); !ok {
+		t.Errorf("%+v", findings)
+	}
+}
+
+func TestCheckForPeople(t *testing.T) {
+	r := newCheckRig(t)
+	r.Setenv("NETATMO_CLIENT_ID", "")
+	r.write("token.json", "")
+	code, stdout, stderr := r.run("check", "--offline")
+	if code != 2 || stderr != "" {
+		t.Errorf("exit code %d, standard error %q", code, stderr)
+	}
+	endpoint := os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT")
+	want := `fail  settings   NETATMO_CLIENT_ID is set, but empty
+                 → sign in at https://dev.netatmo.com, open My apps → Create (or an app you have) and copy its client ID. To see the agent at work without an account, run: netatmo-agent demo
+ok    settings   pushing to ` + endpoint + ` (OTLP, grpc)
+ok    settings   the redirect URI is http://localhost:9210/auth/callback
+                 → register exactly this one at your app at https://dev.netatmo.com, if that is not done yet
+ok    files      the token file ` + filepath.Join(r.dir, "token.json") + ` can be saved
+ok    agent      no agent has run here yet
+fail  login      There is no login yet. Log in to Netatmo once
+                 → run: netatmo-agent login; or start the agent and open the link that it logs
+
+The settings need a hand: 2 failures, no warnings, 4 ok.
+`
+	if stdout != want {
+		t.Errorf("check prints\n%s\nwant\n%s", stdout, want)
+	}
+}
+
+// TestReportOnATerminal wraps and colours.
+func TestReportOnATerminal(t *testing.T) {
+	var out bytes.Buffer
+	r := &report{out: &out, colour: true, width: 48}
+	r.warn("module", "Garden (outdoor): measured 4 min ago, battery low (16 %)", "have new batteries ready")
+	_ = r.end()
+	want := "\x1b[33mwarn \x1b[0m module     Garden (outdoor): measured 4\n" +
+		"                 min ago, battery low (16 %)\n" +
+		"                 → have new batteries ready\n" +
+		"\nIt works: no failures, 1 warning, 0 ok.\n"
+	if out.String() != want {
+		t.Errorf("got\n%q\nwant\n%q", out.String(), want)
+	}
+}
+
+func TestJSONIsAnArrayEvenWithoutFindings(t *testing.T) {
+	var out bytes.Buffer
+	if err := newReport(&out, true).end(); err != nil || strings.TrimSpace(out.String()) != "[]" {
+		t.Errorf("%q, %v", out.String(), err)
+	}
+}
+
+// TestCheckBesideARunningAgent lets both work on one directory.
+func TestCheckBesideARunningAgent(t *testing.T) {
+	r := newCheckRig(t)
+	cfg, err := config.Load(nil, config.Need{Login: true, Push: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := newAgent(t.Context(), cfg, config.NewLogger(io.Discard, 0, "text"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		a.run(ctx)
+	}()
+	for deadline := time.Now().Add(10 * time.Second); a.pusher.Stats().LastSuccess.IsZero() || !a.poller.Stats().Success; {
+		if time.Now().After(deadline) {
+			t.Fatal("the agent does not push")
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if err := a.heartbeat(time.Now()).write(heartbeatPath(cfg)); err != nil { // not to wait for the next beat
+		t.Fatal(err)
+	}
+	before := r.tokenFile()
+
+	code, findings := r.check()
+	want := brokenSetup{level: levelOK, area: "agent", text: "its last poll that succeeded: 0 s ago, its last push: 0 s ago"}
+	if _, ok := want.find(findings); !ok || code != 0 {
+		t.Errorf("exit code %d: %+v", code, findings)
+	}
+	if code, stdout, _ := r.run("check", "--live"); code != 0 || !strings.Contains(stdout, "is alive") {
+		t.Errorf("check --live: exit code %d, %q", code, stdout)
+	}
+	if r.tokenFile() != before || r.refreshes() != 0 {
+		t.Error("check disturbed the login of the running agent")
+	}
+	if login := a.source.Status(); !login.Authorized {
+		t.Errorf("the running agent lost its login: %s", login.Problem)
+	}
+	stop()
+	<-ended
+	if code, _, stderr := r.run("check", "--live"); code != 1 || strings.Count(stderr, "\n") != 1 {
+		t.Errorf("check --live after the agent: exit code %d, %q", code, stderr)
+	}
+}
+
+func TestFindingsAsJSON(t *testing.T) {
+	r := newCheckRig(t)
+	_, stdout, _ := r.run("check", "--json", "--offline")
+	var raw []map[string]string
+	if err := json.Unmarshal([]byte(stdout), &raw); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range raw {
+		for _, key := range []string{"area", "level", "text", "next"} {
+			if _, ok := f[key]; !ok || len(f) != 4 {
+				t.Errorf("%v has no %s, or something else", f, key)
+			}
+		}
+	}
+}

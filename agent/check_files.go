@@ -1,0 +1,160 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"netatmo-agent/store"
+)
+
+// lockPatience is longer than another process holds token.lock, which is for a
+// request to Netatmo at most.
+const lockPatience = 35 * time.Second
+
+// tokenDocument is what the doctor wants to know of the token file.
+type tokenDocument struct {
+	Access string `json:"access_token"`
+	Expiry string `json:"expiry"`
+}
+
+// tokenFile proves that the token file can be saved, in its turn with the
+// agent. It reports whether the files can be used.
+func (d *doctor) tokenFile(ctx context.Context) bool {
+	if !d.settled("NETATMO_TOKEN_FILE", "NETATMO_EXPORTER_TOKEN_FILE", "--token-file") {
+		return false
+	}
+	unusable := func(what string, err error) bool {
+		d.misset("files", what+err.Error(), "set NETATMO_TOKEN_FILE to a file in a directory that lasts and that this user may write")
+		return false
+	}
+	file := store.New[tokenDocument](d.cfg.TokenFile)
+	if _, err := file.Load(); errors.Is(err, store.ErrNotRegular) {
+		return unusable("the token file cannot be used: ", err) // and no lock beside a device
+	}
+	waiting, cancel := context.WithTimeout(ctx, lockPatience)
+	defer cancel()
+	lock, err := store.LockWait(waiting, filepath.Join(d.cfg.StateDir, "token.lock"))
+	if held, ok := errors.AsType[*store.HeldError](err); ok {
+		d.fail("files", fmt.Sprintf("process %d has been holding %s for more than %s", held.PID, held.Path, span(lockPatience)), "see what that process does; it may hang")
+		return false
+	}
+	if err != nil {
+		return unusable("the token file needs a lock beside it: ", err)
+	}
+	probe, err := file.Probe()
+	_ = lock.Unlock()
+	if err != nil {
+		return unusable("the token file cannot be used: ", err)
+	}
+	d.probed(probe)
+	if token, err := file.Load(); err == nil && token.Access != "" && token.Expiry == "" {
+		d.warn("files", "the token file does not say when its access token expires", "nothing: the agent renews it when it starts, and saves the new expiry")
+	}
+	return true
+}
+
+// probed tells what came of replacing the token file by itself.
+func (d *doctor) probed(probe store.Probe) {
+	const area = "files"
+	path := d.cfg.TokenFile
+	switch {
+	case probe.InPlaceOnly && errors.Is(probe.Why, syscall.EBUSY):
+		d.warn(area, "the token file "+path+" is a mount of its own and can only be written over in place, where a power cut can damage it", "mount its directory instead")
+	case probe.InPlaceOnly:
+		d.warn(area, fmt.Sprintf("the token file can only be written over in place, where a power cut can damage it: %v", probe.Why), "free some space")
+	case !exists(path):
+		d.ok(area, "the token file "+path+" does not exist yet, and can be saved")
+	default:
+		d.ok(area, "the token file "+path+" can be saved")
+	}
+	if probe.Narrowed != 0 {
+		d.warn(area, fmt.Sprintf("others could read the token file (mode %04o); it is 0600 now", probe.Narrowed), "log in again if somebody may have read it")
+	}
+	if probe.OtherOwner {
+		d.warn(area, fmt.Sprintf("the token file belongs to another user than this process runs as (user id %d)", os.Geteuid()), "run the agent and its commands as the same user")
+	}
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+// stateFile only reads: the agent may be writing it.
+func (d *doctor) stateFile() {
+	const area = "files"
+	path := filepath.Join(d.cfg.StateDir, "state.json")
+	state, err := store.New[struct {
+		Instance string               `json:"instance_id"`
+		Marks    map[string]time.Time `json:"marks"`
+	}](path).Load()
+	if _, damaged := errors.AsType[*store.CorruptError](err); damaged {
+		d.warn(area, "the state file is damaged: "+err.Error(), "nothing: the agent keeps it aside and begins a new one; the login is not affected, a gap before its start is not filled")
+		return
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return // before the first start
+	}
+	if err != nil {
+		d.misset(area, "the state file cannot be used: "+err.Error(), "move "+path+" away, or let this user read it")
+		return
+	}
+	d.instance = state.Instance
+	var newest time.Time
+	for _, t := range state.Marks {
+		if t.After(newest) {
+			newest = t
+		}
+	}
+	if !newest.IsZero() {
+		d.ok(area, fmt.Sprintf("the backend has taken values of %s, the newest %s", several(len(state.Marks), "module"), ago(newest, "")))
+	}
+}
+
+// agent looks for an agent that runs in this directory.
+func (d *doctor) agent() {
+	const area = "agent"
+	path := filepath.Join(d.cfg.StateDir, "agent.lock")
+	if !exists(path) {
+		d.ok(area, "no agent has run here yet")
+		return
+	}
+	lock, err := store.TryLock(path)
+	held, running := errors.AsType[*store.HeldError](err)
+	switch {
+	case err == nil:
+		_ = lock.Unlock()
+		d.ok(area, "no agent runs here now")
+		return
+	case !running:
+		d.misset(area, "the agent could not lock its directory: "+err.Error(), "choose another directory by NETATMO_TOKEN_FILE")
+		return
+	}
+	d.running = true
+	h, err := readHeartbeat(d.cfg)
+	switch {
+	case err == nil:
+		d.lately(h)
+	case len(h.Hanging) > 0:
+		d.fail(area, err.Error(), "restart it, and keep its log")
+	default:
+		d.warn(area, fmt.Sprintf("an agent runs here (process %d), but %v", held.PID, err), "run check in the same container and with the same environment as the agent, and see whether it can write there")
+	}
+}
+
+// lately says when the running agent last polled and pushed.
+func (d *doctor) lately(h heartbeat) {
+	text := fmt.Sprintf("an agent runs here (process %d); its last poll that succeeded: %s, its last push: %s",
+		h.PID, ago(h.Polled, "none yet"), ago(h.Pushed, "none yet"))
+	if time.Since(h.Polled) > max(30*time.Minute, 2*d.cfg.RefreshInterval) || time.Since(h.Pushed) > max(5*time.Minute, 2*d.cfg.Push.Interval) {
+		d.warn("agent", text, "see below and in its log for the cause")
+		return
+	}
+	d.ok("agent", text)
+}

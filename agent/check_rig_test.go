@@ -1,0 +1,196 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"netatmo-agent/agent/config"
+	"netatmo-agent/agent/simcloud"
+	"netatmo-agent/agent/telemetry"
+	"netatmo-agent/auth/authtest"
+	"netatmo-agent/store"
+)
+
+const (
+	checkID     = "5f0c1d2e3a4b5c6d7e8f9a0b"
+	checkSecret = "s3cr3tOfTheApp"
+	checkLogin  = "Basic dXNlcjpvcGVuLXNlc2FtZQ==" // user:open-sesame
+)
+
+// checkRig is a set-up in which all is well, until a test breaks it: an app, an
+// account of mains-powered devices, a login, and a backend.
+type checkRig struct {
+	*testing.T
+	cloud    *simcloud.Cloud
+	skew     time.Duration // of the cloud's clock
+	pair     authtest.Pair
+	dir      string       // of the token file
+	requests atomic.Int64 // to the cloud
+
+	mu     sync.Mutex
+	points []telemetry.ReceivedPoint
+}
+
+func mains() *simcloud.Scenario {
+	return &simcloud.Scenario{Homes: []simcloud.Home{{
+		ID: "5f1e2d3c4b5a69788796a5b4", Name: "Home", Place: simcloud.Place{Zone: "UTC"},
+		Stations: []simcloud.Station{{Device: simcloud.Device{ID: "70:ee:50:00:10:01", Name: "Living room", Type: simcloud.TypeStation}}},
+		Coaches:  []simcloud.Device{{ID: "70:ee:50:00:20:01", Name: "Nursery", Type: simcloud.TypeHomeCoach}},
+	}}}
+}
+
+func newCheckRig(t *testing.T) *checkRig {
+	for _, entry := range os.Environ() {
+		name, _, _ := strings.Cut(entry, "=")
+		if strings.HasPrefix(name, "NETATMO_") || strings.HasPrefix(name, "OTEL_") {
+			t.Setenv(name, "")
+		}
+	}
+	r := &checkRig{T: t, dir: filepath.Join(t.TempDir(), "state")}
+	if err := os.Mkdir(r.dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	receiver, err := telemetry.NewReceiver("127.0.0.1:0", func(p telemetry.ReceivedPoint) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.points = append(r.points, p)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(receiver.Close)
+	for name, value := range map[string]string{
+		"NETATMO_CLIENT_ID":           checkID,
+		"NETATMO_CLIENT_SECRET":       checkSecret,
+		"NETATMO_TOKEN_FILE":          filepath.Join(r.dir, "token.json"),
+		"NETATMO_LISTEN_ADDR":         "off",
+		"OTEL_EXPORTER_OTLP_ENDPOINT": "http://" + receiver.Addr(),
+		"TMPDIR":                      t.TempDir(), // of the heartbeat
+		"RUNTIME_DIRECTORY":           "",
+	} {
+		t.Setenv(name, value)
+	}
+	r.account(mains(), nil)
+	return r
+}
+
+// account makes the account anew, and logs in.
+func (r *checkRig) account(s *simcloud.Scenario, scopes []string) {
+	r.cloud = simcloud.New(simcloud.Options{
+		ClientID: checkID, ClientSecret: checkSecret, Scenario: s, GrantScopes: scopes,
+		Now: func() time.Time { return time.Now().Add(r.skew) },
+	})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		r.requests.Add(1)
+		r.cloud.ServeHTTP(w, req)
+	}))
+	r.Cleanup(server.Close)
+	r.Setenv("NETATMO_API_URL", server.URL)
+	r.pair = r.cloud.Auth().Grant("read_station", "read_homecoach", "read_thermostat")
+	r.token(2*time.Hour, true)
+}
+
+// quirky gives the account a module with a quirk.
+func (r *checkRig) quirky(q simcloud.Quirk) {
+	s := mains()
+	s.Homes[0].Stations[0].Modules = []simcloud.Device{{ID: "02:00:00:00:10:02", Name: "Garden", Type: simcloud.TypeOutdoor, Quirks: q}}
+	r.account(s, nil)
+}
+
+// token writes the token file.
+func (r *checkRig) token(left time.Duration, refresh bool) {
+	t := map[string]any{"access_token": r.pair.Access, "expiry": time.Now().Add(left).Format(time.RFC3339), "expires_in": 10800}
+	if refresh {
+		t["refresh_token"] = r.pair.Refresh
+	}
+	content, _ := json.Marshal(t)
+	r.write("token.json", string(content))
+}
+
+// write puts a file into the directory of the token file.
+func (r *checkRig) write(name, content string) {
+	r.Helper()
+	if err := os.WriteFile(filepath.Join(r.dir, name), []byte(content), 0o600); err != nil {
+		r.Fatal(err)
+	}
+}
+
+// before lets act happen while the cloud's clock is d behind.
+func (r *checkRig) before(d time.Duration, act func()) {
+	r.skew = -d
+	act()
+	r.skew = 0
+}
+
+// backend makes h the backend, over HTTP.
+func (r *checkRig) backend(h http.HandlerFunc) (url string) {
+	server := httptest.NewServer(h)
+	r.Cleanup(server.Close)
+	r.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", server.URL+"/v1/metrics")
+	return server.URL
+}
+
+func (r *checkRig) backendAnswers(status int, header, value, body string) {
+	r.backend(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set(header, value)
+		w.WriteHeader(status)
+		w.Write([]byte(body))
+	})
+}
+
+// runs pretends that an agent runs, whose heart beats as h.
+func (r *checkRig) runs(h heartbeat) {
+	r.Helper()
+	lock, err := store.TryLock(filepath.Join(r.dir, "agent.lock"))
+	if err != nil {
+		r.Fatal(err)
+	}
+	r.Cleanup(func() { lock.Unlock() })
+	h.PID = os.Getpid()
+	if err := h.write(heartbeatPath(&config.Config{TokenFile: os.Getenv("NETATMO_TOKEN_FILE")})); err != nil {
+		r.Fatal(err)
+	}
+}
+
+func alive(polled, pushed time.Duration) heartbeat {
+	now := time.Now()
+	return heartbeat{Written: now, Polled: now.Add(-polled), Pushed: now.Add(-pushed)}
+}
+
+// run runs a command as a user types it. No output may hold a secret.
+func (r *checkRig) run(args ...string) (code int, stdout, stderr string) {
+	r.Helper()
+	var out, errOut bytes.Buffer
+	code = execute(r.Context(), args, strings.NewReader(""), &out, &errOut)
+	secrets := []string{checkSecret, "dXNlcjpvcGVuLXNlc2FtZQ==", "open-sesame"}
+	for _, issued := range r.cloud.Auth().Stats().Issued {
+		secrets = append(secrets, issued.Access, issued.Refresh)
+	}
+	for _, secret := range secrets {
+		if strings.Contains(out.String()+errOut.String(), secret) {
+			r.Errorf("a secret is in the output of %v", args)
+		}
+	}
+	return code, out.String(), errOut.String()
+}
+
+// check runs check --json.
+func (r *checkRig) check(args ...string) (code int, findings []finding) {
+	r.Helper()
+	code, stdout, stderr := r.run(append([]string{"check", "--json"}, args...)...)
+	if err := json.Unmarshal([]byte(stdout), &findings); err != nil {
+		r.Fatalf("check --json printed %q (and %q): %v", stdout, stderr, err)
+	}
+	return code, findings
+}
+
+func (r *checkRig) refreshes() int { return r.cloud.Auth().Stats().Refreshes() }

@@ -1,0 +1,47 @@
+package main
+
+import (
+	"errors"
+	"net"
+	"syscall"
+
+	"netatmo-agent/agent/telemetry"
+)
+
+func (d *doctor) settings() {
+	const area = "settings"
+	for _, p := range d.problems {
+		d.misset(area, p.Setting+" "+p.What, p.Remedy)
+	}
+	for _, w := range d.cfg.Warnings {
+		d.warn(area, w, "")
+	}
+	if len(d.problems)+len(d.cfg.Warnings) == 0 {
+		d.ok(area, "every setting can be used")
+	}
+	if d.cfg.Push.URL != nil {
+		d.ok(area, telemetry.DescribePush(d.cfg.Push))
+	}
+	if d.settled("NETATMO_EXTERNAL_URL", "NETATMO_EXPORTER_EXTERNAL_URL", "--external-url") {
+		d.okNext(area, "the redirect URI is "+authConfig(d.cfg, nil).RedirectURL,
+			"register exactly this one at your app at https://dev.netatmo.com, if that is not done yet")
+	}
+}
+
+// port tries the address of the login pages, unless the agent is listening
+// there.
+func (d *doctor) port() {
+	if d.running || d.cfg.ListenAddr == "" || !d.settled("NETATMO_LISTEN_ADDR", "NETATMO_EXPORTER_ADDR", "--addr") {
+		return
+	}
+	l, err := net.Listen("tcp", d.cfg.ListenAddr)
+	if err == nil {
+		l.Close()
+		return
+	}
+	what := "the login pages cannot listen on " + d.cfg.ListenAddr + ": " + err.Error()
+	if errors.Is(err, syscall.EADDRINUSE) {
+		what = "another program listens on " + d.cfg.ListenAddr + ", where the login pages belong"
+	}
+	d.misset("settings", what, "set NETATMO_LISTEN_ADDR to a free port, or to off and log in by: netatmo-agent login")
+}

@@ -1,0 +1,213 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+
+	"netatmo-agent/agent/config"
+	"netatmo-agent/agent/netatmo"
+	"netatmo-agent/agent/poll"
+	"netatmo-agent/agent/telemetry"
+)
+
+// outside is the world around an agent. What hangs ends when hang is closed.
+type outside struct {
+	backend func(hang <-chan struct{}) error
+	netatmo func(hang <-chan struct{}) (*http.Response, error)
+	login   bool
+}
+
+type world struct {
+	outside
+	hang chan struct{}
+}
+
+func (w world) Export(context.Context, *metricdata.ResourceMetrics) error { return w.backend(w.hang) }
+func (w world) Shutdown(context.Context) error                            { return nil }
+func (w world) RoundTrip(*http.Request) (*http.Response, error)           { return w.netatmo(w.hang) }
+func (w world) Token(context.Context) (string, error)                     { return "token", nil }
+func (w world) Reject(string)                                             {}
+
+func taken(<-chan struct{}) error { return nil }
+
+// station answers as Netatmo does, with a measurement every ten minutes.
+func station(<-chan struct{}) (*http.Response, error) {
+	now := time.Now()
+	return reply(200, fmt.Sprintf(`{"status":"ok","time_server":%d,"body":{"devices":[{"_id":"70:ee:50:00:10:01","type":"NAMain","reachable":true,
+		"dashboard_data":{"time_utc":%d,"Temperature":20.8}}]}}`, now.Unix(), now.Truncate(10*time.Minute).Unix()))
+}
+
+func reply(status int, body string) (*http.Response, error) {
+	return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body))}, nil
+}
+
+// TestOnlyAHangingLoopIsUnhealthy runs the real loops for a day and more. Where
+// something is wrong outside of the agent, no restart helps; a loop that does
+// not turn is what --live is for.
+func TestOnlyAHangingLoopIsUnhealthy(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		world outside
+		hangs string // in words; empty: nothing does
+	}{
+		{"all is well", outside{taken, station, true}, ""},
+		{"backend away", outside{func(<-chan struct{}) error { return errors.New("connection refused") }, station, true}, ""},
+		{"backend asks to wait for an hour", outside{func(<-chan struct{}) error {
+			return &telemetry.Failure{Reason: telemetry.Throttled, Sentence: "wait", RetryAfter: time.Hour}
+		}, station, true}, ""},
+		{"Netatmo out of reach", outside{taken, func(<-chan struct{}) (*http.Response, error) { return nil, errors.New("no route to host") }, true}, ""},
+		{"Netatmo down", outside{taken, func(<-chan struct{}) (*http.Response, error) { return reply(503, "<html>") }, true}, ""},
+		{"quota reached", outside{taken, func(<-chan struct{}) (*http.Response, error) { return reply(429, `{"error":{"code":26}}`) }, true}, ""},
+		{"Netatmo asks to wait for a day", outside{taken, func(<-chan struct{}) (*http.Response, error) {
+			resp, err := reply(429, `{"error":{"code":11}}`)
+			resp.Header.Set("Retry-After", "86400")
+			return resp, err
+		}, true}, ""},
+		{"waiting for a login", outside{taken, station, false}, ""},
+		{"push hangs", outside{func(hang <-chan struct{}) error { <-hang; return nil }, station, true}, "the push is late by"},
+		{"poll hangs", outside{taken, func(hang <-chan struct{}) (*http.Response, error) { <-hang; return reply(503, "") }, true}, "the answer about weather is late by"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { liveADay(t, tc.world, tc.hangs) })
+		})
+	}
+}
+
+func liveADay(t *testing.T, o outside, hangs string) {
+	w := world{o, make(chan struct{})}
+	a := loops(t, w, slog.New(slog.DiscardHandler))
+	started := time.Now()
+	if h := a.heartbeat(started); len(h.Hanging) > 0 {
+		t.Fatalf("before the first push and poll: %v", h.Hanging)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	var ended sync.WaitGroup
+	ended.Go(func() { a.poller.Run(ctx) })
+	ended.Go(func() { a.pusher.Run(ctx) })
+	defer ended.Wait()
+	defer close(w.hang)
+	defer stop()
+
+	for time.Since(started) < 30*time.Hour {
+		time.Sleep(time.Minute)
+		h := a.heartbeat(started)
+		if len(h.Hanging) > 0 && hangs == "" {
+			t.Fatalf("after %s: %v", time.Since(started), h.Hanging)
+		}
+		if said := strings.Join(h.Hanging, " "); strings.Contains(said, hangs) && hangs != "" {
+			return
+		}
+	}
+	if hangs != "" {
+		t.Errorf("nothing says %q", hangs)
+	}
+}
+
+// loops is an agent with its two loops only.
+func loops(t *testing.T, w world, log *slog.Logger) *agent {
+	a := &agent{log: log, gate: netatmo.NewGate(requestsPerHour), cfg: &config.Config{
+		TokenFile: filepath.Join(t.TempDir(), "token.json"),
+		Families:  []string{"weather"},
+		AgeStale:  20 * time.Minute,
+		Push:      config.Push{Interval: time.Minute, ExportTimeout: 30 * time.Second, Timeout: 10 * time.Second, URL: &url.URL{}},
+	}}
+	marks, err := poll.OpenMarks(filepath.Join(t.TempDir(), "state.json"), log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := netatmo.NewClient(netatmo.Options{BaseURL: "http://netatmo.test", HTTP: &http.Client{Transport: w}, Tokens: w, Gate: a.gate})
+	a.poller = poll.New(poll.Config{
+		Families: []netatmo.Family{netatmo.Weather}, Stale: a.cfg.AgeStale, HistoryTypes: history,
+		Authorized: func() bool { return w.login }, Changed: func() <-chan struct{} { return nil }, Logger: log,
+	}, client, sink{a}, marks)
+	a.pusher, err = telemetry.NewPusher(telemetry.Options{
+		Exporter: w, Push: a.cfg.Push, Stale: a.cfg.AgeStale,
+		Readings: a.poller.Readings, ClockOK: a.poller.ClockOK, Delivered: a.poller.Delivered, Logger: log,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// TestHeartbeatFile goes through the life of the file.
+func TestHeartbeatFile(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("RUNTIME_DIRECTORY", dir)
+	victim := filepath.Join(t.TempDir(), "victim")
+	if err := os.WriteFile(victim, []byte("untouched"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		a := loops(t, world{outside{taken, station, true}, nil}, slog.New(slog.DiscardHandler))
+		if _, err := readHeartbeat(a.cfg); err == nil || !strings.Contains(err.Error(), "no heartbeat") {
+			t.Errorf("before the start: %v", err)
+		}
+		// Somebody else's file, in a directory that is everybody's.
+		if err := os.Symlink(victim, heartbeatPath(a.cfg)+".tmp"); err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		var ended sync.WaitGroup
+		ended.Go(func() { a.beat(ctx) })
+		ended.Go(func() { a.pusher.Run(ctx) })
+		ended.Go(func() { a.poller.Run(ctx) })
+		time.Sleep(time.Hour + time.Second)
+		h, err := readHeartbeat(a.cfg)
+		if err != nil || h.PID != os.Getpid() || time.Since(h.Pushed) > time.Minute || time.Since(h.Polled) > 15*time.Minute {
+			t.Errorf("%+v, %v", h, err)
+		}
+		stop()
+		ended.Wait()
+		if left, _ := os.ReadDir(dir); len(left) > 0 {
+			t.Errorf("left behind: %v", left)
+		}
+		// A process that stops without ado leaves its last beat.
+		if err := h.write(heartbeatPath(a.cfg)); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(beatPatience + time.Minute)
+		if _, err := readHeartbeat(a.cfg); err == nil || !strings.Contains(err.Error(), "last sign of life was 6 min ago") {
+			t.Errorf("after a crash: %v", err)
+		}
+		if err := os.WriteFile(heartbeatPath(a.cfg), []byte("{"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := readHeartbeat(a.cfg); err == nil || !strings.Contains(err.Error(), "damaged") {
+			t.Errorf("damaged: %v", err)
+		}
+	})
+	if content, _ := os.ReadFile(victim); string(content) != "untouched" {
+		t.Error("the heartbeat was written through a link")
+	}
+}
+
+// TestHeartbeatThatCannotBeWritten warns once, and the agent goes on.
+func TestHeartbeatThatCannotBeWritten(t *testing.T) {
+	t.Setenv("RUNTIME_DIRECTORY", filepath.Join(os.Args[0], "no-directory"))
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		a := loops(t, world{outside{taken, station, true}, nil}, slog.New(slog.NewTextHandler(&log, nil)))
+		ctx, stop := context.WithTimeout(t.Context(), 50*time.Minute)
+		defer stop()
+		a.beat(ctx)
+		if n := strings.Count(log.String(), "check --live"); n != 1 {
+			t.Errorf("%d warnings:\n%s", n, log.String())
+		}
+	})
+}
