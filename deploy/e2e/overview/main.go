@@ -1,0 +1,40 @@
+// Command overview draws the picture of the README, deploy/overview.png, and
+// writes it to standard output:
+//
+//	go run ./overview >../overview.png
+//
+// It shows what the dashboard is about before anything is installed, from the
+// simulated home that the demo and the tests use. It is dark in itself, so
+// that it looks the same on a light and on a dark page.
+package main
+
+import (
+	"fmt"
+	"os"
+	"time"
+
+	"netatmo-agent/agent/simcloud"
+)
+
+// end is midnight in the simulated home, at the end of the time that is shown.
+// The simulated weather is a function of time alone, so a fixed time gives the
+// same picture every time.
+var end = time.Date(2026, time.March, 16, 0, 0, 0, 0, time.FixedZone("", 3600))
+
+func main() {
+	picture, err := render()
+	if err == nil {
+		_, err = os.Stdout.Write(picture)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func render() ([]byte, error) { return draw(simulated()) }
+
+func simulated() *simcloud.Cloud {
+	// An hour later the last samples have been uploaded.
+	return simcloud.New(simcloud.Options{Now: func() time.Time { return end.Add(time.Hour) }})
+}
