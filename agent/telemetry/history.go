@@ -112,16 +112,23 @@ func (b *backfill) settle(ctx context.Context, points []History, err error) erro
 	case f.Reason == TooLarge && len(points) > 1:
 		half := len(points) / 2
 		return b.deliverBoth(ctx, points[:half], points[half:])
-	case f.Reason == TooOld:
-		return b.shed(ctx, points, f)
-	case f.Reason == OutOfOrder:
-		// A matter of single series: each module has its own newest point.
-		if some, others := byModule(points); len(others) > 0 {
-			return b.deliverBoth(ctx, some, others)
+	case f.ofTime():
+		if mayDiffer(points, f) {
+			if some, others := byModule(points); len(others) > 0 {
+				return b.deliverBoth(ctx, some, others)
+			}
 		}
 		return b.shed(ctx, points, f)
 	}
 	return f
+}
+
+// mayDiffer reports whether the limit that f tells of may be another for each
+// module: that of order is, by its newest point; that of age is the same for
+// all, unless it is so near that Prometheus takes a point if it is the newest of
+// its series (an hour, and some minutes for a backend that is behind).
+func mayDiffer(points []History, f *Failure) bool {
+	return f.Reason == OutOfOrder || time.Since(points[0].Time) < 70*time.Minute
 }
 
 func (b *backfill) deliverBoth(ctx context.Context, first, second []History) error {
@@ -131,38 +138,22 @@ func (b *backfill) deliverBoth(ctx context.Context, first, second []History) err
 	return b.deliver(ctx, second)
 }
 
-// shed leaves out the oldest points, a sixteenth of their age at a time, until
-// the backend takes the rest. It goes from old to new, because a backend
+// shed leaves out the oldest points, a sixteenth of their age, and pushes the
+// rest; if need be again and again. It goes from old to new, because a backend
 // without an out-of-order window takes nothing older than what it took; so a
 // test in the middle could cost what it was to save.
 func (b *backfill) shed(ctx context.Context, points []History, f *Failure) error {
-	for {
-		cut := oldest(points)
-		rest := points[cut:]
-		var err error
-		if len(rest) > 0 {
-			err = b.push(ctx, rest)
-		}
-		next, failed := errors.AsType[*Failure](err)
-		switch {
-		case err != nil && !failed:
-			return err
-		case !failed && f.Reason == TooOld:
-			b.result.Accepted += len(rest)
-			return b.sift(ctx, points[:cut], f)
-		case failed && next.ofTime():
-			b.refuse(points[:cut], f)
-			points, f = rest, next
-			if f.Reason == OutOfOrder {
-				if _, others := byModule(points); len(others) > 0 {
-					return b.settle(ctx, points, f)
-				}
-			}
-		default:
-			b.refuse(points[:cut], f)
-			return b.settle(ctx, rest, err)
-		}
+	old, rest := points[:oldest(points)], points[oldest(points):]
+	err := b.push(ctx, rest)
+	if err == nil && f.Reason == TooOld {
+		b.result.Accepted += len(rest)
+		return b.sift(ctx, old, f)
 	}
+	if next, failed := errors.AsType[*Failure](err); err != nil && (!failed || !next.ofContent()) {
+		return err
+	}
+	b.refuse(old, f)
+	return b.settle(ctx, rest, err)
 }
 
 // sift finds which of points, the last that were shed, the backend does take:
