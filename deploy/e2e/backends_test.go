@@ -3,7 +3,6 @@ package e2e
 import (
 	"encoding/base64"
 	"maps"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -30,8 +29,7 @@ func TestGrafanaCloudInTwoVariables(t *testing.T) {
 	cloud.LogIn(agent, allScopes...)
 	agent.Start()
 	waitForStored(t, agent, prom, func() []Point {
-		return slices.Concat(
-			expected(t, cloud.Served("getstationsdata")), expected(t, cloud.Served("gethomecoachsdata")))
+		return expectedOf(t, cloud, "getstationsdata", "gethomecoachsdata")
 	})
 	if gateway.Refused() > 0 {
 		t.Errorf("%d requests came without the login", gateway.Refused())

@@ -32,6 +32,9 @@ exporters:
     append: true # a restart keeps what arrived before
     flush_interval: 50ms
 service:
+  telemetry:
+    logs:
+      level: warn
   pipelines:
     metrics:
       exporters: [file]

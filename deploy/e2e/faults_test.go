@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -9,11 +10,10 @@ import (
 	"netatmo-agent/agent/simcloud"
 )
 
-// Whatever Netatmo answers, the agent says so once, in words that name it,
+// Whatever Netatmo answers, the agent says so in a line that names the family,
 // goes on pushing its own health, and has the readings as soon as the answers
 // are good again.
 func TestBadAnswers(t *testing.T) {
-	const endpoint = "getstationsdata"
 	for name, fault := range map[string]func(c *Cloud){
 		"HTML page":          inject(simcloud.HTML),
 		"503 with HTML":      inject(simcloud.Unavailable),
@@ -21,42 +21,63 @@ func TestBadAnswers(t *testing.T) {
 		"cut off":            inject(simcloud.Truncated),
 		"100 MB":             inject(simcloud.Huge),
 		"connection closed":  inject(simcloud.HangUp),
-		"not an object":      answer(endpoint, `[1, 2, 3]`),
-		"body is a text":     answer(endpoint, `{"status":"ok","time_server":1,"body":"devices"}`),
-		"devices are texts":  answer(endpoint, `{"status":"ok","time_server":1,"body":{"devices":["a","b"]}}`),
-		"wrong types inside": answer(endpoint, `{"status":"ok","time_server":"x","body":{"devices":[{"_id":7,"type":[],"modules":{},"dashboard_data":3}]}}`),
-		"error inside a 200": answer(endpoint, `{"status":"ok","time_server":1,"body":{"errors":[{"code":6,"id":"70:ee:50:00:10:01"}]}}`),
-		"an error object":    answer(endpoint, `{"error":{"code":4,"message":"inconsistency"}}`),
-		"deep nesting":       answer(endpoint, `{"body":`+strings.Repeat("[", 100_000)),
+		"not an object":      answer(`[1, 2, 3]`),
+		"body is a text":     withBody(`"devices"`),
+		"error inside a 200": withBody(`{"errors":[{"code":6,"id":"70:ee:50:00:10:01"}]}`),
+		"an error object":    answer(`{"error":{"code":4,"message":"inconsistency"}}`),
+		"deep nesting":       answer(`{"body":` + strings.Repeat("[", 100_000)),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			cloud := NewCloud(t, fast)
-			collector := NewCollector(t).Start()
-			agent := NewAgent(t, cloud.Env().With(toCollector(collector, "grpc"), Env{"NETATMO_DEVICES": "weather"}))
-			cloud.LogIn(agent, allScopes...)
-			fault(cloud)
-			agent.Start()
-
-			agent.Eventually("has asked and pushes its own health", func() bool {
-				for _, p := range collector.Points() {
-					if p.Metric == "netatmo.agent.poll.success" && p.Value == 0 {
-						return true
-					}
-				}
-				return false
-			})
-			if hasReadings(collector.Points()) {
-				t.Error("made readings of it")
-			}
-			if !strings.Contains(agent.Log(), endpoint) {
-				t.Errorf("no line names %s", endpoint)
-			}
+			cloud, collector, agent := startWithFault(t, fault)
+			agent.WaitLog("level=WARN", "getstationsdata")
 			cloud.Heal()
-			cloud.Answer(endpoint, nil)
+			cloud.Answer("getstationsdata", nil)
 			agent.Eventually("pushes readings", func() bool { return hasReadings(collector.Points()) })
 			if lines := strings.Count(agent.Log(), "level=WARN") + strings.Count(agent.Log(), "level=ERROR"); lines > 3 {
 				t.Errorf("%d warnings for one fault", lines)
+			}
+		})
+	}
+}
+
+// startWithFault starts an agent into a fault and waits until it has asked and
+// pushed its own health.
+func startWithFault(t *testing.T, fault func(*Cloud)) (*Cloud, *Collector, *Agent) {
+	t.Helper()
+	cloud := NewCloud(t, fast)
+	collector := NewCollector(t).Start()
+	agent := NewAgent(t, cloud.Env().With(toCollector(collector, "grpc"), Env{"NETATMO_DEVICES": "weather"}))
+	cloud.LogIn(agent, allScopes...)
+	fault(cloud)
+	agent.Start()
+	agent.Eventually("has asked and pushes its own health", func() bool {
+		return cloud.Requests()["getstationsdata"] > 0 && len(collector.Points()) > 0
+	})
+	if hasReadings(collector.Points()) {
+		t.Error("made readings of it")
+	}
+	return cloud, collector, agent
+}
+
+// Answers that are whole, but hold nothing that could be understood, are those
+// of an account without devices.
+func TestEmptyAnswers(t *testing.T) {
+	for name, body := range map[string]string{
+		"no devices":         `{"devices":[]}`,
+		"devices are texts":  `{"devices":["a","b"]}`,
+		"wrong types inside": `{"devices":[{"_id":7,"type":[],"modules":{},"dashboard_data":3}]}`,
+		"no type":            `{"devices":[{"_id":"70:ee:50:00:00:01","dashboard_data":{"Temperature":21.5}}]}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, collector, agent := startWithFault(t, withBody(body))
+			if left := strings.Count(agent.Log(), "a device in Netatmo's answer is left out"); (left == 0) != (name == "no devices") {
+				t.Errorf("%d lines about devices that are left out", left)
+			}
+			agent.Eventually("goes on pushing its own health", func() bool { return len(collector.Points()) > 50 })
+			if got := readings(collector.Latest()); len(got) > 0 {
+				t.Errorf("made readings of it: %v", got)
 			}
 		})
 	}
@@ -66,8 +87,13 @@ func inject(kind simcloud.Kind) func(*Cloud) {
 	return func(c *Cloud) { c.Inject(simcloud.Fault{Kind: kind, Times: -1}) }
 }
 
-func answer(endpoint, body string) func(*Cloud) {
-	return func(c *Cloud) { c.Answer(endpoint, []byte(body)) }
+// withBody is a whole answer of now.
+func withBody(body string) func(*Cloud) {
+	return answer(fmt.Sprintf(`{"status":"ok","time_server":%d,"body":%s}`, time.Now().Unix(), body))
+}
+
+func answer(body string) func(*Cloud) {
+	return func(c *Cloud) { c.Answer("getstationsdata", []byte(body)) }
 }
 
 // One module that cannot be understood, and one station that is unreachable,
@@ -85,14 +111,12 @@ func TestOneBadModuleCostsNoOther(t *testing.T) {
 				"dashboard_data": map[string]any{"time_utc": now, "Temperature": "warm", "Humidity": 40}},
 		},
 	}
-	body, err := json.Marshal(map[string]any{
-		"status": "ok", "time_server": now, "body": map[string]any{"devices": []any{17, good}},
-	})
+	body, err := json.Marshal(map[string]any{"devices": []any{17, good}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	cloud := NewCloud(t, fast)
-	cloud.Answer("getstationsdata", body)
+	withBody(string(body))(cloud)
 	collector := NewCollector(t).Start()
 	agent := NewAgent(t, cloud.Env().With(toCollector(collector, "grpc"), Env{"NETATMO_DEVICES": "weather"}))
 	cloud.LogIn(agent, allScopes...)

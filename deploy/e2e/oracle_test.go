@@ -73,6 +73,21 @@ func decode(t testing.TB, answer []byte) object {
 	return o
 }
 
+// expectedOf lists the points that the latest answers of the endpoints make;
+// none before each has answered.
+func expectedOf(t testing.TB, cloud *Cloud, endpoints ...string) []Point {
+	t.Helper()
+	var points []Point
+	for _, endpoint := range endpoints {
+		answer := cloud.Served(endpoint)
+		if len(answer) == 0 {
+			return nil
+		}
+		points = append(points, expected(t, answer)...)
+	}
+	return points
+}
+
 // expected lists the points that an answer makes at the time of that answer.
 func expected(t testing.TB, answer []byte) []Point {
 	t.Helper()

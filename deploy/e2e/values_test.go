@@ -37,8 +37,7 @@ func TestEveryValueArrives(t *testing.T) {
 			agent.Start()
 
 			waitForExactly(t, collector, func() []Point {
-				return slices.Concat(
-					expected(t, cloud.Served("getstationsdata")), expected(t, cloud.Served("gethomecoachsdata")))
+				return expectedOf(t, cloud, "getstationsdata", "gethomecoachsdata")
 			})
 			for _, p := range collector.Points() {
 				if p.Scope != "netatmo-agent" {
