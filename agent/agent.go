@@ -152,8 +152,8 @@ func newClient(cfg *config.Config, tokens netatmo.TokenSource, gate *netatmo.Gat
 func userAgent() string { return "netatmo-agent/" + readBuild().version }
 
 func (a *agent) pollConfig() poll.Config {
-	c := poll.Config{
-		Favorites: a.cfg.Favorites, Allows: a.cfg.Stations.Allows,
+	return poll.Config{
+		Families: families(a.cfg), Favorites: a.cfg.Favorites, Allows: a.cfg.Stations.Allows,
 		Interval: a.cfg.RefreshInterval, Stale: a.cfg.AgeStale, Backfill: a.cfg.Backfill,
 		HistoryTypes: history,
 		Authorized:   func() bool { return a.source.Status().Authorized },
@@ -163,10 +163,14 @@ func (a *agent) pollConfig() poll.Config {
 		},
 		Logger: a.log,
 	}
-	for _, f := range a.cfg.Families {
-		c.Families = append(c.Families, netatmo.Family(f))
+}
+
+func families(cfg *config.Config) []netatmo.Family {
+	var all []netatmo.Family
+	for _, f := range cfg.Families {
+		all = append(all, netatmo.Family(f))
 	}
-	return c
+	return all
 }
 
 func history(moduleType string) ([]string, []netatmo.Field) {

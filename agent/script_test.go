@@ -2,16 +2,21 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"netatmo-agent/agent/simcloud"
 )
 
 func TestMain(m *testing.M) {
@@ -24,13 +29,27 @@ func TestMain(m *testing.M) {
 	})
 }
 
-// TestScripts runs the commands as a user would, in testdata/script.
+// TestScripts runs the commands as a user would, in testdata/script. Each has a
+// simulated cloud at $CLOUD and a login for it in $TOKEN.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(env *testscript.Env) error {
+			cloud := simcloud.New(simcloud.Options{ClientID: "id", ClientSecret: "secret"})
+			server := httptest.NewServer(cloud)
+			env.Defer(server.Close)
+			login := cloud.Auth().Grant("read_station", "read_homecoach")
+			token, err := json.Marshal(map[string]any{
+				"access_token": login.Access, "refresh_token": login.Refresh, "expiry": login.Expiry,
+			})
+			if err != nil {
+				return err
+			}
+			path := filepath.Join(env.WorkDir, "login.json")
 			env.Setenv("HOME", env.WorkDir)
-			return nil
+			env.Setenv("CLOUD", server.URL)
+			env.Setenv("TOKEN", path)
+			return os.WriteFile(path, token, 0o600)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exitcode": exitCode},
 	})

@@ -1,0 +1,243 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"netatmo-agent/agent/config"
+	"netatmo-agent/agent/netatmo"
+	"netatmo-agent/agent/poll"
+	"netatmo-agent/agent/telemetry"
+	"netatmo-agent/auth"
+	"netatmo-agent/store"
+)
+
+// backfillPerHour is the part of the hour's requests that a history may take;
+// the gate keeps the rest for live requests.
+const backfillPerHour = requestsPerHour * 3 / 4
+
+func backfillCommand() *cobra.Command {
+	var o backfillOptions
+	c := &cobra.Command{
+		Use:   "backfill --since 30d",
+		Short: "Push history with its own timestamps",
+		Long: `Pushes what Netatmo has kept of every sensor, from --since on, with the time of
+its measurement. It can be interrupted and goes on where it was; what was
+delivered once is not delivered again. It works beside a running agent.
+
+--since and --until take a day (2026-01-31), a time (2026-01-31T12:00:00Z), or
+how long ago (36h, 30d).
+
+The backend must take old points: Prometheus needs
+storage.tsdb.out_of_order_time_window and a retention at least as long as the
+history, Mimir and Grafana Cloud out_of_order_time_window, VictoriaMetrics
+-retentionPeriod. What it refuses is counted and left out.`,
+		Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return runBackfill(c, o) },
+	}
+	addSettings(c)
+	c.Flags().StringVar(&o.since, "since", "", "where to begin: a day, a time, or how long ago (required)")
+	c.Flags().StringVar(&o.until, "until", "", "where to end (default now)")
+	c.Flags().BoolVar(&o.dryRun, "dry-run", false, "only say what there is to do")
+	return c
+}
+
+type backfillOptions struct {
+	since, until string
+	dryRun       bool
+}
+
+func runBackfill(c *cobra.Command, o backfillOptions) error {
+	since, until, err := o.window(time.Now())
+	if err != nil {
+		return usage(err)
+	}
+	cfg, err := loadConfig(c, config.Need{Login: true, Push: true})
+	if err != nil {
+		return err
+	}
+	log := config.NewLogger(c.ErrOrStderr(), max(cfg.LogLevel, slog.LevelWarn), cfg.LogFormat)
+	lock, err := store.TryLock(filepath.Join(cfg.StateDir, "backfill.lock"))
+	if err != nil {
+		return usage(fmt.Errorf("only one backfill at a time: %w", err))
+	}
+	defer lock.Unlock()
+
+	source, err := auth.New(authConfig(cfg, log))
+	if err != nil {
+		return usage(err)
+	}
+	ctx, stop := context.WithCancel(c.Context())
+	var login sync.WaitGroup
+	login.Go(func() { source.Run(ctx) })
+	defer login.Wait()
+	defer stop()
+
+	b, err := poll.OpenBackfill(ctx, poll.BackfillConfig{
+		Families: families(cfg), Favorites: cfg.Favorites, Allows: cfg.Stations.Allows,
+		HistoryTypes: history, Since: since, Until: until,
+		File: filepath.Join(cfg.StateDir, "backfill.json"), Logger: log,
+	}, newClient(cfg, source, netatmo.NewGate(requestsPerHour), nil, log))
+	if err != nil {
+		return err
+	}
+	describe(c.OutOrStdout(), b.Plan(), since, until)
+	if o.dryRun || b.Plan().Requests == 0 {
+		return nil
+	}
+	return pushBackfill(ctx, c, cfg, b, log)
+}
+
+// window reads the two ends.
+func (o backfillOptions) window(now time.Time) (since, until time.Time, err error) {
+	if o.since == "" {
+		return since, until, errors.New("--since says how far back to go, for example --since 30d or --since 2025-01-01")
+	}
+	if since, err = parseMoment(o.since, now); err != nil {
+		return since, until, fmt.Errorf("--since: %w", err)
+	}
+	until = now
+	if o.until != "" {
+		if until, err = parseMoment(o.until, now); err != nil {
+			return since, until, fmt.Errorf("--until: %w", err)
+		}
+	}
+	if !since.Before(until) || since.After(now) {
+		return since, until, fmt.Errorf("there is nothing between --since %s and --until %s", since.Format(time.RFC3339), until.Format(time.RFC3339))
+	}
+	return since, until, nil
+}
+
+func parseMoment(s string, now time.Time) (time.Time, error) {
+	for _, layout := range []string{time.DateOnly, time.RFC3339} {
+		if t, err := time.ParseInLocation(layout, s, time.Local); err == nil {
+			return t, nil
+		}
+	}
+	d, err := config.ParseDuration(s)
+	if err != nil || d < 0 {
+		return time.Time{}, fmt.Errorf("%q is neither a day (2026-01-31) nor a time (2026-01-31T12:00:00Z) nor how long ago (36h, 30d)", s)
+	}
+	return now.Add(-d), nil
+}
+
+// describe says in words what there is to do and what the backend needs.
+func describe(w io.Writer, p poll.Plan, since, until time.Time) {
+	fmt.Fprintf(w, "History from %s to %s\n\n", since.Format(time.RFC3339), until.Format(time.RFC3339))
+	rows := [][]string{{"MODULE", "TYPE", "MISSING"}}
+	for _, m := range p.Modules {
+		rows = append(rows, []string{m.ModuleName, m.ModuleType, days(m.Missing)})
+	}
+	writeTable(w, rows)
+	if p.Requests == 0 {
+		fmt.Fprintln(w, "\nNothing to do: all of it was delivered before.")
+		return
+	}
+	fmt.Fprintf(w, `
+About %d requests to Netatmo, %d points; %s at %d requests an hour, which is
+what Netatmo allows and the running agent leaves.
+
+The backend must take points that are %s old. Prometheus: out_of_order_time_window
+and retention; Mimir, Grafana Cloud: out_of_order_time_window; VictoriaMetrics:
+-retentionPeriod. What it refuses is counted and left out.
+
+`, p.Requests, p.Points, roughly(p.Duration(backfillPerHour)), backfillPerHour, days(time.Since(since)))
+}
+
+func days(d time.Duration) string {
+	if d < 48*time.Hour {
+		return roughly(d)
+	}
+	return fmt.Sprintf("%.0f days", d.Hours()/24)
+}
+
+func roughly(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return "less than a minute"
+	case d < 90*time.Second:
+		return "a minute"
+	case d < 2*time.Hour:
+		return fmt.Sprintf("%.0f minutes", d.Minutes())
+	}
+	return fmt.Sprintf("%.1f hours", d.Hours())
+}
+
+// backfillSink delivers history alone.
+type backfillSink struct{ pusher *telemetry.Pusher }
+
+func (s backfillSink) Wake() {}
+
+func (s backfillSink) PushHistory(ctx context.Context, points []poll.Point) (int, error) {
+	return pushHistory(ctx, s.pusher, points)
+}
+
+func pushBackfill(ctx context.Context, c *cobra.Command, cfg *config.Config, b *poll.Backfill, log *slog.Logger) error {
+	// The series are the running agent's, so they need its instance id.
+	marks, err := poll.OpenMarks(filepath.Join(cfg.StateDir, "state.json"), log)
+	if err != nil {
+		return usage(err)
+	}
+	exporter, err := telemetry.NewExporter(ctx, cfg.Push, log)
+	if err != nil {
+		return usage(err)
+	}
+	defer func() { _ = exporter.Shutdown(context.WithoutCancel(ctx)) }()
+	pusher, err := telemetry.NewPusher(telemetry.Options{
+		Exporter: exporter, Push: cfg.Push, InstanceID: marks.InstanceID(), Version: readBuild().version,
+		ExporterNames: cfg.ExporterNames, Stale: cfg.AgeStale, Logger: log,
+	})
+	if err != nil {
+		return err
+	}
+	report, done := progressTo(c.ErrOrStderr())
+	err = b.Run(ctx, backfillSink{pusher}, report)
+	done()
+	stats := pusher.Stats()
+	fmt.Fprintf(c.OutOrStdout(), "%d points delivered, %d refused by the backend.\n", stats.BackfillPoints, stats.BackfillRefused)
+	if ctx.Err() != nil {
+		fmt.Fprintln(c.OutOrStdout(), "Interrupted. The same command goes on where this one was.")
+		return nil
+	}
+	return err
+}
+
+// progressTo shows the progress: a bar on a terminal, a line now and then
+// elsewhere.
+func progressTo(w io.Writer) (report func(poll.Progress), done func()) {
+	start, last := time.Now(), time.Time{}
+	rate := func(p poll.Progress) float64 { return float64(p.Points) / max(time.Since(start).Seconds(), 0.001) }
+	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		bar := progressbar.NewOptions64(1,
+			progressbar.OptionSetWriter(w), progressbar.OptionSetWidth(30), progressbar.OptionFullWidth(),
+			progressbar.OptionSetPredictTime(true), progressbar.OptionThrottle(200*time.Millisecond))
+		return func(p poll.Progress) {
+			bar.ChangeMax64(int64(p.Total.Seconds()))
+			bar.Describe(fmt.Sprintf("%s  %d points, %.0f a second", p.At.Format(time.DateOnly), p.Points, rate(p)))
+			_ = bar.Set64(int64(p.Done.Seconds()))
+		}, func() { _ = bar.Exit() }
+	}
+	return func(p poll.Progress) {
+		if time.Since(last) < 10*time.Second && p.Done < p.Total {
+			return
+		}
+		last = time.Now()
+		left := ""
+		if p.Done > 0 && p.Done < p.Total {
+			left = ", " + roughly(time.Duration(float64(time.Since(start))*float64(p.Total-p.Done)/float64(p.Done))) + " to go"
+		}
+		fmt.Fprintf(w, "%3.0f %%  up to %s, %d points, %.0f a second%s\n",
+			100*p.Done.Seconds()/p.Total.Seconds(), p.At.Format(time.RFC3339), p.Points, rate(p), left)
+	}, func() {}
+}
