@@ -123,6 +123,9 @@ func (f *filler) fill(ctx context.Context, round []*window) {
 	b.settle()
 	f.count(b, before)
 	closed := p.move(b.read)
+	if pushErr != nil {
+		p.holdAgain()
+	}
 	if refused(readErr) {
 		p.giveUp(round[len(b.read)], readErr)
 		readErr, closed = nil, true
@@ -134,7 +137,9 @@ func (f *filler) fill(ctx context.Context, round []*window) {
 		return
 	}
 	f.judge(readErr, pushErr)
-	signal(p.save)
+	if closed || b.delivered > before {
+		signal(p.save)
+	}
 	if closed {
 		p.sink.Wake() // live values that waited
 	}

@@ -11,6 +11,8 @@ const (
 	// hold is how long the live values of a module wait for its gap, while they
 	// could be delivered.
 	hold = 2 * time.Minute
+	// away is after how long without a delivery nothing counts as deliverable.
+	away = 10 * time.Minute
 	// refusal is for how long a module whose history Netatmo refused is not
 	// asked for again.
 	refusal = 24 * time.Hour
@@ -126,6 +128,7 @@ func (p *Poller) Delivered(at time.Time, readings []netatmo.Reading) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.alive = time.Now()
 	news, waiting := false, false
 	for _, r := range readings {
 		// Stale values were not pushed, held ones are not there.
@@ -144,7 +147,7 @@ func (p *Poller) Delivered(at time.Time, readings []netatmo.Reading) {
 	}
 	for _, m := range p.modules {
 		if m.gap != nil && m.gap.until.IsZero() {
-			m.gap.until, waiting = time.Now().Add(hold), true
+			m.gap.until, waiting = p.alive.Add(hold), true
 		}
 	}
 	if news {
@@ -152,6 +155,19 @@ func (p *Poller) Delivered(at time.Time, readings []netatmo.Reading) {
 	}
 	if waiting {
 		signal(p.fill)
+	}
+}
+
+// holdAgain has live values wait as from the start, if there was no delivery for
+// long: when the backend is back, the history is to be first again.
+func (p *Poller) holdAgain() {
+	if time.Since(p.alive) < away {
+		return
+	}
+	for _, m := range p.modules {
+		if m.gap != nil {
+			m.gap.until = time.Time{}
+		}
 	}
 }
 

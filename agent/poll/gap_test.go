@@ -126,6 +126,41 @@ func TestHoldOutlastsCollector(t *testing.T) {
 	})
 }
 
+// A backend that comes back for a moment, in which Netatmo does not answer,
+// still gets the history first when it is back for good.
+func TestHoldAgain(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		m := &twoModules{}
+		cloudFails := false
+		a := newAgent(t, &fake{weather: m.weather, measure: func(q netatmo.MeasureQuery) ([]netatmo.Sample, error) {
+			if cloudFails {
+				return nil, failure(netatmo.ClassServer)
+			}
+			return sampled(nil)(q)
+		}}, netatmo.Weather)
+		a.backend.ordered = true
+		a.start()
+		a.sleep(31 * time.Minute)
+		down := time.Now()
+		a.backend.setDown(true)
+		cloudFails = true
+		a.sleep(2 * time.Hour)
+		a.backend.setDown(false)
+		a.sleep(90 * time.Second)
+		a.backend.setDown(true)
+		cloudFails = false
+		a.sleep(2 * time.Hour)
+		a.backend.setDown(false)
+		a.sleep(30 * time.Minute)
+		a.kill()
+		for at := down.Truncate(5 * time.Minute).Add(5 * time.Minute); at.Before(down.Add(4*time.Hour - 10*time.Minute)); at = at.Add(5 * time.Minute) {
+			if !a.backend.has(series{"s", "a", netatmo.Temperature}, at, float64(at.Unix()%1000)) {
+				t.Errorf("%s is missing", at)
+			}
+		}
+	})
+}
+
 // A module that two stations list is asked for once, at the user's own
 // station, and its history is delivered for both.
 func TestModuleOfTwoStations(t *testing.T) {

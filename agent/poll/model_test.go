@@ -12,7 +12,7 @@ import (
 	"netatmo-agent/agent/simcloud"
 )
 
-var runs = flag.Uint64("runs", 10, "how many random histories TestRandomOutages goes through")
+var runs = flag.Uint64("runs", 6, "how many random histories TestRandomOutages goes through")
 
 // TestRandomOutages lets collector, cloud, station and agent fail at random
 // and then compares what the backend has with what the cloud has: no sample of

@@ -82,6 +82,7 @@ type Poller struct {
 	snapshot snapshot
 	rejected map[group]map[netatmo.ItemError]bool // as the log knows
 	modules  map[string]*module
+	alive    time.Time // of the last delivery
 	windows  []*window // of history, to be filled
 }
 

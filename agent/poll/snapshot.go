@@ -45,17 +45,19 @@ func (s *snapshot) merge(g group, readings []netatmo.Reading, rejected []netatmo
 			return e.ID == "" || e.ID == r.ModuleID || e.ID == r.StationID
 		})
 	}
-	before := make(map[key]netatmo.Reading, len(old))
-	for _, r := range old {
-		before[keyOf(r)] = r
+	before := make(map[key]int, len(old)) // index in old
+	for i, r := range old {
+		before[keyOf(r)] = i
 	}
 	now := make([]netatmo.Reading, 0, len(readings))
 	news := len(readings) != len(old)
 	for _, r := range readings {
 		r = s.newest(r)
-		news = news || !same(r, before[keyOf(r)])
+		k := keyOf(r)
+		i, known := before[k]
+		news = news || !known || !same(r, old[i])
 		now = append(now, r)
-		delete(before, keyOf(r))
+		delete(before, k)
 	}
 	for _, r := range old {
 		k := keyOf(r)

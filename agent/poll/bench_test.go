@@ -1,0 +1,78 @@
+package poll_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"netatmo-agent/agent/netatmo"
+	"netatmo-agent/agent/poll"
+)
+
+// BenchmarkPoll is what an answer costs from the Source to the push and its
+// acknowledgement, per device: merge, gap check, snapshot, marks.
+func BenchmarkPoll(b *testing.B) {
+	for _, devices := range []int{10, 100, 1000, 10000} {
+		b.Run(fmt.Sprint(devices, " devices"), func(b *testing.B) {
+			marks, err := poll.OpenMarks(filepath.Join(b.TempDir(), "state.json"), slog.New(slog.DiscardHandler))
+			if err != nil {
+				b.Fatal(err)
+			}
+			answers := make(chan netatmo.Answer)
+			sink := wakened(make(chan struct{}, 1))
+			p := poll.New(poll.Config{
+				Families: []netatmo.Family{netatmo.Weather}, Interval: time.Nanosecond,
+				Stale: 20 * time.Minute, Backfill: 24 * time.Hour, HistoryTypes: historyOf, Logger: slog.New(slog.DiscardHandler),
+			}, &stream{answers: answers}, sink, marks)
+			ctx, cancel := context.WithCancel(b.Context())
+			done := make(chan struct{})
+			go func() { p.Run(ctx); close(done) }()
+
+			measured := time.Now().Add(-time.Minute)
+			b.ReportAllocs()
+			n := 0
+			for b.Loop() {
+				n++
+				b.StopTimer()
+				readings := make([]netatmo.Reading, devices)
+				for i := range readings {
+					readings[i] = outdoor(fmt.Sprint("s", i/7), fmt.Sprint("m", i), measured.Add(time.Duration(n)*time.Millisecond), 20)
+				}
+				a := answer(readings...)
+				b.StartTimer()
+				answers <- a
+				<-sink
+				p.Delivered(time.Now(), p.Readings())
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(n)/float64(devices), "ns/device")
+			cancel()
+			<-done
+		})
+	}
+}
+
+// stream is a Source of answers about the weather.
+type stream struct {
+	fake
+	answers <-chan netatmo.Answer
+}
+
+func (s *stream) Weather(ctx context.Context, _ bool) (netatmo.Answer, error) {
+	select {
+	case a := <-s.answers:
+		return a, nil
+	case <-ctx.Done():
+		return netatmo.Answer{}, ctx.Err()
+	}
+}
+
+type wakened chan struct{}
+
+func (w wakened) Wake() { w <- struct{}{} }
+
+func (w wakened) PushHistory(_ context.Context, points []poll.Point) (int, error) {
+	return len(points), nil
+}
