@@ -93,13 +93,11 @@ func (d *doctor) examine(ctx context.Context, o checkOptions) {
 		d.stateFile()
 		d.agent()
 	}
-	d.port()
 	online := !o.offline && d.netatmo(ctx)
-	if files {
-		asks := d.login(ctx, o.refresh && online)
-		if asks && online {
-			d.families(ctx, o.refresh)
-		}
+	asks := files && d.login(ctx, o.refresh && online)
+	d.port(ctx)
+	if asks && online {
+		d.families(ctx, o.refresh)
 	}
 	if !o.offline {
 		d.push(ctx)

@@ -91,7 +91,7 @@ func power(r netatmo.Reading) gauge {
 	percent, hasPercent := r.Values.Get(netatmo.BatteryPercent)
 	volts, hasVolts := r.Values.Get(netatmo.BatteryVoltage)
 	steps, hasSteps := batteries[r.ModuleType]
-	word := ""
+	var word string
 	switch {
 	case hasVolts && hasSteps:
 		words := [...]string{"full", "high", "medium", "low", "very low"}

@@ -2,7 +2,16 @@ package main
 
 import (
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
+	"io"
+	"log"
+	"math/big"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -49,6 +58,7 @@ func mains() *simcloud.Scenario {
 }
 
 func newCheckRig(t *testing.T) *checkRig {
+	t.Helper()
 	for _, entry := range os.Environ() {
 		name, _, _ := strings.Cut(entry, "=")
 		if strings.HasPrefix(name, "NETATMO_") || strings.HasPrefix(name, "OTEL_") {
@@ -154,7 +164,7 @@ func (r *checkRig) runs(h heartbeat) {
 	if err != nil {
 		r.Fatal(err)
 	}
-	r.Cleanup(func() { lock.Unlock() })
+	r.Cleanup(func() { _ = lock.Unlock() })
 	h.PID = os.Getpid()
 	if err := h.write(heartbeatPath(&config.Config{TokenFile: os.Getenv("NETATMO_TOKEN_FILE")})); err != nil {
 		r.Fatal(err)
@@ -194,3 +204,36 @@ func (r *checkRig) check(args ...string) (code int, findings []finding) {
 }
 
 func (r *checkRig) refreshes() int { return r.cloud.Auth().Stats().Refreshes() }
+
+// takePort makes another program listen where the login pages belong.
+func (r *checkRig) takePort() {
+	r.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		r.Fatal(err)
+	}
+	r.Cleanup(func() { l.Close() })
+	r.Setenv("NETATMO_LISTEN_ADDR", l.Addr().String())
+}
+
+// expiredCertificate makes Netatmo's certificate look as it does to a machine
+// whose clock is wrong by years.
+func (r *checkRig) expiredCertificate() {
+	r.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		r.Fatal(err)
+	}
+	year := 365 * 24 * time.Hour
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-2 * year), NotAfter: time.Now().Add(-year)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		r.Fatal(err)
+	}
+	server := httptest.NewUnstartedServer(r.cloud)
+	server.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.StartTLS()
+	r.Cleanup(server.Close)
+	r.Setenv("NETATMO_API_URL", server.URL)
+}

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"net"
+	"strings"
 	"syscall"
 
 	"netatmo-agent/agent/telemetry"
@@ -14,7 +16,11 @@ func (d *doctor) settings() {
 		d.misset(area, p.Setting+" "+p.What, p.Remedy)
 	}
 	for _, w := range d.cfg.Warnings {
-		d.warn(area, w, "")
+		what, next, found := strings.Cut(w, "; ") // or the next step is a sentence of its own
+		if !found {
+			what, next, _ = strings.Cut(w, ". ")
+		}
+		d.warn(area, what, next)
 	}
 	if len(d.problems)+len(d.cfg.Warnings) == 0 {
 		d.ok(area, "every setting can be used")
@@ -29,12 +35,13 @@ func (d *doctor) settings() {
 }
 
 // port tries the address of the login pages, unless the agent is listening
-// there.
-func (d *doctor) port() {
+// there. With a login that works the agent does without them.
+func (d *doctor) port(ctx context.Context) {
+	const area, next = "login", "set NETATMO_LISTEN_ADDR to a free port, or to off and log in by: netatmo-agent login"
 	if d.running || d.cfg.ListenAddr == "" || !d.settled("NETATMO_LISTEN_ADDR", "NETATMO_EXPORTER_ADDR", "--addr") {
 		return
 	}
-	l, err := net.Listen("tcp", d.cfg.ListenAddr)
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", d.cfg.ListenAddr)
 	if err == nil {
 		l.Close()
 		return
@@ -43,5 +50,9 @@ func (d *doctor) port() {
 	if errors.Is(err, syscall.EADDRINUSE) {
 		what = "another program listens on " + d.cfg.ListenAddr + ", where the login pages belong"
 	}
-	d.misset("settings", what, "set NETATMO_LISTEN_ADDR to a free port, or to off and log in by: netatmo-agent login")
+	if d.source != nil && d.source.Status().Authorized {
+		d.warn(area, what, next)
+		return
+	}
+	d.misset(area, what, next)
 }

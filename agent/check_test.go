@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -37,23 +36,17 @@ func env(pairs ...string) func(*checkRig) {
 var brokenSettings = []brokenSetup{
 	{"client ID missing", env("NETATMO_CLIENT_ID", ""), "", levelFail, "settings", "NETATMO_CLIENT_ID is set, but empty", "dev.netatmo.com", 2},
 	{"client secret in quotes", env("NETATMO_CLIENT_SECRET", `"`+checkSecret+`"`), "", levelFail, "settings", "NETATMO_CLIENT_SECRET begins or ends with blanks or quotes", "--env-file", 2},
-	{"setting misspelt", env("NETATMO_CLIENT_SECERT", checkSecret), "", levelWarn, "settings", "did you mean NETATMO_CLIENT_SECRET?", "", 0},
+	{"setting misspelt", env("NETATMO_CLIENT_SECERT", checkSecret), "", levelWarn, "settings", "NETATMO_CLIENT_SECERT is not a setting", "did you mean NETATMO_CLIENT_SECRET?", 0},
 	{"callback in the external URL", env("NETATMO_EXTERNAL_URL", "https://home.example/auth/callback"), "", levelFail, "settings", "which the agent adds itself", "https://home.example", 2},
 	{"unknown device family", env("NETATMO_DEVICES", "wether"), "", levelFail, "settings", `"wether" is not a device family`, "weather,homecoach,energy", 2},
 	{"endpoint without scheme", env("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4317"), "", levelFail, "settings", "OTEL_EXPORTER_OTLP_ENDPOINT", "http", 2},
 	{"login over plain http", env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector.example:4318", "OTEL_EXPORTER_OTLP_HEADERS", "Authorization="+checkLogin),
 		"", levelFail, "settings", "would travel readable", "use https", 2},
-	{"Basic login with a line break", env("OTEL_EXPORTER_OTLP_HEADERS", "Authorization=Basic dXNlcjpvcGVuLXNlc2FtZQo="), "", levelWarn, "settings", "line break", "", 0},
+	{"Basic login with a line break", env("OTEL_EXPORTER_OTLP_HEADERS", "Authorization=Basic dXNlcjpvcGVuLXNlc2FtZQo="), "", levelWarn, "settings", "line break", "base64", 0},
 	{"Grafana Cloud with a user name", env("OTEL_EXPORTER_OTLP_ENDPOINT", "https://otlp-gateway-prod.grafana.net/otlp", "OTEL_EXPORTER_OTLP_HEADERS", "Authorization="+checkLogin),
-		"--offline", levelWarn, "settings", "user is not a number", "", 0},
-	{"port of the login pages taken", func(r *checkRig) {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			r.Fatal(err)
-		}
-		r.Cleanup(func() { l.Close() })
-		r.Setenv("NETATMO_LISTEN_ADDR", l.Addr().String())
-	}, "", levelFail, "settings", "another program listens", "NETATMO_LISTEN_ADDR", 2},
+		"--offline", levelWarn, "settings", "user is not a number", "access token", 0},
+	{"port of the login pages taken", (*checkRig).takePort, "", levelWarn, "login", "another program listens", "NETATMO_LISTEN_ADDR", 0},
+	{"that, and no login", func(r *checkRig) { r.takePort(); r.write("token.json", "") }, "", levelFail, "login", "another program listens", "NETATMO_LISTEN_ADDR", 2},
 	{"station that the account has not", env("NETATMO_STATIONS", "70:ee:50:00:10:01,70:ee:50:00:20:01,70:ee:50:ff:ff:ff"), "", levelWarn, "settings", "70:ee:50:ff:ff:ff, which the account does not have", "70:ee:50:00:10:01", 0},
 }
 
@@ -88,7 +81,7 @@ var brokenFiles = []brokenSetup{
 }
 
 var brokenLogins = []brokenSetup{
-	{"no login", func(r *checkRig) { os.Remove(filepath.Join(r.dir, "token.json")) }, "", levelFail, "login", "There is no login yet", "netatmo-agent login", 3},
+	{"no login", func(r *checkRig) { _ = os.Remove(filepath.Join(r.dir, "token.json")) }, "", levelFail, "login", "There is no login yet", "netatmo-agent login", 3},
 	{"token file empty", func(r *checkRig) { r.write("token.json", "") }, "", levelFail, "login", "There is no login yet", "netatmo-agent login", 3},
 	{"token file damaged", func(r *checkRig) { r.write("token.json", `{"access_token":`) }, "", levelFail, "login", "cannot be read", "netatmo-agent login", 3},
 	{"no refresh token", func(r *checkRig) { r.token(time.Hour, false) }, "", levelWarn, "login", "no refresh token", "netatmo-agent login", 0},
@@ -118,8 +111,9 @@ var brokenNetatmo = []brokenSetup{
 	{"Netatmo out of reach", env("NETATMO_API_URL", "http://127.0.0.1:1"), "", levelFail, "netatmo", "no answer from http://127.0.0.1:1", "DNS", 1},
 	{"Netatmo down", func(r *checkRig) { r.cloud.Down(true) }, "", levelFail, "weather", "HTTP 503", "wait", 1},
 	{"Netatmo down, without a login", func(r *checkRig) { r.cloud.Down(true); r.write("token.json", "") }, "", levelWarn, "netatmo", "HTTP 503", "wait", 3},
-	{"clock behind", func(r *checkRig) { r.skew = 10 * time.Minute }, "", levelFail, "clock", "10 min behind", "NTP", 1},
-	{"clock ahead", func(r *checkRig) { r.skew = -time.Hour }, "", levelFail, "clock", "60 min ahead of", "NTP", 1},
+	{"certificate out of date", (*checkRig).expiredCertificate, "", levelFail, "clock", "expired", "NTP", 1},
+	{"clock behind", func(r *checkRig) { r.skew = 10*time.Minute + 30*time.Second }, "", levelFail, "clock", "10 min behind", "NTP", 1},
+	{"clock ahead", func(r *checkRig) { r.skew = -150 * time.Minute }, "", levelFail, "clock", "2 h ahead of", "NTP", 1},
 	{"clock a little off", func(r *checkRig) { r.skew = -time.Minute }, "", levelWarn, "clock", "ahead of", "NTP", 0},
 	{"scope missing", func(r *checkRig) { r.account(mains(), []string{"read_station"}) }, "", levelFail, "homecoach", "scope read_homecoach", "to grant it, run: netatmo-agent login", 3},
 	{"quota reached", func(r *checkRig) { r.cloud.Inject(simcloud.Fault{Kind: simcloud.QuotaReached}) }, "", levelFail, "weather", "request limit is reached", "wait an hour", 1},

@@ -17,7 +17,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata" //nolint:depguard // a backend without a network, so that a fake clock works
 
 	"netatmo-agent/agent/config"
 	"netatmo-agent/agent/netatmo"
@@ -89,6 +89,7 @@ func TestOnlyAHangingLoopIsUnhealthy(t *testing.T) {
 }
 
 func liveADay(t *testing.T, o outside, hangs string) {
+	t.Helper()
 	w := world{o, make(chan struct{})}
 	a := loops(t, w, slog.New(slog.DiscardHandler))
 	started := time.Now()
@@ -97,8 +98,8 @@ func liveADay(t *testing.T, o outside, hangs string) {
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	var ended sync.WaitGroup
-	ended.Go(func() { a.poller.Run(ctx) })
-	ended.Go(func() { a.pusher.Run(ctx) })
+	ended.Go(func() { _ = a.poller.Run(ctx) })
+	ended.Go(func() { _ = a.pusher.Run(ctx) })
 	defer ended.Wait()
 	defer close(w.hang)
 	defer stop()
@@ -120,6 +121,7 @@ func liveADay(t *testing.T, o outside, hangs string) {
 
 // loops is an agent with its two loops only.
 func loops(t *testing.T, w world, log *slog.Logger) *agent {
+	t.Helper()
 	a := &agent{log: log, gate: netatmo.NewGate(requestsPerHour), cfg: &config.Config{
 		TokenFile: filepath.Join(t.TempDir(), "token.json"),
 		Families:  []string{"weather"},
@@ -165,8 +167,8 @@ func TestHeartbeatFile(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		var ended sync.WaitGroup
 		ended.Go(func() { a.beat(ctx) })
-		ended.Go(func() { a.pusher.Run(ctx) })
-		ended.Go(func() { a.poller.Run(ctx) })
+		ended.Go(func() { _ = a.pusher.Run(ctx) })
+		ended.Go(func() { _ = a.poller.Run(ctx) })
 		time.Sleep(time.Hour + time.Second)
 		h, err := readHeartbeat(a.cfg)
 		if err != nil || h.PID != os.Getpid() || time.Since(h.Pushed) > time.Minute || time.Since(h.Polled) > 15*time.Minute {
