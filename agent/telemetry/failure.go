@@ -125,16 +125,19 @@ var symptoms = []struct{ text, reason, remedy string }{
 // for the better one that the detail gives away: what a server or a library
 // said.
 func newFailure(reason, detail string, err error) *Failure {
-	remedy := ""
+	found, remedy := diagnose(detail)
 	switch reason {
 	case Refused, Unavailable, Unreachable, Other:
-		low := strings.ToLower(detail)
-		for _, s := range symptoms {
-			if strings.Contains(low, s.text) {
-				reason, remedy = s.reason, s.remedy
-				break
-			}
+		if found != "" {
+			reason = found
 		}
+	case Partial:
+		remedy = ""
+		if found == TooOld || found == OutOfOrder {
+			remedy = admitHistory
+		}
+	default:
+		remedy = ""
 	}
 	s := sayings[reason]
 	if remedy == "" {
@@ -144,6 +147,17 @@ func newFailure(reason, detail string, err error) *Failure {
 		detail = " (" + detail + ")"
 	}
 	return &Failure{Reason: reason, Sentence: s.what + detail + ": " + remedy, Remedy: remedy, Err: err}
+}
+
+// diagnose looks for a symptom in a text; it returns nothing if there is none.
+func diagnose(text string) (reason, remedy string) {
+	text = strings.ToLower(text)
+	for _, s := range symptoms {
+		if strings.Contains(text, s.text) {
+			return s.reason, s.remedy
+		}
+	}
+	return "", ""
 }
 
 // shorten makes one line of printable characters of at most 200 of them.

@@ -67,6 +67,7 @@ type backend struct {
 	mu       sync.Mutex
 	window   time.Duration // out of order
 	bounded  bool          // refuse what is too old; else everything is taken
+	partial  bool          // take what can be taken, as Mimir does
 	answer   func(*colmetricpb.ExportMetricsServiceRequest) (*colmetricpb.ExportMetricsServiceResponse, error)
 	delay    time.Duration
 	lost     int // answers that get lost after the request took effect
@@ -98,8 +99,14 @@ func (b *backend) Export(ctx context.Context, r *colmetricpb.ExportMetricsServic
 			return resp, err
 		}
 	}
-	if err := b.store(r); err != nil {
+	rejected, err := b.store(r)
+	if err != nil {
 		return nil, status.Error(codes.InvalidArgument, err.Error())
+	}
+	if rejected > 0 {
+		return &colmetricpb.ExportMetricsServiceResponse{PartialSuccess: &colmetricpb.ExportMetricsPartialSuccess{
+			RejectedDataPoints: int64(rejected), ErrorMessage: "err-mimir-sample-timestamp-too-old",
+		}}, nil
 	}
 	if b.lost > 0 {
 		b.lost--
@@ -141,7 +148,7 @@ func seriesName(metric string, attributes []*commonpb.KeyValue) string {
 	return b.String()
 }
 
-func (b *backend) store(r *colmetricpb.ExportMetricsServiceRequest) error {
+func (b *backend) store(r *colmetricpb.ExportMetricsServiceRequest) (rejected int, err error) {
 	all := samples(r)
 	newest := b.newest
 	for _, s := range all {
@@ -157,14 +164,23 @@ func (b *backend) store(r *colmetricpb.ExportMetricsServiceRequest) error {
 			newest = now // it scrapes itself
 		}
 		tops := map[string]sample{}
+		var good []sample
 		for _, s := range all {
-			if err := b.appendable(s, tops, newest); err != nil {
-				return err
+			if err = b.appendable(s, tops, newest); err != nil {
+				if !b.partial {
+					return 0, err
+				}
+				continue
 			}
+			good = append(good, s)
 			if s.at.After(tops[s.series].at) {
 				tops[s.series] = s
 			}
 		}
+		if rejected = len(all) - len(good); len(good) == 0 {
+			return 0, fmt.Errorf("too old sample")
+		}
+		all = good
 	}
 	for _, s := range all {
 		if b.series[s.series] == nil {
@@ -177,7 +193,7 @@ func (b *backend) store(r *colmetricpb.ExportMetricsServiceRequest) error {
 		}
 	}
 	b.newest = newest
-	return nil
+	return rejected, nil
 }
 
 func (b *backend) appendable(s sample, tops map[string]sample, newest time.Time) error {

@@ -72,7 +72,10 @@ func (p *Pusher) sayRefused(b *backfill) {
 	said := p.saidRefused
 	p.saidRefused = true
 	p.mu.Unlock()
-	log := p.o.Logger.With("measurements", b.result.Refused, "newest", b.result.RefusedBefore.Format(time.RFC3339))
+	log := p.o.Logger.With("measurements", b.result.Refused)
+	if newest := b.result.RefusedBefore; !newest.IsZero() {
+		log = log.With("newest", newest.Format(time.RFC3339))
+	}
 	if said {
 		log.Info("the backend refused history again", "reason", b.refusal.Reason)
 		return
@@ -168,6 +171,9 @@ func (b *backfill) sift(ctx context.Context, points []History, f *Failure) error
 		case err == nil:
 			b.result.Accepted += len(points) - half
 			points = points[:half]
+		case failed && next.Reason == Partial:
+			b.refuse(points[:half], f)
+			return b.settle(ctx, points[half:], err)
 		case !failed || !next.ofTime():
 			return err
 		case half == 0:
