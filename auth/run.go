@@ -69,6 +69,7 @@ func (s *Source) step(ctx context.Context) time.Duration {
 	p := s.plan()
 	if p.look {
 		s.look(ctx)
+		p = s.plan()
 	}
 	if p.refresh || p.save {
 		s.catchUp(ctx)
