@@ -114,14 +114,18 @@ func (im *Images) Start(container string, env Env, volume string, args ...string
 // innermost returns the last process in the chain of descendants of pid.
 func innermost(pid int) int {
 	for {
-		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
-		children := strings.Fields(string(b))
-		if err != nil || len(children) == 0 {
+		lists, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid)) // any thread may have started it
+		child := 0
+		for _, list := range lists {
+			b, _ := os.ReadFile(list) // a thread that has ended has none
+			for word := range strings.FieldsSeq(string(b)) {
+				child, _ = strconv.Atoi(word)
+			}
+		}
+		if child == 0 {
 			return pid
 		}
-		if pid, err = strconv.Atoi(children[0]); err != nil {
-			return pid
-		}
+		pid = child
 	}
 }
 
