@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"netatmo-agent/agent/netatmo"
@@ -20,6 +21,7 @@ const uploadedBy = 12 * time.Minute
 
 // backfillRig is a cloud with 30 days of history and nothing pushed yet.
 func backfillRig(t *testing.T) (*rig, poll.BackfillConfig) {
+	t.Helper()
 	r := newRig(t, simcloud.Options{Start: time.Now().AddDate(0, 0, -30)})
 	return r, poll.BackfillConfig{
 		Families: []netatmo.Family{netatmo.Weather, netatmo.HomeCoach, netatmo.Energy}, HistoryTypes: historyOf,
@@ -51,7 +53,7 @@ func (r *rig) everything(since, until time.Time, twice int) {
 }
 
 func TestBackfill(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		r, cfg := backfillRig(t)
 		begin := time.Now().Add(-uploadedBy)
 		b, err := poll.OpenBackfill(t.Context(), cfg, r.source)
@@ -90,7 +92,7 @@ func TestBackfill(t *testing.T) {
 // A backfill that is interrupted again and again, in a world where requests
 // and pushes fail, delivers everything, and only once what it got through with.
 func TestBackfillInterrupted(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		r, cfg := backfillRig(t)
 		since, begin := cfg.Since, time.Now().Add(-uploadedBy)
 		sink := &moody{backend: r.backend}
@@ -136,7 +138,7 @@ func (m *moody) PushHistory(ctx context.Context, points []poll.Point) (int, erro
 		done, _ := m.backend.PushHistory(ctx, points[:n])
 		return done, errors.New("throttled")
 	case 5:
-		m.backend.PushHistory(ctx, points)
+		_, _ = m.backend.PushHistory(ctx, points)
 		for _, pt := range points {
 			m.lost += len(pt.Values)
 		}
@@ -162,7 +164,7 @@ func TestBackfillErrors(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
 				r, cfg := backfillRig(t)
 				r.cloud.Inject(simcloud.Fault{Endpoint: test.endpoint, Kind: test.kind})
 				b, err := poll.OpenBackfill(t.Context(), cfg, r.source)
@@ -185,7 +187,7 @@ func TestBackfillErrors(t *testing.T) {
 
 // A progress file that is damaged is not overwritten.
 func TestBackfillDamagedProgress(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		r, cfg := backfillRig(t)
 		write(t, cfg.File, "{")
 		if _, err := poll.OpenBackfill(t.Context(), cfg, r.source); err == nil || !strings.Contains(err.Error(), cfg.File) {

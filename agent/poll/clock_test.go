@@ -2,6 +2,7 @@ package poll_test
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"netatmo-agent/agent/netatmo"
@@ -21,7 +22,7 @@ func TestWrongClock(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
 				offset := test.offset
 				a := newAgent(t, &fake{weather: func() (netatmo.Answer, error) {
 					server := time.Now().Add(-offset)
@@ -55,7 +56,7 @@ func TestWrongClock(t *testing.T) {
 // A mark from a time that has not come yet, left by a clock that was wrong,
 // does not hide later gaps.
 func TestMarkInFuture(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		m := &twoModules{}
 		a := newAgent(t, &fake{weather: m.weather, measure: sampled(nil)}, netatmo.Weather)
 		write(t, a.state, `{"instance_id":"0f8fad5b-d9cb-469f-a165-70867728950e","marks":{"a":"2031-01-02T03:04:05Z"}}`)

@@ -110,6 +110,7 @@ type agent struct {
 // newAgent returns an agent that is yet to be started, with fixed intervals of
 // ten minutes unless the test changes that.
 func newAgent(t *testing.T, f *fake, families ...netatmo.Family) *agent {
+	t.Helper()
 	if f.measure == nil {
 		f.measure = func(netatmo.MeasureQuery) ([]netatmo.Sample, error) { return nil, nil }
 	}

@@ -162,5 +162,5 @@ func classOf(err error) netatmo.Class {
 // first up to most, a fifth more or less.
 func backoff(n int, first, most time.Duration) time.Duration {
 	d := max(first, min(first<<min(n-1, 16), most))
-	return time.Duration(float64(d) * (0.8 + 0.4*rand.Float64()))
+	return time.Duration(float64(d) * (0.8 + 0.4*rand.Float64())) //nolint:gosec // to spread retries, not to hide anything
 }

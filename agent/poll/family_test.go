@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"netatmo-agent/agent/netatmo"
@@ -30,7 +31,7 @@ func TestFamilyPutAside(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
 				a := newAgent(t, &fake{
 					weather: weatherOnly,
 					coaches: func() (netatmo.Answer, error) { return test.answered, test.err },
@@ -68,7 +69,7 @@ func TestFamilyPutAside(t *testing.T) {
 
 // A new login makes the agent try again at once what the old one lacked.
 func TestLogin(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		authorized, scope := false, false
 		changed := make(chan struct{})
 		a := newAgent(t, &fake{
@@ -132,7 +133,7 @@ func TestLogin(t *testing.T) {
 // A failing family is tried again sooner than it would be polled, and ever
 // more seldom; the log has few lines; the others are not disturbed.
 func TestFailures(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		var err error
 		a := newAgent(t, &fake{
 			weather: func() (netatmo.Answer, error) {
@@ -188,7 +189,7 @@ func TestFailures(t *testing.T) {
 // Homes that the account may not ask about are said once and left alone; names
 // are asked for every hour and when a device shows up that has none.
 func TestHomes(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		homes := []netatmo.Home{{ID: "mine"}, {ID: "guest"}, {ID: "filtered"}}
 		valve, named := false, false
 		a := newAgent(t, &fake{
@@ -209,7 +210,7 @@ func TestHomes(t *testing.T) {
 			},
 		}, netatmo.Energy)
 		a.cfg.Interval = 0
-		a.cfg.Allows = func(station, home string) bool { return home != "filtered" }
+		a.cfg.Allows = func(_, home string) bool { return home != "filtered" }
 		a.start()
 		a.sleep(59 * time.Minute)
 		if n := len(a.fake.calls("status mine")); n != 12 {
@@ -262,7 +263,7 @@ func room(id, name string, temperature float64) netatmo.Reading {
 
 // One home that fails costs the other nothing.
 func TestOneHomeFails(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		a := newAgent(t, &fake{
 			homes: func() ([]netatmo.Home, error) { return []netatmo.Home{{ID: "a"}, {ID: "b"}}, nil },
 			status: func(h netatmo.Home) (netatmo.Answer, error) {

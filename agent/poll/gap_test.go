@@ -3,6 +3,7 @@ package poll_test
 import (
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"netatmo-agent/agent/netatmo"
@@ -59,7 +60,7 @@ func livePushes(a *agent) map[string][]time.Time {
 // The live values of a module wait for its history for two minutes at most, if
 // they could be delivered; its status and other modules do not wait.
 func TestHold(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		m := &twoModules{}
 		cloudFails := false
 		a := newAgent(t, &fake{weather: m.weather, measure: func(q netatmo.MeasureQuery) ([]netatmo.Sample, error) {
@@ -102,7 +103,7 @@ func TestHold(t *testing.T) {
 // While nothing at all can be delivered the live values go on waiting, so that
 // the history is first when the collector is back.
 func TestHoldOutlastsCollector(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		m := &twoModules{}
 		a := newAgent(t, &fake{weather: m.weather, measure: sampled(nil)}, netatmo.Weather)
 		a.backend.ordered = true
@@ -129,7 +130,7 @@ func TestHoldOutlastsCollector(t *testing.T) {
 // A backend that comes back for a moment, in which Netatmo does not answer,
 // still gets the history first when it is back for good.
 func TestHoldAgain(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		m := &twoModules{}
 		cloudFails := false
 		a := newAgent(t, &fake{weather: m.weather, measure: func(q netatmo.MeasureQuery) ([]netatmo.Sample, error) {
@@ -164,7 +165,7 @@ func TestHoldAgain(t *testing.T) {
 // A module that two stations list is asked for once, at the user's own
 // station, and its history is delivered for both.
 func TestModuleOfTwoStations(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		a := newAgent(t, &fake{weather: func() (netatmo.Answer, error) {
 			now := time.Now().Truncate(5 * time.Minute)
 			guest := outdoor("guest", "m", now, 1)
@@ -194,7 +195,7 @@ func TestModuleOfTwoStations(t *testing.T) {
 
 // A station that was away may upload what it kept after its first new values.
 func TestLateBuffer(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		m := &twoModules{}
 		var from, to, uploaded time.Time
 		a := newAgent(t, &fake{weather: m.weather, measure: sampled(func(at time.Time) bool {
@@ -234,7 +235,7 @@ func TestLongGap(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
 				m := &twoModules{}
 				a := newAgent(t, &fake{weather: m.weather, measure: sampled(nil)}, netatmo.Weather)
 				a.cfg.Backfill = test.backfill
@@ -262,7 +263,7 @@ func TestLongGap(t *testing.T) {
 func TestHistoryRefused(t *testing.T) {
 	for _, class := range []netatmo.Class{netatmo.ClassInvalid, netatmo.ClassNotFound, netatmo.ClassScope} {
 		t.Run(string(class), func(t *testing.T) {
-			inBubble(t, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
 				m := &twoModules{}
 				a := newAgent(t, &fake{weather: m.weather, measure: func(q netatmo.MeasureQuery) ([]netatmo.Sample, error) {
 					if q.DeviceID == "s" {
@@ -298,7 +299,7 @@ func TestHistoryRefused(t *testing.T) {
 
 // A first start fills nothing, and neither does a start right after the end.
 func TestNoGap(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		m := &twoModules{}
 		a := newAgent(t, &fake{weather: m.weather, measure: sampled(nil)}, netatmo.Weather)
 		a.start()

@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"netatmo-agent/agent/netatmo"
@@ -85,7 +86,7 @@ func TestOpenMarksFails(t *testing.T) {
 // The marks are written when something new was delivered, not at every push,
 // and a disk that fails is said once and does not stop the agent.
 func TestMarksAreSaved(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		measured := time.Now()
 		a := newAgent(t, &fake{weather: func() (netatmo.Answer, error) { return answer(outdoor("s", "m", measured, 20)), nil }}, netatmo.Weather)
 		a.start()

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"netatmo-agent/agent/netatmo"
@@ -22,12 +23,13 @@ func TestRandomOutages(t *testing.T) {
 	for seed := range *runs {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
-			inBubble(t, func(t *testing.T) { randomOutages(t, seed) })
+			synctest.Test(t, func(t *testing.T) { randomOutages(t, seed) })
 		})
 	}
 }
 
 func randomOutages(t *testing.T, seed uint64) {
+	t.Helper()
 	random := rand.New(rand.NewPCG(seed, 7))
 	r := newRig(t, simcloud.Options{}, netatmo.Weather, netatmo.HomeCoach)
 	r.backend.onLive = r.checkLive
@@ -50,7 +52,7 @@ func randomOutages(t *testing.T, seed uint64) {
 			end()
 			delete(running, name)
 			history = append(history, fmt.Sprintf("%s %s over", time.Since(begin), name))
-		} else if !(agentAway(running) && agentOutage(name)) {
+		} else if !agentAway(running) || !agentOutage(name) {
 			running[name] = outages[name](r)
 			killed = killed || agentOutage(name)
 			history = append(history, fmt.Sprintf("%s %s", time.Since(begin), name))

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"sort"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"netatmo-agent/agent/netatmo"
@@ -13,7 +14,7 @@ import (
 // TestOnTime follows a weather station for a week and prints how old its
 // values are when they are first pushed, and what that costs.
 func TestOnTime(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, simcloud.Options{}, netatmo.Weather)
 		ages := map[string][]time.Duration{}
 		seen := map[string]time.Time{}

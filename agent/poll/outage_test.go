@@ -2,6 +2,7 @@ package poll_test
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"netatmo-agent/agent/netatmo"
@@ -70,7 +71,7 @@ func TestOutages(t *testing.T) {
 				}
 				t.Run(name, func(t *testing.T) {
 					t.Parallel()
-					inBubble(t, func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) {
 						r := newRig(t, simcloud.Options{Measure: c.measure, Upload: c.upload}, c.families...)
 						r.step = c.upload
 						r.backend.interval, r.backend.stale, r.backend.ordered = c.interval, c.stale, ordered

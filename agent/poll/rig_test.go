@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"netatmo-agent/agent/catalogue"
@@ -65,11 +64,11 @@ func newRig(t *testing.T, o simcloud.Options, families ...netatmo.Family) *rig {
 // weeks of virtual time write it thousands of times.
 func stateFile(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "netatmo-agent-test-")
+	dir, err := os.MkdirTemp("/dev/shm", "netatmo-agent-test-") //nolint:usetesting // its directory is on the disk
 	if err != nil {
 		dir = t.TempDir()
 	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	return filepath.Join(dir, "state.json")
 }
 
@@ -84,7 +83,7 @@ func (r *rig) start() {
 	r.poller = poll.New(r.cfg, r.source, r.backend, r.marks)
 	ctx, cancel := context.WithCancel(r.t.Context())
 	var wg sync.WaitGroup
-	wg.Go(func() { r.poller.Run(ctx) })
+	wg.Go(func() { _ = r.poller.Run(ctx) })
 	wg.Go(func() { r.backend.pushes(ctx, r.poller) })
 	r.stop = func() { cancel(); wg.Wait() }
 }
@@ -109,10 +108,11 @@ func (s staticToken) Reject(string)                         {}
 
 // serveInMemory serves the handler and returns a transport to it.
 func serveInMemory(t *testing.T, h http.Handler) *http.Transport {
+	t.Helper()
 	l := &memoryListener{conns: make(chan net.Conn), closed: make(chan struct{})}
 	srv := &http.Server{Handler: h}
 	var wg sync.WaitGroup
-	wg.Go(func() { srv.Serve(l) })
+	wg.Go(func() { _ = srv.Serve(l) })
 	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		ours, theirs := net.Pipe()
 		select {
@@ -257,7 +257,7 @@ func (b *backend) watch(onLive func(now time.Time, r netatmo.Reading)) {
 	b.onLive = onLive
 }
 
-func (b *backend) PushHistory(ctx context.Context, points []poll.Point) (int, error) {
+func (b *backend) PushHistory(_ context.Context, points []poll.Point) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.down {
@@ -354,10 +354,4 @@ func moduleHistory(m simcloud.Module) ([]string, []netatmo.Field) {
 
 func historyOf(moduleType string) ([]string, []netatmo.Field) {
 	return catalogue.HistoryTypes(moduleType), catalogue.HistoryFields(moduleType)
-}
-
-// inBubble runs f with a fake clock.
-func inBubble(t *testing.T, f func(t *testing.T)) {
-	t.Helper()
-	synctest.Test(t, f)
 }

@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"netatmo-agent/agent/netatmo"
@@ -36,7 +37,8 @@ func (u *uploader) shown(t time.Time) (at, measured time.Time) {
 // their pace, and returns how long after each upload it knew it, the uploads
 // that it never saw, and the polls in an hour.
 func follow(t *testing.T, learn, length time.Duration, stations ...*uploader) (delays []time.Duration, missed int, perHour float64) {
-	inBubble(t, func(t *testing.T) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
 		for _, u := range stations {
 			u.start = begin
@@ -132,7 +134,7 @@ func TestFollowMany(t *testing.T) {
 // A silent station is asked about at least every ten minutes, hardly more
 // often, and followed again when it is back.
 func TestSilentStation(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
 		away := func(at time.Time) bool { return at.Sub(begin) > 5*time.Hour && at.Sub(begin) < 29*time.Hour }
 		u := &uploader{id: "s", phase: 100 * time.Second, step: 605700 * time.Millisecond, lag: 5 * time.Second, silent: away, start: begin}
@@ -175,7 +177,7 @@ func TestSilentStation(t *testing.T) {
 // A station that uploads out of turn, because somebody pressed its button, is
 // still followed at its pace.
 func TestButton(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
 		u := &uploader{id: "s", phase: 100 * time.Second, step: 605700 * time.Millisecond, lag: 5 * time.Second, start: begin}
 		pressed := map[time.Duration]bool{}
@@ -201,7 +203,7 @@ func TestButton(t *testing.T) {
 
 // A fixed interval is kept, whatever the stations do.
 func TestFixedInterval(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		u := &uploader{id: "s", step: 606 * time.Second, lag: 5 * time.Second, start: time.Now()}
 		a := newAgent(t, &fake{weather: func() (netatmo.Answer, error) {
 			_, measured := u.shown(time.Now())
@@ -226,7 +228,7 @@ func TestFixedInterval(t *testing.T) {
 // The pace of a station is known again after a restart, so that it is followed
 // from the first poll on.
 func TestPaceSurvivesRestart(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		u := &uploader{id: "s", phase: 100 * time.Second, step: 606 * time.Second, lag: 5 * time.Second, start: time.Now()}
 		a := newAgent(t, &fake{weather: func() (netatmo.Answer, error) {
 			_, measured := u.shown(time.Now())

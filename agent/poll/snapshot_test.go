@@ -3,6 +3,7 @@ package poll_test
 import (
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"netatmo-agent/agent/netatmo"
@@ -12,7 +13,7 @@ import (
 // check.
 func sequence(t *testing.T, answers []func() (netatmo.Answer, error), check func(a *agent)) {
 	t.Helper()
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		n := -1
 		a := newAgent(t, &fake{weather: func() (netatmo.Answer, error) {
 			n = min(n+1, len(answers)-1)
@@ -83,7 +84,7 @@ func TestImpossibleTime(t *testing.T) {
 func TestUnreachable(t *testing.T) {
 	sequence(t, []func() (netatmo.Answer, error){
 		says(func(now time.Time) []netatmo.Reading { return []netatmo.Reading{outdoor("s", "m", now, 20)} }),
-		says(func(now time.Time) []netatmo.Reading {
+		says(func(_ time.Time) []netatmo.Reading {
 			r := outdoor("s", "m", time.Time{}, 0)
 			r.Values = netatmo.Values{{Field: netatmo.Reachable, Number: 0}}
 			return []netatmo.Reading{r}
@@ -101,13 +102,13 @@ func TestRemovedModules(t *testing.T) {
 	three := says(func(now time.Time) []netatmo.Reading {
 		return []netatmo.Reading{outdoor("s", "a", now, 1), outdoor("s", "b", now, 2), outdoor("t", "c", now, 3)}
 	})
-	one := func(now time.Time) netatmo.Answer { return answer(outdoor("s", "a", now, 4)) }
+	one := func() netatmo.Answer { return answer(outdoor("s", "a", time.Now(), 4)) }
 	tests := map[string]struct {
 		second func() (netatmo.Answer, error)
 		want   []string
 	}{
-		"removed":               {func() (netatmo.Answer, error) { return one(time.Now()), nil }, []string{"a"}},
-		"with an error":         {func() (netatmo.Answer, error) { return one(time.Now()), failure(netatmo.ClassServer) }, []string{"a", "b", "c"}},
+		"removed":               {func() (netatmo.Answer, error) { return one(), nil }, []string{"a"}},
+		"with an error":         {func() (netatmo.Answer, error) { return one(), failure(netatmo.ClassServer) }, []string{"a", "b", "c"}},
 		"failed":                {func() (netatmo.Answer, error) { return netatmo.Answer{}, failure(netatmo.ClassServer) }, []string{"a", "b", "c"}},
 		"module not readable":   {rejecting(one, "b"), []string{"a", "b"}},
 		"station not readable":  {rejecting(one, "t"), []string{"a", "c"}},
@@ -133,9 +134,9 @@ func TestRemovedModules(t *testing.T) {
 	}
 }
 
-func rejecting(one func(time.Time) netatmo.Answer, id string) func() (netatmo.Answer, error) {
+func rejecting(one func() netatmo.Answer, id string) func() (netatmo.Answer, error) {
 	return func() (netatmo.Answer, error) {
-		a := one(time.Now())
+		a := one()
 		a.Rejected = []netatmo.ItemError{{ID: id, Reason: "is not a JSON object"}}
 		return a, nil
 	}
@@ -143,7 +144,7 @@ func rejecting(one func(time.Time) netatmo.Answer, id string) func() (netatmo.An
 
 // The pusher is woken when something is new, and only then.
 func TestWake(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		measured, battery := time.Now(), 80.0
 		a := newAgent(t, &fake{weather: func() (netatmo.Answer, error) {
 			r := outdoor("s", "m", measured, 20)
