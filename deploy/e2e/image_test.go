@@ -142,9 +142,13 @@ func liveInImage(t *testing.T, images *Images, tag string) {
 		"OTEL_METRIC_EXPORT_INTERVAL": "1000",
 	})
 
-	first := &Agent{Process: images.Start(images.Container(tag), env, volume), t: t}
+	container := images.Container(tag)
+	first := &Agent{Process: images.Start(container, env, volume), t: t}
 	first.Authorise()
 	first.Eventually("pushes readings", func() bool { return hasReadings(collector.Points()) })
+	if health := images.Start(container, env, volume, "check", "--live"); health.Wait() != 0 {
+		t.Errorf("the health check fails beside a healthy agent: %s%s", health.Output(), health.Log())
+	}
 	if code, took := first.Terminate(); code != 0 || took > 8*time.Second {
 		t.Errorf("stopped with exit code %d after %v, want 0 within 8 s", code, took)
 	}
@@ -155,6 +159,10 @@ func liveInImage(t *testing.T, images *Images, tag string) {
 	}
 	if uid := info.Sys().(*syscall.Stat_t).Uid; uid != imageUser || info.Mode() != 0o600 {
 		t.Errorf("%s has mode %v and owner %d, want 0600 and %d", token, info.Mode(), uid, imageUser)
+	}
+
+	if health := images.Start(container, env, volume, "check", "--live"); health.Wait() == 0 {
+		t.Error("the health check passes without an agent")
 	}
 
 	before := len(collector.Points())

@@ -8,6 +8,16 @@ import (
 	"testing"
 )
 
+// By itself, this test builds the servers: the part of a first run that takes
+// minutes.
+func TestToolsBuild(t *testing.T) {
+	for name := range tools {
+		if info, err := os.Stat(Tool(t, name)); err != nil || info.Mode()&0o111 == 0 {
+			t.Errorf("%s: %v, %v", name, info, err)
+		}
+	}
+}
+
 func TestShippedConfigurationsAreValid(t *testing.T) {
 	for _, tt := range []struct {
 		name, tool string
