@@ -28,7 +28,8 @@ type BackfillConfig struct {
 }
 
 // Backfill pushes the history of all modules, however long, from the oldest
-// sample on. It keeps its progress in a file, so that it can be ended at any
+// sample on. Its requests are of priority Live: it is for a process of its own,
+// whose Gate leaves enough of the hour to the agent. It keeps its progress in a file, so that it can be ended at any
 // time and goes on where it was; what was delivered once is not delivered
 // again, whatever the next Since and Until are.
 type Backfill struct {
@@ -45,6 +46,17 @@ type Backfill struct {
 // backfillState is the JSON document with the progress.
 type backfillState struct {
 	Done map[string]spans `json:"done"` // by module id
+}
+
+// tidy is s with spans as they ought to be, whoever wrote them.
+func (s backfillState) tidy() backfillState {
+	done := map[string]spans{}
+	for module, read := range s.Done {
+		for _, x := range read {
+			done[module] = done[module].add(x)
+		}
+	}
+	return backfillState{done}
 }
 
 // measureStep is how often a module measures, for estimates.
@@ -94,9 +106,7 @@ func OpenBackfill(ctx context.Context, cfg BackfillConfig, src Source) (*Backfil
 	if b.state, err = b.file.Load(); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("read the progress of earlier backfills: %w; move the file away to begin anew", err)
 	}
-	if b.state.Done == nil {
-		b.state.Done = map[string]spans{}
-	}
+	b.state = b.state.tidy()
 	readings, err := b.readings(ctx, src)
 	if err != nil {
 		return nil, err
@@ -148,7 +158,7 @@ func (b *Backfill) Run(ctx context.Context, sink Sink, report func(Progress)) er
 		if len(round) == 0 {
 			return nil
 		}
-		batch, err := b.history.read(ctx, round, netatmo.History)
+		batch, err := b.history.read(ctx, round, netatmo.Live)
 		b.progress.Requests += min(len(batch.read)+1, len(round))
 		if pushErr := b.deliver(ctx, sink, batch, pushing); pushErr != nil {
 			return pushErr

@@ -185,6 +185,34 @@ func TestBackfillErrors(t *testing.T) {
 	}
 }
 
+// What is noted as done is not planned again, whatever the order in the file.
+func TestBackfillPlan(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now().Truncate(time.Second)
+		day := func(n int) string { return begin.AddDate(0, 0, -30+n).UTC().Format(time.RFC3339) }
+		done := map[string]time.Duration{
+			`[]`: 30, `null`: 30,
+			`[{"from":"` + day(0) + `","to":"` + day(30) + `"}]`:                                                   0,
+			`[{"from":"` + day(20) + `","to":"` + day(40) + `"},{"from":"` + day(-5) + `","to":"` + day(3) + `"}]`: 17,
+			`[{"from":"` + day(5) + `","to":"` + day(6) + `"},{"from":"` + day(2) + `","to":"` + day(9) + `"}]`:    23,
+			`[{"from":"` + day(9) + `","to":"` + day(1) + `"}]`:                                                    30,
+		}
+		for spans, days := range done {
+			r, cfg := backfillRig(t)
+			write(t, cfg.File, `{"done":{"70:ee:50:00:10:01":`+spans+`}}`)
+			b, err := poll.OpenBackfill(t.Context(), cfg, r.source)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range b.Plan().Modules {
+				if m.ModuleID == "70:ee:50:00:10:01" && (m.Missing-days*24*time.Hour).Abs() > time.Second {
+					t.Errorf("%s: %s missing, want %d days", spans, m.Missing, days)
+				}
+			}
+		}
+	})
+}
+
 // A progress file that is damaged is not overwritten.
 func TestBackfillDamagedProgress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
