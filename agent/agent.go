@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -42,20 +43,19 @@ type agent struct {
 // configuration.
 func newAgent(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *agent, err error) {
 	a := &agent{cfg: cfg, log: log, requests: newRequestCounts(), gate: netatmo.NewGate(requestsPerHour)}
-	a.lock, err = store.TryLock(filepath.Join(cfg.StateDir, "agent.lock"))
-	if held, ok := errors.AsType[*store.HeldError](err); ok {
-		return nil, usage(fmt.Errorf("another netatmo-agent (process %d) already runs in %s: stop it, or give this one a directory of its own by NETATMO_TOKEN_FILE", held.PID, cfg.StateDir))
-	} else if err != nil {
-		return nil, usage(err)
-	}
+	portTaken := a.listen(ctx)
 	defer func() {
 		if err != nil {
 			a.close()
 		}
 	}()
-
-	portTaken := a.listen()
 	if a.source, err = auth.New(authConfig(cfg, log)); err != nil {
+		return nil, usage(err)
+	}
+	a.lock, err = store.TryLock(filepath.Join(cfg.StateDir, "agent.lock"))
+	if held, ok := errors.AsType[*store.HeldError](err); ok {
+		return nil, usage(fmt.Errorf("another netatmo-agent (process %d) already runs in %s: stop it, or give this one a directory of its own by NETATMO_TOKEN_FILE", held.PID, cfg.StateDir))
+	} else if err != nil {
 		return nil, usage(err)
 	}
 	if portTaken != nil {
@@ -93,18 +93,20 @@ func newAgent(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *age
 // close gives back what newAgent took.
 func (a *agent) close() {
 	if a.listener != nil {
-		a.listener.Close()
+		_ = a.listener.Close()
 	}
-	a.lock.Unlock()
+	if a.lock != nil {
+		_ = a.lock.Unlock()
+	}
 }
 
 // listen opens the port of the login pages. A port that the system chose is
 // put into the external URL.
-func (a *agent) listen() error {
+func (a *agent) listen(ctx context.Context) error {
 	if a.cfg.ListenAddr == "" {
 		return nil
 	}
-	l, err := net.Listen("tcp", a.cfg.ListenAddr)
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", a.cfg.ListenAddr)
 	if err != nil {
 		return fmt.Errorf("the login pages cannot listen on %s: %w: set NETATMO_LISTEN_ADDR to a free port, or to off and log in by \"netatmo-agent login\"", a.cfg.ListenAddr, err)
 	}
@@ -234,11 +236,7 @@ func (c *requestCounts) add(endpoint, outcome string) {
 func (c *requestCounts) snapshot() map[telemetry.APIRequest]int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	m := make(map[telemetry.APIRequest]int64, len(c.n))
-	for k, v := range c.n {
-		m[k] = v
-	}
-	return m
+	return maps.Clone(c.n)
 }
 
 // Limits of the server of the login pages. Finishing a login waits for Netatmo,

@@ -72,7 +72,7 @@ func runBackfill(c *cobra.Command, o backfillOptions) error {
 	if err != nil {
 		return usage(fmt.Errorf("only one backfill at a time: %w", err))
 	}
-	defer lock.Unlock()
+	defer func() { _ = lock.Unlock() }()
 
 	source, err := auth.New(authConfig(cfg, log))
 	if err != nil {
@@ -80,7 +80,7 @@ func runBackfill(c *cobra.Command, o backfillOptions) error {
 	}
 	ctx, stop := context.WithCancel(c.Context())
 	var login sync.WaitGroup
-	login.Go(func() { source.Run(ctx) })
+	login.Go(func() { _ = source.Run(ctx) })
 	defer login.Wait()
 	defer stop()
 

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -67,18 +68,22 @@ func runDemo(c *cobra.Command, length time.Duration) error {
 type demo struct {
 	out   io.Writer
 	agent *agent
-	view  *demoView // nil when the readings go elsewhere
-	cloud string    // URL of the simulated cloud
-	dir   string    // of the token file
+	view  *demoView         // nil when the readings go elsewhere
+	cloud string            // URL of the simulated cloud
+	dir   string            // of the token file
+	env   map[string]string // settings, where the user has none
 	close func()
 }
 
 func newDemo(ctx context.Context, c *cobra.Command) (_ *demo, err error) {
-	d := &demo{out: c.OutOrStdout()}
+	d := &demo{out: c.OutOrStdout(), env: map[string]string{
+		"NETATMO_CLIENT_SECRET": demoSecret,
+		"NETATMO_LOG_LEVEL":     "error",
+	}}
 	var closers []func()
 	d.close = func() {
-		for i := len(closers) - 1; i >= 0; i-- {
-			closers[i]()
+		for _, c := range slices.Backward(closers) {
+			c()
 		}
 	}
 	defer func() {
@@ -90,7 +95,7 @@ func newDemo(ctx context.Context, c *cobra.Command) (_ *demo, err error) {
 	if d.dir, err = os.MkdirTemp("", "netatmo-agent-demo-"); err != nil {
 		return nil, fmt.Errorf("the demo needs a temporary directory for its token file: %w", err)
 	}
-	closers = append(closers, func() { os.RemoveAll(d.dir) })
+	closers = append(closers, func() { _ = os.RemoveAll(d.dir) })
 
 	cloud := simcloud.New(simcloud.Options{
 		ClientID: demoClient, ClientSecret: demoSecret,
@@ -101,8 +106,8 @@ func newDemo(ctx context.Context, c *cobra.Command) (_ *demo, err error) {
 		return nil, fmt.Errorf("the demo's cloud needs a loopback port: %w", err)
 	}
 	server := &http.Server{Handler: cloud, ReadHeaderTimeout: 5 * time.Second}
-	go server.Serve(listener)
-	closers = append(closers, func() { server.Close() })
+	go func() { _ = server.Serve(listener) }()
+	closers = append(closers, func() { _ = server.Close() })
 	d.cloud = "http://" + listener.Addr().String()
 
 	if os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT") == "" && os.Getenv("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT") == "" {
@@ -112,7 +117,8 @@ func newDemo(ctx context.Context, c *cobra.Command) (_ *demo, err error) {
 			return nil, fmt.Errorf("the demo's receiver needs a loopback port: %w", err)
 		}
 		closers = append(closers, receiver.Close)
-		os.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+receiver.Addr())
+		d.env["OTEL_EXPORTER_OTLP_ENDPOINT"] = "http://" + receiver.Addr()
+		d.env["OTEL_METRIC_EXPORT_INTERVAL"] = fmt.Sprint(demoInterval.Milliseconds())
 	}
 
 	cfg, err := d.config()
@@ -130,24 +136,23 @@ const (
 )
 
 // config is what a user would set, with the simulated cloud in the place of
-// Netatmo. The user's own Netatmo settings are left out of the demo.
+// Netatmo. The user's own Netatmo settings are left out of the demo, other than
+// those of the log.
 func (d *demo) config() (*config.Config, error) {
 	for _, e := range os.Environ() {
 		name, _, _ := strings.Cut(e, "=")
-		if strings.HasPrefix(name, "NETATMO_") && name != "NETATMO_LOG_LEVEL" && name != "NETATMO_LOG_FORMAT" {
-			os.Unsetenv(name)
+		if strings.HasPrefix(name, "NETATMO_") && !strings.HasPrefix(name, "NETATMO_LOG_") {
+			if err := os.Unsetenv(name); err != nil {
+				return nil, err
+			}
 		}
 	}
-	defaults := map[string]string{
-		"NETATMO_CLIENT_SECRET": demoSecret,
-		"NETATMO_LOG_LEVEL":     "error",
-	}
-	if d.view != nil {
-		defaults["OTEL_METRIC_EXPORT_INTERVAL"] = fmt.Sprint(demoInterval.Milliseconds())
-	}
-	for name, value := range defaults {
-		if os.Getenv(name) == "" {
-			os.Setenv(name, value)
+	for name, value := range d.env {
+		if os.Getenv(name) != "" {
+			continue
+		}
+		if err := os.Setenv(name, value); err != nil {
+			return nil, err
 		}
 	}
 	return config.Load(map[string]string{
@@ -252,9 +257,9 @@ func (d *demo) print() {
 }
 
 func (d *demo) header() string {
-	points, to := 0, "to "+d.agent.cfg.Push.URL.String()
+	to := "to " + d.agent.cfg.Push.URL.String()
 	if d.view != nil {
-		points, _ = d.view.arrived()
+		points, _ := d.view.arrived()
 		to = fmt.Sprintf("to this process and back: %d points so far", points)
 	}
 	return fmt.Sprintf(`netatmo-agent demo: the real agent, a simulated Netatmo home

@@ -174,7 +174,7 @@ func keepSaving(ctx context.Context, source *auth.Source) error {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		source.Run(ctx)
+		_ = source.Run(ctx)
 	}()
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()

@@ -57,11 +57,11 @@ func (a *agent) run(ctx context.Context) {
 	defer stopPushing()
 
 	var work, push sync.WaitGroup
-	work.Go(func() { a.source.Run(ctx) })
-	work.Go(func() { a.poller.Run(ctx) })
+	work.Go(func() { _ = a.source.Run(ctx) })
+	work.Go(func() { _ = a.poller.Run(ctx) })
 	work.Go(func() { a.announceLogin(ctx) })
 	work.Go(func() { a.servePages(ctx) })
-	push.Go(func() { a.pusher.Run(pushing) })
+	push.Go(func() { _ = a.pusher.Run(pushing) })
 	push.Go(func() { a.beat(pushing) })
 
 	<-ctx.Done()
@@ -131,6 +131,6 @@ func (a *agent) servePages(ctx context.Context) {
 	draining, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
 	defer cancel()
 	if server.Shutdown(draining) != nil {
-		server.Close()
+		_ = server.Close()
 	}
 }
