@@ -67,6 +67,10 @@ func (im *Images) StandIn(name string) {
 			im.t.Fatal(err)
 		}
 	}
+	passwd := []byte("root:x:0:0::/root:/bin/sh\n") // the home of root is where the build cache is kept
+	if err := os.WriteFile(filepath.Join(root, "etc/passwd"), passwd, 0o600); err != nil {
+		im.t.Fatal(err)
+	}
 	im.buildah("umount", container)
 	im.buildah("config", "--workingdir", "/go",
 		"--env", "PATH=/usr/local/go/bin:/usr/bin:/bin", "--env", "GOPATH=/go",
