@@ -2,44 +2,242 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/url"
 	"os/exec"
 	"strings"
+	"sync"
 	"testing"
 
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/input"
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 )
 
-// Browser starts a headless Chromium that reaches the given host names at the
-// given addresses and nothing else, and returns the context of its first tab
-// for chromedp. Agent and cloud go by two names: between two ports of one
-// name, browsers do not enforce what they enforce between sites.
-func Browser(t testing.TB, hosts map[string]string, opts ...chromedp.ExecAllocatorOption) context.Context {
+// Browser is a headless Chromium that finds every host below .test, and
+// loopback, on this machine, and nothing else anywhere. Agent and cloud go by
+// two names: between two ports of one name, and on loopback, browsers do not
+// enforce what they enforce between sites. Certificates need not be valid.
+type Browser struct{ ctx context.Context }
+
+// NewBrowser starts a browser that ends with the test.
+func NewBrowser(t testing.TB) *Browser {
 	t.Helper()
 	path, err := exec.LookPath("chromium")
 	if err != nil {
 		t.Fatalf("chromium is needed: %v (Debian: apt-get install chromium)", err)
 	}
-	var rules strings.Builder
-	for name, addr := range hosts {
-		fmt.Fprintf(&rules, "MAP %s %s, ", name, addr)
-	}
-	rules.WriteString("MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost")
-	all := append(chromedp.DefaultExecAllocatorOptions[:],
+	ctx, cancel := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(path),
 		chromedp.NoSandbox, // as root in a container there is no other way
 		chromedp.DisableGPU,
+		chromedp.IgnoreCertErrors,
 		chromedp.UserDataDir(t.TempDir()),
 		chromedp.WindowSize(1000, 800),
 		chromedp.Flag("disable-quic", true),
 		chromedp.Flag("disable-component-update", true),
-		chromedp.Flag("host-resolver-rules", rules.String()),
-	)
-	ctx, cancel := chromedp.NewExecAllocator(context.Background(), append(all, opts...)...)
+		chromedp.Flag("host-resolver-rules", "MAP *.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost"),
+	)...)
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewContext(ctx)
 	t.Cleanup(cancel)
-	ctx, cancel = context.WithTimeout(ctx, patience)
+	if err := chromedp.Do(ctx); err != nil {
+		t.Fatalf("start chromium: %v", err)
+	}
+	return &Browser{ctx}
+}
+
+// Tab is a tab of a browser. It remembers what it sent, what it got and what
+// the browser complained of. It is for one goroutine.
+type Tab struct {
+	t     testing.TB
+	ctx   context.Context
+	shown []Shown
+
+	mu         sync.Mutex // the browser's events come on a goroutine of their own
+	requests   []*network.Request
+	responses  []*network.Response
+	complaints []string
+}
+
+// Tab opens a tab with cookies of its own, as of another browser.
+func (b *Browser) Tab(t testing.TB) *Tab {
+	t.Helper()
+	return openTab(b.ctx, t, chromedp.WithNewBrowserContext())
+}
+
+// Another opens a second tab of the same browser, with the same cookies.
+func (tab *Tab) Another() *Tab {
+	tab.t.Helper()
+	return openTab(tab.ctx, tab.t)
+}
+
+// reportViolations puts what a page's own policy forbids on the console, also
+// where the browser itself keeps quiet about it.
+const reportViolations = `document.addEventListener("securitypolicyviolation",
+	e => console.error("policy violated:", e.effectiveDirective, e.blockedURI))`
+
+func openTab(parent context.Context, t testing.TB, opts ...chromedp.ContextOption) *Tab {
+	t.Helper()
+	ctx, cancel := chromedp.NewContext(parent, opts...)
 	t.Cleanup(cancel)
-	return ctx
+	tab := &Tab{t: t, ctx: ctx}
+	if err := chromedp.Listen(ctx, tab.note); err != nil {
+		t.Fatalf("open a tab: %v", err)
+	}
+	call(tab, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: reportViolations})
+	return tab
+}
+
+func (tab *Tab) note(ev any) {
+	tab.mu.Lock()
+	defer tab.mu.Unlock()
+	switch ev := ev.(type) {
+	case *network.EventRequestWillBeSent:
+		tab.requests = append(tab.requests, ev.Request)
+		if ev.RedirectResponse != nil {
+			tab.responses = append(tab.responses, ev.RedirectResponse)
+		}
+	case *network.EventResponseReceived:
+		tab.responses = append(tab.responses, ev.Response)
+	case *log.EventEntryAdded:
+		tab.complaints = append(tab.complaints, fmt.Sprintf("%s %s: %s (%s)", ev.Entry.Source, ev.Entry.Level, ev.Entry.Text, ev.Entry.URL))
+	case *runtime.EventConsoleAPICalled:
+		var words []string
+		for _, arg := range ev.Args {
+			words = append(words, string(arg.Value))
+		}
+		tab.complaints = append(tab.complaints, fmt.Sprintf("console %s: %s", ev.Type, strings.Join(words, " ")))
+	case *runtime.EventExceptionThrown:
+		tab.complaints = append(tab.complaints, "exception: "+ev.ExceptionDetails.Text)
+	}
+}
+
+// Shown is a page as a tab shows it.
+type Shown struct {
+	URL    *url.URL
+	Status int
+	Text   string // what a reader sees
+	Source string
+}
+
+// Open goes to an address, as by typing it.
+func (tab *Tab) Open(address string) Shown {
+	tab.t.Helper()
+	return tab.show("open "+address, chromedp.NavigateResponse(address))
+}
+
+// Reload asks for the page again.
+func (tab *Tab) Reload() Shown {
+	tab.t.Helper()
+	return tab.show("reload", func(ctx context.Context, _ *chromedp.Target) (*network.Response, error) {
+		return chromedp.RunResponse(ctx, chromedp.Reload())
+	})
+}
+
+// Press clicks on what a selector finds, and waits for the page that it leads
+// to.
+func (tab *Tab) Press(selector string) Shown {
+	tab.t.Helper()
+	return tab.show("press "+selector, func(ctx context.Context, _ *chromedp.Target) (*network.Response, error) {
+		return chromedp.RunResponse(ctx, chromedp.Click(chromedp.CSS(selector)))
+	})
+}
+
+// PressInVain clicks on what leads to an address that the browser does not
+// reach, and returns that address.
+func (tab *Tab) PressInVain(selector string) string {
+	tab.t.Helper()
+	ctx, cancel := context.WithTimeout(tab.ctx, patience)
+	defer cancel()
+	if _, err := chromedp.RunResponse(ctx, chromedp.Click(chromedp.CSS(selector))); !errors.Is(err, chromedp.ErrPageLoad) {
+		tab.t.Fatalf("press %s: %v, want that the page it leads to is not reached", selector, err)
+	}
+	return tab.address()
+}
+
+// Paste puts a text into a field, as from the clipboard.
+func (tab *Tab) Paste(selector, text string) {
+	tab.t.Helper()
+	tab.do("paste into "+selector, chromedp.Focus(chromedp.CSS(selector)))
+	call(tab, input.InsertText, input.InsertTextParams{Text: text})
+}
+
+// Count counts what a selector finds on the page.
+func (tab *Tab) Count(selector string) int {
+	tab.t.Helper()
+	return ask[int](tab, fmt.Sprintf("document.querySelectorAll(%q).length", selector))
+}
+
+// show runs what leads to another page, and reads that.
+func (tab *Tab) show(what string, way chromedp.Action[*network.Response]) Shown {
+	tab.t.Helper()
+	ctx, cancel := context.WithTimeout(tab.ctx, patience)
+	defer cancel()
+	response, err := chromedp.Run(ctx, way)
+	if err != nil {
+		tab.t.Fatalf("%s: %v; on the screen is %s", what, err, tab.address())
+	}
+	at, err := url.Parse(response.URL)
+	if err != nil {
+		tab.t.Fatal(err)
+	}
+	shown := Shown{
+		URL: at, Status: int(response.Status),
+		Text:   ask[string](tab, "document.body.innerText"),
+		Source: ask[string](tab, "document.documentElement.outerHTML"),
+	}
+	tab.shown = append(tab.shown, shown)
+	return shown
+}
+
+// address is what stands in the address bar, also above an error.
+func (tab *Tab) address() string {
+	tab.t.Helper()
+	ctx, cancel := context.WithTimeout(tab.ctx, patience)
+	defer cancel()
+	history, err := chromedp.Run(ctx, chromedp.NavigationEntries())
+	if err != nil {
+		tab.t.Fatalf("read the address bar: %v", err)
+	}
+	return history.Entries[history.CurrentIndex].URL
+}
+
+// do runs steps that lead to no other page.
+func (tab *Tab) do(what string, steps ...chromedp.Action[chromedp.Void]) {
+	tab.t.Helper()
+	ctx, cancel := context.WithTimeout(tab.ctx, patience)
+	defer cancel()
+	if err := chromedp.Do(ctx, steps...); err != nil {
+		tab.t.Fatalf("%s: %v; on the screen is %s", what, err, tab.address())
+	}
+}
+
+// call sends a command of the DevTools protocol.
+func call[P, R any](tab *Tab, command cdp.Command[P, R], params P) R {
+	tab.t.Helper()
+	ctx, cancel := context.WithTimeout(tab.ctx, patience)
+	defer cancel()
+	result, err := chromedp.Call(ctx, command, params)
+	if err != nil {
+		tab.t.Fatalf("%s: %v", command.Method, err)
+	}
+	return result
+}
+
+// ask evaluates a script beside the page's own, whatever the page's policy is.
+func ask[T any](tab *Tab, script string) T {
+	tab.t.Helper()
+	ctx, cancel := context.WithTimeout(tab.ctx, patience)
+	defer cancel()
+	answer, err := chromedp.Run(ctx, chromedp.Evaluate[T](script))
+	if err != nil {
+		tab.t.Fatalf("ask the page for %s: %v", script, err)
+	}
+	return answer
 }

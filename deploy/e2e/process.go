@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"errors"
+	"io"
 	"maps"
 	"net"
 	"os"
@@ -58,19 +59,42 @@ type Process struct {
 // startProcess starts a program with exactly the environment env.
 func startProcess(t testing.TB, env Env, binary string, args ...string) *Process {
 	t.Helper()
+	p := newProcess(t, env, binary, args...)
+	p.start()
+	return p
+}
+
+// startDialogue starts a program whose standard input is what the test writes.
+func startDialogue(t testing.TB, env Env, binary string, args ...string) (p *Process, input io.WriteCloser) {
+	t.Helper()
+	p = newProcess(t, env, binary, args...)
+	input, err := p.cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.start()
+	return p, input
+}
+
+func newProcess(t testing.TB, env Env, binary string, args ...string) *Process {
+	t.Helper()
 	p := &Process{t: t, name: filepath.Base(binary), cmd: exec.Command(binary, args...), done: make(chan struct{})}
 	p.cmd.Env = env.list()
 	p.cmd.Stdout = lockedWriter{&p.mu, &p.stdout}
 	p.cmd.Stderr = lockedWriter{&p.mu, &p.stderr}
+	return p
+}
+
+func (p *Process) start() {
+	p.t.Helper()
 	if err := p.cmd.Start(); err != nil {
-		t.Fatalf("start %s: %v", p.name, err)
+		p.t.Fatalf("start %s: %v", p.name, err)
 	}
 	go func() {
 		_ = p.cmd.Wait() // ProcessState says it
 		close(p.done)
 	}()
-	t.Cleanup(p.cleanUp)
-	return p
+	p.t.Cleanup(p.cleanUp)
 }
 
 func (p *Process) cleanUp() {

@@ -1,0 +1,66 @@
+package e2e
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"testing"
+)
+
+// Front is what stands between the browser and the agent's pages.
+type Front struct {
+	Prefix string // of the path under which the pages are, such as /netatmo
+	Strip  bool   // the prefix is taken off, else the agent sees it
+	Tell   bool   // X-Forwarded-… headers, as Traefik and Caddy send them
+	TLS    bool   // https to the browser
+	Rename bool   // the Host header becomes the agent's address, as nginx does
+}
+
+// Start starts the front before an address, and returns the address at which a
+// browser finds the pages, under the given name and a port of its own. A front
+// without options is a port that is mapped.
+func (f Front) Start(t testing.TB, name, addr string) string {
+	t.Helper()
+	forward := &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) { f.rewrite(r, addr) },
+		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
+			http.Error(w, err.Error(), http.StatusBadGateway)
+		},
+	}
+	mux := http.NewServeMux()
+	mux.Handle(f.Prefix+"/", forward)
+	if f.Prefix != "" {
+		mux.Handle(f.Prefix, forward)
+	}
+	server := httptest.NewUnstartedServer(mux)
+	if f.TLS {
+		server.StartTLS()
+	} else {
+		server.Start()
+	}
+	t.Cleanup(server.Close)
+	at, err := url.Parse(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at.Host, at.Path = name+":"+at.Port(), f.Prefix
+	return at.String()
+}
+
+func (f Front) rewrite(r *httputil.ProxyRequest, addr string) {
+	r.Out.URL.Scheme, r.Out.URL.Host = "http", addr
+	if f.Rename {
+		r.Out.Host = addr
+	}
+	if f.Strip {
+		r.Out.URL.Path = "/" + strings.TrimPrefix(strings.TrimPrefix(r.In.URL.Path, f.Prefix), "/")
+	}
+	if f.Tell {
+		r.SetXForwarded()
+		if f.Strip && f.Prefix != "" {
+			r.Out.Header.Set("X-Forwarded-Prefix", f.Prefix)
+		}
+	}
+}

@@ -1,0 +1,122 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+func redirectURIMismatch(s *scene) {
+	link, tab := s.start(), s.tab()
+	tab.Open(link)
+	p := tab.Press(button)
+	s.says(p, 403, "The redirect URI does not match", "dev.netatmo.com", "exactly", s.external()+"/auth/callback")
+	s.look(tab, "redirect URI")
+	s.notLoggedIn()
+}
+
+// A login that does not cover a family of devices: the pages open for it, while
+// the other family goes on.
+func scopeMissing(s *scene) {
+	s.cloud.LogIn(s.Agent, "read_station")
+	link := s.start()
+	if line := lineWith(s.Log(), link); !strings.Contains(line, "read_homecoach") {
+		s.t.Errorf("the line with the link does not name the scope: %s", line)
+	}
+	tab := s.tab()
+	s.says(tab.Open(link), 200, "Let the agent read a little more", "lacks read_homecoach", "Permission missing")
+	s.look(tab, "scope missing")
+	before := s.cloud.Requests()["getstationsdata"]
+	s.Eventually("goes on with the stations", func() bool { return s.cloud.Requests()["getstationsdata"] > before+1 })
+	if strings.Contains(s.Output(), "module.type=home_coach") {
+		s.t.Fatal("there is a reading of a home coach, which nobody allowed")
+	}
+
+	tab.Press(button)
+	s.says(tab.Press(accept), 200, "Done. You are logged in")
+	s.Eventually("has readings of the home coach", func() bool { return strings.Contains(s.Output(), "module.type=home_coach") })
+	s.says(tab.Open(link), 200, "Connected to Netatmo")
+	s.loggedIn()
+}
+
+func lineWith(text, part string) string {
+	for line := range strings.Lines(text) {
+		if strings.Contains(line, part) {
+			return line
+		}
+	}
+	return ""
+}
+
+// The disk fills up after the start, so that the first login cannot be saved.
+// The page does not claim otherwise, and once there is space, pressing the
+// button again helps.
+func diskFull(s *scene) {
+	s.Process = startProcess(s.t, s.Env, "unshare", onSmallDisk(filepath.Dir(s.TokenFile()), AgentBinary(s.t))...)
+	link, tab := s.link(), s.tab()
+	disk := diskOf(s.Process, filepath.Dir(s.TokenFile()))
+	s.disk = disk.FS()
+	empty := fill(s.t, disk)
+
+	tab.Open(link)
+	tab.Press(button)
+	s.says(tab.Press(accept), 500, "Logged in, but the login could not be saved", "no space left", s.TokenFile(), "Not saved")
+	s.look(tab, "not saved")
+	s.notLoggedIn()
+	s.WaitLog("level=ERROR", "the login is in memory alone")
+	s.Eventually("works with the login nevertheless", func() bool { return strings.Contains(s.Output(), "netatmo.temperature") })
+
+	tab.Press(button)
+	s.says(tab.Press(accept), 500, "could not be saved, so Netatmo was not asked")
+	if n := s.tokenRequests(); n != 1 {
+		s.t.Errorf("%d token requests, want one: a login that cannot be kept would kill the one before", n)
+	}
+	tab.Press(button)
+	empty()
+	// The agent may have saved the login in this moment, then there is nothing
+	// left to do: either way the browser ends on a page that says so.
+	p := tab.Press(accept)
+	s.says(p, 200)
+	if tab.Count(".tick") != 1 || tab.Count(anyControl) != 0 {
+		s.t.Errorf("the page says:\n%s", p.Text)
+	}
+	s.loggedIn()
+	s.WaitLog("the login is saved now")
+}
+
+// onSmallDisk returns the arguments with which unshare(1) starts a program that
+// finds an empty disk of 64 KiB in place of a directory. Nobody else does.
+func onSmallDisk(dir, program string, args ...string) []string {
+	script := `mkdir -p "$0" && mount -t tmpfs -o size=64k none "$0" && exec "$@"`
+	return append([]string{"--mount", "/bin/sh", "-c", script, dir, program}, args...)
+}
+
+// diskOf opens a directory as another process sees it. It stays open beyond the
+// end of that process.
+func diskOf(p *Process, dir string) *os.Root {
+	p.t.Helper()
+	root, err := os.OpenRoot(fmt.Sprintf("/proc/%d/root%s", p.cmd.Process.Pid, dir))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.t.Cleanup(func() { root.Close() })
+	return root
+}
+
+// fill leaves no space on a disk, and returns how to undo that.
+func fill(t *testing.T, disk *os.Root) (empty func()) {
+	t.Helper()
+	if err := disk.WriteFile("filler", make([]byte, 1<<20), 0o600); !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("the disk is not full: %v", err)
+	}
+	return func() {
+		t.Helper()
+		if err := disk.Remove("filler"); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
