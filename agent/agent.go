@@ -41,8 +41,8 @@ type agent struct {
 
 // newAgent builds the agent. It makes no request; its errors are about the
 // configuration.
-func newAgent(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *agent, err error) {
-	a := &agent{cfg: cfg, log: log, requests: newRequestCounts(), gate: netatmo.NewGate(requestsPerHour)}
+func newAgent(ctx context.Context, cfg *config.Config, gate *netatmo.Gate, log *slog.Logger) (_ *agent, err error) {
+	a := &agent{cfg: cfg, log: log, requests: newRequestCounts(), gate: gate}
 	portTaken := a.listen(ctx)
 	defer func() {
 		if err != nil {
@@ -160,8 +160,12 @@ func (a *agent) pollConfig() poll.Config {
 		HistoryTypes: history,
 		Authorized:   func() bool { return a.source.Status().Authorized },
 		Changed:      a.source.Changed,
-		OnScopeRefused: func(f netatmo.Family) {
-			a.source.RefuseScope(scopes[string(f)])
+		OnScope: func(f netatmo.Family, granted bool) {
+			if granted {
+				a.source.ScopeGranted(scopes[string(f)])
+			} else {
+				a.source.RefuseScope(scopes[string(f)])
+			}
 		},
 		Logger: a.log,
 	}

@@ -23,9 +23,9 @@ import (
 	"netatmo-agent/store"
 )
 
-// backfillPerHour is the part of the hour's requests that a history may take;
-// the gate keeps the rest for live requests.
-const backfillPerHour = requestsPerHour * 3 / 4
+// backfillPerHour is what of Netatmo's 500 requests an hour a history may take;
+// the rest is for an agent that runs beside it.
+const backfillPerHour = 300
 
 func backfillCommand() *cobra.Command {
 	var o backfillOptions
@@ -88,7 +88,7 @@ func runBackfill(c *cobra.Command, o backfillOptions) error {
 		Families: families(cfg), Favorites: cfg.Favorites, Allows: cfg.Stations.Allows,
 		HistoryTypes: history, Since: since, Until: until,
 		File: filepath.Join(cfg.StateDir, "backfill.json"), Logger: log,
-	}, newClient(cfg, source, netatmo.NewGate(requestsPerHour), nil, log))
+	}, newClient(cfg, source, netatmo.NewGate(backfillPerHour), nil, log))
 	if err != nil {
 		return err
 	}

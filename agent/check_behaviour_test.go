@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"netatmo-agent/agent/config"
+	"netatmo-agent/agent/netatmo"
 	"netatmo-agent/agent/simcloud"
 )
 
@@ -193,7 +194,7 @@ func TestCheckBesideARunningAgent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := newAgent(t.Context(), cfg, config.NewLogger(io.Discard, 0, "text"))
+	a, err := newAgent(t.Context(), cfg, netatmo.NewGate(400), config.NewLogger(io.Discard, 0, "text"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,6 +20,7 @@ import (
 	"golang.org/x/term"
 
 	"netatmo-agent/agent/config"
+	"netatmo-agent/agent/netatmo"
 	"netatmo-agent/agent/simcloud"
 	"netatmo-agent/agent/telemetry"
 )
@@ -30,6 +31,9 @@ const (
 	demoMeasure  = 5 * time.Second
 	demoUpload   = 10 * time.Second
 	demoInterval = 5 * time.Second // between pushes
+
+	// At this cadence the agent asks more often than Netatmo would allow.
+	demoRequestsPerHour = 3600
 )
 
 func demoCommand() *cobra.Command {
@@ -99,7 +103,7 @@ func newDemo(ctx context.Context, c *cobra.Command) (_ *demo, err error) {
 
 	cloud := simcloud.New(simcloud.Options{
 		ClientID: demoClient, ClientSecret: demoSecret,
-		Measure: demoMeasure, Upload: demoUpload, AutoConsent: true,
+		Measure: demoMeasure, Upload: demoUpload, AutoConsent: true, QuotaPer10s: -1, QuotaPerHour: -1,
 	})
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -125,7 +129,7 @@ func newDemo(ctx context.Context, c *cobra.Command) (_ *demo, err error) {
 	if err != nil {
 		return nil, usage(err)
 	}
-	d.agent, err = newAgent(ctx, cfg, config.NewLogger(c.ErrOrStderr(), cfg.LogLevel, cfg.LogFormat))
+	d.agent, err = newAgent(ctx, cfg, netatmo.NewGate(demoRequestsPerHour), config.NewLogger(c.ErrOrStderr(), cfg.LogLevel, cfg.LogFormat))
 	return d, err
 }
 

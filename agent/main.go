@@ -99,7 +99,7 @@ settings). To see it work with nothing configured: netatmo-agent demo`,
 		return usage(fmt.Errorf("%w\nSee: %s --help", err, c.CommandPath()))
 	})
 	addSettings(root)
-	root.AddCommand(runCommand(), demoCommand(), loginCommand(), checkCommand(), metricsCommand(), versionCommand())
+	root.AddCommand(runCommand(), demoCommand(), loginCommand(), checkCommand(), backfillCommand(), metricsCommand(), versionCommand())
 	return root
 }
 

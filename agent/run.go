@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"netatmo-agent/agent/config"
+	"netatmo-agent/agent/netatmo"
 	"netatmo-agent/agent/telemetry"
 )
 
@@ -35,7 +36,7 @@ func runAgent(c *cobra.Command, _ []string) error {
 	if err != nil {
 		return err
 	}
-	a, err := newAgent(c.Context(), cfg, config.NewLogger(c.ErrOrStderr(), cfg.LogLevel, cfg.LogFormat))
+	a, err := newAgent(c.Context(), cfg, netatmo.NewGate(requestsPerHour), config.NewLogger(c.ErrOrStderr(), cfg.LogLevel, cfg.LogFormat))
 	if err != nil {
 		return err
 	}

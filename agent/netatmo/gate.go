@@ -41,9 +41,11 @@ type Gate struct {
 }
 
 // NewGate returns a gate that admits perHour requests in any hour, of which
-// History leaves the last quarter to Live.
+// History leaves the last quarter to Live. For more than 720, which Netatmo does
+// not allow but a simulation may, they follow each other faster than one in 5 s.
 func NewGate(perHour int) *Gate {
-	return &Gate{perHour: perHour, bucket: rate.NewLimiter(rate.Every(spacing), burst)}
+	every := min(spacing, time.Hour/time.Duration(perHour))
+	return &Gate{perHour: perHour, bucket: rate.NewLimiter(rate.Every(every), burst)}
 }
 
 // Wait blocks until a request may be made, and counts it. It returns early

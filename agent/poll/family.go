@@ -78,15 +78,15 @@ func (f *family) judge(err error) time.Time {
 	class := classOf(err)
 	switch {
 	case err == nil:
+		f.scope(true)
 		f.outage.OK()
 		f.failures, f.aside = 0, ""
 		return f.schedule.next()
 	case class == netatmo.ClassScope:
-		if f.p.cfg.OnScopeRefused != nil {
-			f.p.cfg.OnScopeRefused(f.name)
-		}
+		f.scope(false)
 		return f.putAside(string(class), err)
 	case class == netatmo.ClassNotFound, errors.Is(err, errNothing):
+		f.scope(true)
 		return f.putAside("nothing", err)
 	}
 	f.failures++
@@ -94,6 +94,14 @@ func (f *family) judge(err error) time.Time {
 		f.outage.Failed(string(class), err)
 	}
 	return time.Now().Add(backoff(f.failures, firstBackoff, f.schedule.every()))
+}
+
+// scope tells that the family's scope is missing, or no longer is.
+func (f *family) scope(granted bool) {
+	wasRefused := f.aside == string(netatmo.ClassScope)
+	if f.p.cfg.OnScope != nil && (!granted || wasRefused) {
+		f.p.cfg.OnScope(f.name, granted)
+	}
 }
 
 // putAside leaves the family alone for a day, unless the login changes.

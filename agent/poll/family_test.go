@@ -23,7 +23,7 @@ func TestFamilyPutAside(t *testing.T) {
 	tests := map[string]struct {
 		err      error
 		answered netatmo.Answer
-		refused  int // calls of OnScopeRefused in three days
+		refused  int // calls of OnScope in three days
 	}{
 		"scope refused":  {err: failure(netatmo.ClassScope), refused: 3},
 		"no such device": {err: failure(netatmo.ClassNotFound)},
@@ -37,9 +37,9 @@ func TestFamilyPutAside(t *testing.T) {
 					coaches: func() (netatmo.Answer, error) { return test.answered, test.err },
 				}, netatmo.Weather, netatmo.HomeCoach)
 				refused := 0
-				a.cfg.OnScopeRefused = func(f netatmo.Family) {
-					if f != netatmo.HomeCoach {
-						t.Errorf("scope of %s refused", f)
+				a.cfg.OnScope = func(f netatmo.Family, granted bool) {
+					if f != netatmo.HomeCoach || granted {
+						t.Errorf("scope of %s: granted is %v", f, granted)
 					}
 					refused++
 				}
@@ -52,7 +52,7 @@ func TestFamilyPutAside(t *testing.T) {
 					t.Errorf("%d polls of the other family", n)
 				}
 				if refused != test.refused {
-					t.Errorf("OnScopeRefused called %d times, want %d", refused, test.refused)
+					t.Errorf("OnScope called %d times, want %d", refused, test.refused)
 				}
 				if n := a.logged("left out"); n != 1 {
 					t.Errorf("said %d times:\n%s", n, a.log)
@@ -86,6 +86,8 @@ func TestLogin(t *testing.T) {
 			defer a.fake.world.Unlock()
 			f()
 		}
+		var told []bool
+		a.cfg.OnScope = func(_ netatmo.Family, granted bool) { told = append(told, granted) }
 		a.cfg.Authorized = func() (is bool) { locked(func() { is = authorized }); return is }
 		a.cfg.Changed = func() (c <-chan struct{}) { locked(func() { c = changed }); return c }
 		change := func() {
@@ -112,6 +114,9 @@ func TestLogin(t *testing.T) {
 		change()
 		if len(a.fake.calls("coaches")) != 2 || len(a.readings()) != 2 {
 			t.Errorf("after the second login: %v, %v", a.fake.times, a.readings())
+		}
+		if !slices.Equal(told, []bool{false, true}) {
+			t.Errorf("OnScope was told %v", told)
 		}
 
 		authorized = false

@@ -56,9 +56,9 @@ type Config struct {
 	// there always is one.
 	Authorized func() bool
 	Changed    func() <-chan struct{}
-	// OnScopeRefused is told that the login lacks the scope of a family. It may
-	// be nil.
-	OnScopeRefused func(netatmo.Family)
+	// OnScope is told when Netatmo refuses a family because the login lacks its
+	// scope, and when it answers about such a family again. It may be nil.
+	OnScope func(f netatmo.Family, granted bool)
 
 	Logger *slog.Logger
 }
