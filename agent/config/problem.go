@@ -39,7 +39,7 @@ func wrap(b *strings.Builder, first, rest, text string) {
 	const width = 80
 	b.WriteString(first)
 	column, indent := len([]rune(first)), len([]rune(first))
-	for _, word := range strings.Fields(text) {
+	for word := range strings.FieldsSeq(text) {
 		size := len([]rune(word))
 		switch {
 		case column == indent:
