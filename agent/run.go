@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"sync"
 	"time"
@@ -36,7 +37,9 @@ func runAgent(c *cobra.Command, _ []string) error {
 	if err != nil {
 		return err
 	}
-	a, err := newAgent(c.Context(), cfg, netatmo.NewGate(requestsPerHour), config.NewLogger(c.ErrOrStderr(), cfg.LogLevel, cfg.LogFormat))
+	log := config.NewLogger(c.ErrOrStderr(), cfg.LogLevel, cfg.LogFormat)
+	announceStart(cfg, log)
+	a, err := newAgent(c.Context(), cfg, netatmo.NewGate(requestsPerHour), log)
 	if err != nil {
 		return err
 	}
@@ -53,7 +56,6 @@ const drain = 2 * time.Second
 // already; what is known is pushed a last time.
 func (a *agent) run(ctx context.Context) {
 	defer a.close()
-	a.announceStart()
 	pushing, stopPushing := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopPushing()
 
@@ -76,13 +78,13 @@ func (a *agent) run(ctx context.Context) {
 	a.log.Info("stopped")
 }
 
-func (a *agent) announceStart() {
+func announceStart(cfg *config.Config, log *slog.Logger) {
 	b := readBuild()
-	a.log.Info("netatmo-agent starts", "version", b.version, "commit", b.commit)
-	for _, w := range a.cfg.Warnings {
-		a.log.Warn(w)
+	log.Info("netatmo-agent starts", "version", b.version, "commit", b.commit, "token_file", cfg.TokenFile)
+	for _, w := range cfg.Warnings {
+		log.Warn(w)
 	}
-	a.log.Info(telemetry.DescribePush(a.cfg.Push))
+	log.Info(telemetry.DescribePush(cfg.Push))
 }
 
 // announceLogin logs the link to open, once for every login that is needed.
