@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"time"
 
@@ -56,7 +57,10 @@ func (s *Source) write(d document) error {
 		return nil
 	}
 	if over := s.file.Overwrite(d); over != nil {
-		return fmt.Errorf("save the login: %w", errors.Join(err, over))
+		if errors.Is(over, fs.ErrNotExist) { // there is nothing to write over
+			return err
+		}
+		return fmt.Errorf("%w; and to write over it: %w", err, over)
 	}
 	s.mu.Lock()
 	known := s.saving.inPlace

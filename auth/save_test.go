@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -99,6 +100,19 @@ func TestAFileThatCannotBeReplacedIsWrittenOver(t *testing.T) {
 type onlyInPlace struct{ tokenFile }
 
 func (onlyInPlace) Save(document) error { return os.ErrDeadlineExceeded }
+
+// Where there is nothing to write over, that it cannot be written over explains
+// nothing.
+func TestAFirstLoginThatCannotBeSavedSaysWhy(t *testing.T) {
+	inBubble(t, authtest.Options{}, func(r *rig) {
+		s := r.open()
+		s.file = &onlyInPlace{s.file}
+		err := s.AdoptRefreshToken(r.Context(), r.server.Grant().Refresh)
+		if _, unsaved := errors.AsType[*SaveError](err); !unsaved || !errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, os.ErrNotExist) {
+			r.Errorf("%v", err)
+		}
+	})
+}
 
 // What another process wrote is not undone by a pair that waits to be saved, but
 // the remains of our own failed save are.

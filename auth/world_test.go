@@ -220,7 +220,7 @@ func (s shown) want(t *testing.T, status int, texts ...string) {
 	if s.StatusCode != status {
 		t.Errorf("%s: status %d, want %d", s.url.Path, s.StatusCode, status)
 	}
-	text := html.UnescapeString(s.body)
+	text := strings.ReplaceAll(html.UnescapeString(s.body), "<wbr>", "")
 	for _, want := range texts {
 		if !strings.Contains(text, want) {
 			t.Errorf("%s: the page does not say %q:\n%s", s.url.Path, want, visible(s.body))

@@ -64,7 +64,11 @@ func diskFull(s *scene) {
 
 	tab.Open(link)
 	tab.Press(button)
-	s.says(tab.Press(accept), 500, "Logged in, but the login could not be saved", "no space left", s.TokenFile(), "Not saved")
+	p := tab.Press(accept)
+	s.says(p, 500, "Logged in, but the login could not be saved", "no space left", s.TokenFile(), "Not saved")
+	if strings.Contains(p.Text, "no such file") {
+		s.t.Errorf("the page names what is not the cause:\n%s", p.Text)
+	}
 	s.look(tab, "not saved")
 	s.notLoggedIn()
 	s.WaitLog("level=ERROR", "the login is in memory alone")
@@ -79,7 +83,7 @@ func diskFull(s *scene) {
 	empty()
 	// The agent may have saved the login in this moment, then there is nothing
 	// left to do: either way the browser ends on a page that says so.
-	p := tab.Press(accept)
+	p = tab.Press(accept)
 	s.says(p, 200)
 	if tab.Count(".tick") != 1 || tab.Count(anyControl) != 0 {
 		s.t.Errorf("the page says:\n%s", p.Text)
