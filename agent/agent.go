@@ -43,19 +43,16 @@ type agent struct {
 // configuration.
 func newAgent(ctx context.Context, cfg *config.Config, gate *netatmo.Gate, log *slog.Logger) (_ *agent, err error) {
 	a := &agent{cfg: cfg, log: log, requests: newRequestCounts(), gate: gate}
-	portTaken := a.listen(ctx)
+	if err := a.takeDirectory(); err != nil {
+		return nil, usage(err)
+	}
 	defer func() {
 		if err != nil {
 			a.close()
 		}
 	}()
+	portTaken := a.listen(ctx)
 	if a.source, err = auth.New(authConfig(cfg, log)); err != nil {
-		return nil, usage(err)
-	}
-	a.lock, err = store.TryLock(filepath.Join(cfg.StateDir, "agent.lock"))
-	if held, ok := errors.AsType[*store.HeldError](err); ok {
-		return nil, usage(fmt.Errorf("another netatmo-agent (process %d) already runs in %s: stop it, or give this one a directory of its own by NETATMO_TOKEN_FILE", held.PID, cfg.StateDir))
-	} else if err != nil {
 		return nil, usage(err)
 	}
 	if portTaken != nil {
@@ -88,6 +85,21 @@ func newAgent(ctx context.Context, cfg *config.Config, gate *netatmo.Gate, log *
 		Agent: a.values, Logger: log,
 	})
 	return a, err
+}
+
+// takeDirectory makes this the only agent in its directory, before it touches
+// the token file there. Beside a device or a directory there is no place for a
+// lock.
+func (a *agent) takeDirectory() error {
+	if _, err := store.New[struct{}](a.cfg.TokenFile).Load(); errors.Is(err, store.ErrNotRegular) {
+		return fmt.Errorf("the token file cannot be used: %w; give the path of a file", err)
+	}
+	lock, err := store.TryLock(filepath.Join(a.cfg.StateDir, "agent.lock"))
+	if held, ok := errors.AsType[*store.HeldError](err); ok {
+		return fmt.Errorf("another netatmo-agent (process %d) already runs in %s: stop it, or give this one a directory of its own by NETATMO_TOKEN_FILE", held.PID, a.cfg.StateDir)
+	}
+	a.lock = lock
+	return err
 }
 
 // close gives back what newAgent took.
