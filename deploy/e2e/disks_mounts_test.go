@@ -1,0 +1,279 @@
+package e2e
+
+import (
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"netatmo-agent/agent/simcloud"
+	"netatmo-agent/auth/authtest"
+)
+
+// privateMounts moves the test, and the processes that it starts, to where
+// nobody else sees what it mounts. It needs root.
+func privateMounts(t *testing.T) {
+	t.Helper()
+	runtime.LockOSThread() // never unlocked: the thread ends with the test, and its mounts with the thread
+	must(t, syscall.Unshare(syscall.CLONE_NEWNS))
+	must(t, syscall.Mount("none", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""))
+}
+
+// mount mounts for the time of the test.
+func mount(t *testing.T, source, target, kind string, flags uintptr, options string) {
+	t.Helper()
+	must(t, syscall.Mount(source, target, kind, flags, options))
+	t.Cleanup(func() { must(t, syscall.Unmount(target, syscall.MNT_DETACH)) })
+}
+
+// mountedRig is a rig whose state directory is a disk of its own.
+func mountedRig(t *testing.T, o simcloud.Options) (r *rig, dir string) {
+	t.Helper()
+	privateMounts(t)
+	r = newRig(t, o)
+	dir = filepath.Dir(r.TokenFile())
+	must(t, os.Mkdir(dir, 0o700))
+	mount(t, "none", dir, "tmpfs", 0, "size=64k,mode=700")
+	return r, dir
+}
+
+// A single file that is bind-mounted, as people do with Docker, is written over
+// in place; the log says what to mount instead.
+func TestFileMountedAlone(t *testing.T) {
+	t.Parallel()
+	privateMounts(t)
+	r := newRig(t, simcloud.Options{})
+	source := filepath.Join(r.Home, "on-the-host.json")
+	r.putAt(source, r.grant(-time.Hour), 0o644)
+	r.put("")
+	mount(t, source, r.TokenFile(), "", syscall.MS_BIND, "")
+	host := stat(t, source)
+	onTheHost := func() {
+		t.Helper()
+		if !parse(read(t, source)).holds(r.cloud.Auth().Current()) {
+			t.Error("the new pair is not in the file on the host")
+		}
+		if now := stat(t, source); !os.SameFile(host, now) || now.Mode() != 0o600 {
+			t.Errorf("the file on the host is another, or its mode %v is not 0600", now.Mode())
+		}
+	}
+	r.start()
+	r.works()
+	r.WaitLog("level=WARN", "mount its directory instead")
+	if strings.Count(r.Log(), "in place") != 1 {
+		t.Error("the same thing is said twice")
+	}
+	r.Kill()
+	onTheHost()
+	r.cloud.Inject(simcloud.Fault{Kind: simcloud.TokenExpired})
+	r.start()
+	r.works()
+	r.stop()
+	onTheHost()
+	if r.asked() != 2 || r.refused() != 0 {
+		t.Errorf("%d token requests, %d refused, want 2 and none", r.asked(), r.refused())
+	}
+}
+
+// The first login into a file that is bind-mounted alone; Docker users make an
+// empty one for that.
+func TestEmptyFileMountedAlone(t *testing.T) {
+	t.Parallel()
+	privateMounts(t)
+	r := newRig(t, simcloud.Options{})
+	source := filepath.Join(r.Home, "on-the-host.json")
+	r.putAt(source, "", 0o600)
+	r.put("")
+	mount(t, source, r.TokenFile(), "", syscall.MS_BIND, "")
+	r.start()
+	r.worksAfterLogin()
+	r.stop()
+	if !parse(read(t, source)).holds(r.cloud.Auth().Current()) {
+		t.Error("the login is not in the file on the host")
+	}
+}
+
+// A disk that fills up while Netatmo is making the new pair stops no refresh
+// then or later and costs no login, whatever happens to the process. When there
+// is space again, all is as before.
+func TestDiskThatFillsUp(t *testing.T) {
+	t.Parallel()
+	r, dir := mountedRig(t, simcloud.Options{})
+	disk, err := os.OpenRoot(dir)
+	must(t, err)
+	defer disk.Close()
+	r.put(r.grant(-time.Hour))
+	r.cloud.Auth().Inject(authtest.Fault{Kind: authtest.Slow, Delay: time.Second})
+	r.start()
+	r.madeNewPair()
+	empty := fill(t, disk)
+	r.works()
+	r.WaitLog("level=WARN", "in place", "no space left on device")
+	r.Kill()
+	if !r.saved() {
+		t.Error("the new pair is not on the disk")
+	}
+
+	r.cloud.Inject(simcloud.Fault{Kind: simcloud.TokenExpired})
+	r.start()
+	r.works()
+	r.stop()
+	if !r.saved() {
+		t.Error("the pair that was made on the full disk is not on it")
+	}
+
+	r.start()
+	r.works()
+	full := stat(t, r.TokenFile())
+	empty()
+	r.stop()
+	if os.SameFile(full, stat(t, r.TokenFile())) {
+		t.Error("with space on the disk, the file is still written over in place")
+	}
+	if refreshes := r.cloud.Auth().Stats().Refreshes(); r.refused() != 0 || refreshes != 2 || !r.saved() {
+		t.Errorf("%d refreshes, %d refused, want 2 and none; saved: %v", refreshes, r.refused(), r.saved())
+	}
+}
+
+// madeNewPair waits until the cloud has made a pair by a refresh, whether or not
+// it has answered.
+func (r *rig) madeNewPair() {
+	r.t.Helper()
+	r.Eventually("asks for a new pair", func() bool {
+		issued := r.cloud.Auth().Stats().Issued
+		return issued[len(issued)-1].Grant == "refresh_token"
+	})
+}
+
+// On a full disk there is no place for a first login.
+func TestDiskThatIsFull(t *testing.T) {
+	t.Parallel()
+	r, dir := mountedRig(t, simcloud.Options{})
+	disk, err := os.OpenRoot(dir)
+	must(t, err)
+	defer disk.Close()
+	must(t, disk.WriteFile("agent.lock", []byte("1\n"), 0o600)) // of an earlier start
+	must(t, disk.WriteFile("token.lock", []byte("1\n"), 0o600))
+	fill(t, disk)
+	r.start()
+	r.endsBeforeAnyRequest("no space left on device", "free some space")
+}
+
+// endsBeforeAnyRequest checks an end with code 2 that says what is wrong.
+func (r *rig) endsBeforeAnyRequest(says ...string) {
+	r.t.Helper()
+	if code := r.Wait(); code != 2 {
+		r.t.Errorf("exit code %d, want 2", code)
+	}
+	for _, text := range says {
+		if !strings.Contains(r.Log(), text) {
+			r.t.Errorf("it does not say %q but:\n%s", text, r.Log())
+		}
+	}
+	if r.asked() != 0 || len(r.cloud.Requests()) != 0 {
+		r.t.Errorf("%d token requests, API requests %v, want none", r.asked(), r.cloud.Requests())
+	}
+}
+
+// A disk that is read-only at start is refused.
+func TestDiskThatIsReadOnly(t *testing.T) {
+	for name, there := range map[string]bool{"with a login": true, "empty": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r, dir := mountedRig(t, simcloud.Options{})
+			if there {
+				r.put(r.grant(-time.Hour))
+			}
+			readOnly(t, dir, true)
+			r.start()
+			r.endsBeforeAnyRequest("read-only file system", "mount it writable", dir)
+		})
+	}
+}
+
+// A disk that becomes read-only, as Linux does with a failing SD card: the
+// refresh token is not spent, since the new pair could not be kept. It is
+// renewed as soon as the disk can be written again.
+func TestDiskThatBecomesReadOnly(t *testing.T) {
+	t.Parallel()
+	r, dir := mountedRig(t, simcloud.Options{})
+	content := r.grant(time.Hour)
+	r.put(content)
+	r.cloud.Inject(simcloud.Fault{Kind: simcloud.TokenExpired})
+	r.door.shut.Lock()
+	r.start()
+	r.Eventually("asks the API", func() bool { return r.door.waiting() > 0 })
+	readOnly(t, dir, true)
+	r.door.shut.Unlock()
+	r.WaitLog("could not be renewed", "read-only file system")
+	if r.asked() != 0 {
+		t.Error("the refresh token was spent although the new pair cannot be kept")
+	}
+	if had, has := parse(content), parse(r.content()); has.Refresh != had.Refresh {
+		t.Error("the pair on the disk is another")
+	}
+	readOnly(t, dir, false)
+	r.madeNewPair()
+	r.works()
+	r.stop()
+	if !r.saved() || r.asked() != 1 || r.refused() != 0 {
+		t.Errorf("%d token requests, %d refused, want one and none; saved: %v", r.asked(), r.refused(), r.saved())
+	}
+}
+
+// The same, when Netatmo has the refresh token already: the agent works with the
+// new pair, says that it is in memory alone, and saves it as soon as it can.
+func TestDiskThatBecomesReadOnlyTooLate(t *testing.T) {
+	t.Parallel()
+	r, dir := mountedRig(t, simcloud.Options{})
+	r.put(r.grant(-time.Hour))
+	r.cloud.Auth().Inject(authtest.Fault{Kind: authtest.Slow, Delay: time.Second})
+	r.start()
+	r.madeNewPair()
+	readOnly(t, dir, true)
+	r.works()
+	r.WaitLog("level=ERROR", "in memory alone", "read-only file system")
+	readOnly(t, dir, false)
+	r.WaitLog("the login is saved now")
+	if !r.saved() {
+		t.Error("the new pair is not on the disk")
+	}
+	r.Kill()
+	r.start()
+	r.works()
+	if r.asked() != 1 {
+		t.Errorf("%d token requests, want one", r.asked())
+	}
+}
+
+// readOnly makes a mounted disk read-only, or writable again.
+func readOnly(t *testing.T, dir string, on bool) {
+	t.Helper()
+	flags := uintptr(syscall.MS_REMOUNT)
+	if on {
+		flags |= syscall.MS_RDONLY
+	}
+	must(t, syscall.Mount("none", dir, "", flags, ""))
+}
+
+// What the image of netatmo-exporter has left behind is found where no other
+// token file is set.
+func TestTokenFileOfTheImageOfNetatmoExporter(t *testing.T) {
+	t.Parallel()
+	privateMounts(t)
+	r := newRig(t, simcloud.Options{})
+	mount(t, "none", "/var/lib", "tmpfs", 0, "size=1m")
+	const path = "/var/lib/netatmo-exporter/netatmo-token.json"
+	r.putAt(path, r.grant(-time.Hour), 0o600)
+	r.start()
+	r.works()
+	r.WaitLog(path)
+	r.stop()
+	if !parse(read(t, path)).holds(r.cloud.Auth().Current()) {
+		t.Error("the new pair is not on the disk")
+	}
+	r.unchanged(false, "")
+}
