@@ -1,0 +1,209 @@
+package e2e
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const unitFile = "netatmo-agent@.service"
+
+// exposure is the most that systemd-analyze security may find, times ten. What
+// is left of its scale is mostly the network, which the agent needs.
+const exposure = "13"
+
+// verifyUnit lets systemd judge a unit as the instance of an account. Whatever
+// it prints is an error: about an unknown setting it only warns.
+func verifyUnit(path, instance string) error {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	program, _, _ := strings.Cut(unitSetting(string(b), "ExecStart"), " ")
+	if program == "" {
+		return fmt.Errorf("%s starts nothing", path)
+	}
+	dir, err := os.MkdirTemp("", "unit-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	// The program need not be installed on the machine that runs the tests.
+	name := filepath.Join(dir, strings.Replace(unitFile, "@", "@"+instance, 1))
+	if err := os.WriteFile(name, []byte(strings.ReplaceAll(string(b), program, "/bin/true")), 0o600); err != nil {
+		return err
+	}
+	for _, args := range [][]string{
+		{"verify", "--man=no", name},
+		{"security", "--offline=true", "--no-pager", "--threshold=" + exposure, name},
+	} {
+		out, err := exec.Command("systemd-analyze", args...).CombinedOutput()
+		if err == nil && args[0] == "verify" && len(out) > 0 {
+			err = errors.New("it complains")
+		}
+		if err != nil {
+			return fmt.Errorf("systemd-analyze %s: %w\n%s", args[0], err, out)
+		}
+	}
+	return nil
+}
+
+// unitSetting is the value of a setting that a unit has once.
+func unitSetting(unit, name string) string {
+	values := unitSettings(unit, name)
+	if len(values) != 1 {
+		return ""
+	}
+	return values[0]
+}
+
+func unitSettings(unit, name string) (values []string) {
+	for lines := bufio.NewScanner(strings.NewReader(unit)); lines.Scan(); {
+		if value, ok := strings.CutPrefix(lines.Text(), name+"="); ok {
+			values = append(values, value)
+		}
+	}
+	return values
+}
+
+func TestSystemdUnit(t *testing.T) {
+	path := Source(t, "deploy", "systemd", unitFile)
+	if err := verifyUnit(path, "home"); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{
+		"ExecStart":      "/usr/local/bin/netatmo-agent run",
+		"TimeoutStopSec": "45",
+		// One directory, credential and file of settings for each account.
+		"StateDirectory":   "netatmo-agent/%i",
+		"RuntimeDirectory": "netatmo-agent/%i",
+		"LoadCredential":   "client-secret:/etc/netatmo-agent/%i.secret",
+		"Environment":      "NETATMO_CLIENT_SECRET_FILE=%d/client-secret",
+		"EnvironmentFile":  "/etc/netatmo-agent/%i.env",
+	} {
+		if got := unitSetting(string(b), name); got != want {
+			t.Errorf("%s is %q, want %q", name, got, want)
+		}
+	}
+	if after := strings.Fields(unitSetting(string(b), "After")); !slices.Contains(after, "time-sync.target") {
+		t.Errorf("starts after %v, want after time-sync.target", after)
+	}
+}
+
+// The system calls that the unit admits are enough for the agent: it goes
+// through a login, polls, saves and pushes under strace.
+func TestSystemdUnitAdmitsWhatTheAgentDoes(t *testing.T) {
+	t.Parallel()
+	b, err := os.ReadFile(Source(t, "deploy", "systemd", unitFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sets := syscallSets(t)
+	admitted := sets.expand("@default")
+	for _, filter := range unitSettings(string(b), "SystemCallFilter") {
+		denied, deny := strings.CutPrefix(filter, "~")
+		for _, name := range strings.Fields(denied) {
+			for call := range sets.expand(name) {
+				if deny {
+					delete(admitted, call)
+				} else {
+					admitted[call] = true
+				}
+			}
+		}
+	}
+	dir, err := os.MkdirTemp("", "unit-") //nolint:usetesting // the test's own is for root alone
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	agent, trace := filepath.Join(dir, "netatmo-agent"), filepath.Join(dir, "trace")
+	run(t, "cp", AgentBinary(t), agent)
+	run(t, "chown", "-R", "65534:65534", dir)
+	run(t, "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
+		"env", "TMPDIR="+dir, "strace", "-f", "-qq", "-o", trace, agent, "demo", "--for", "10s")
+	calls, err := os.ReadFile(trace)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for line := range strings.Lines(string(calls)) {
+		_, call, _ := strings.Cut(line, " ")
+		name, _, isCall := strings.Cut(strings.TrimSpace(call), "(")
+		if isCall && !strings.ContainsAny(name, " <+-") && !seen[name] {
+			seen[name] = true
+			if !admitted[name] {
+				t.Errorf("the unit forbids %s", name)
+			}
+		}
+	}
+	if !seen["renameat"] || !seen["connect"] || len(seen) < 40 {
+		t.Errorf("only %d system calls seen", len(seen))
+	}
+}
+
+// setsOfCalls are systemd's sets of system calls, by name with the @.
+type setsOfCalls map[string][]string
+
+func syscallSets(t *testing.T) setsOfCalls {
+	t.Helper()
+	sets, current := setsOfCalls{}, ""
+	for line := range strings.Lines(run(t, "systemd-analyze", "syscall-filter", "--no-pager")) {
+		name := strings.TrimSpace(line)
+		switch {
+		case strings.HasPrefix(line, "@"):
+			current = name
+		case name != "" && !strings.HasPrefix(name, "#"):
+			sets[current] = append(sets[current], name)
+		}
+	}
+	return sets
+}
+
+// expand lists the system calls of a set, or the one that is named.
+func (s setsOfCalls) expand(name string) map[string]bool {
+	calls := map[string]bool{}
+	if !strings.HasPrefix(name, "@") {
+		calls[name] = true
+	}
+	for _, member := range s[name] {
+		for call := range s.expand(member) {
+			calls[call] = true
+		}
+	}
+	return calls
+}
+
+// The verdict above is worth something only if systemd refuses anything.
+func TestSystemdRefusesMistakes(t *testing.T) {
+	b, err := os.ReadFile(Source(t, "deploy", "systemd", unitFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, edit := range map[string][2]string{
+		"unknown setting": {"TimeoutStopSec=", "TimeoutStopSeconds="},
+		"unknown type":    {"Type=exec", "Type=execute"},
+		"no hardening":    {"SystemCallFilter=@system-service", "SystemCallFilter="},
+		"all privileges":  {"CapabilityBoundingSet=\n", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), unitFile)
+			if err := os.WriteFile(path, []byte(replaceOnce(t, string(b), edit[0], edit[1])), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if verifyUnit(path, "home") == nil {
+				t.Error("is taken")
+			}
+		})
+	}
+}
