@@ -50,6 +50,14 @@ func TestEveryValueArrives(t *testing.T) {
 					t.Errorf("%s has no description", p)
 				}
 			}
+			agent.Eventually("counts its pushes", func() bool {
+				for _, p := range collector.Points() {
+					if p.Metric == "netatmo.agent.push.points" && p.Value > 0 {
+						return true
+					}
+				}
+				return false
+			})
 			checkResource(t, collector.Points(), map[string]string{"service.name": "netatmo-agent"})
 			checkAgentMetrics(t, cloud, collector)
 			checkNoSecrets(t, cloud, agent)
