@@ -61,13 +61,18 @@ func Probe(ctx context.Context, p config.Push, instanceID, version string, log *
 		return err
 	}
 	_, identity := resources(Options{Push: p, InstanceID: instanceID})
+	err = e.Export(ctx, document(identity, sign(version)))
+	return errors.Join(err, e.Shutdown(ctx))
+}
+
+// sign is a sign of life: one point, netatmo.agent.info, of this moment.
+func sign(version string) []metricdata.Metrics {
 	point := metricdata.DataPoint[float64]{
 		Attributes: attribute.NewSet(attribute.String("version", version)), Time: time.Now().Truncate(time.Millisecond), Value: 1,
 	}
-	err = e.Export(ctx, document(identity, []metricdata.Metrics{{
+	return []metricdata.Metrics{{
 		Name: catalogue.AgentInfo, Data: metricdata.Gauge[float64]{DataPoints: []metricdata.DataPoint[float64]{point}},
-	}}))
-	return errors.Join(err, e.Shutdown(ctx))
+	}}
 }
 
 // document is what one request carries.

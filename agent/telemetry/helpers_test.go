@@ -3,6 +3,7 @@ package telemetry
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math"
@@ -68,6 +69,7 @@ type backend struct {
 	window   time.Duration // out of order
 	bounded  bool          // refuse what is too old; else everything is taken
 	partial  bool          // take what can be taken, as Mimir does
+	mute     bool          // do not say why, as a Collector before the backend
 	answer   func(*colmetricpb.ExportMetricsServiceRequest) (*colmetricpb.ExportMetricsServiceResponse, error)
 	delay    time.Duration
 	lost     int // answers that get lost after the request took effect
@@ -100,6 +102,9 @@ func (b *backend) Export(ctx context.Context, r *colmetricpb.ExportMetricsServic
 		}
 	}
 	rejected, err := b.store(r)
+	if err != nil && b.mute {
+		err = errors.New("Permanent error: responded with HTTP Status Code 400")
+	}
 	if err != nil {
 		return nil, status.Error(codes.InvalidArgument, err.Error())
 	}

@@ -88,6 +88,8 @@ type backfill struct {
 	p       *Pusher
 	result  HistoryResult
 	refusal *Failure // the last
+
+	asked, takes bool // see takesOthers
 }
 
 // deliver pushes what fits one request and sees to it that all of it is
@@ -269,6 +271,13 @@ func (b *backfill) push(ctx context.Context, points []History) error {
 	if err := ctx.Err(); f != nil && err != nil {
 		return err
 	}
+	if f != nil && f.Reason == Refused && b.takesOthers(ctx) {
+		f = &Failure{
+			Reason: OutOfOrder, Err: f,
+			Sentence: "the backend takes other points, but not these, without a word on why; most likely they are too old (" + f.Sentence + "): " + admitHistory,
+			Remedy:   admitHistory,
+		}
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
@@ -283,6 +292,18 @@ func (b *backfill) push(ctx context.Context, points []History) error {
 		p.stats.Failures[f.Reason]++
 	}
 	return f
+}
+
+// takesOthers asks, once, whether the backend takes a point of this moment. If
+// it does, it is the times of the others that it refuses: a Collector passes on
+// that the backend behind it refused, but not why (observed). The turn must be
+// held.
+func (b *backfill) takesOthers(ctx context.Context) bool {
+	if !b.asked {
+		b.asked = true
+		b.takes = b.p.export(ctx, b.p.pastResource, sign(b.p.o.Version)) == nil
+	}
+	return b.takes
 }
 
 // values returns how many of a measurement's values are reported.
