@@ -194,33 +194,65 @@ func TestDiskThatIsReadOnly(t *testing.T) {
 	}
 }
 
-// A disk that becomes read-only, as Linux does with a failing SD card: the
-// refresh token is not spent, since the new pair could not be kept. It is
-// renewed as soon as the disk can be written again.
-func TestDiskThatBecomesReadOnly(t *testing.T) {
-	t.Parallel()
-	r, dir := mountedRig(t, simcloud.Options{})
-	content := r.grant(time.Hour)
-	r.put(content)
-	r.cloud.Inject(simcloud.Fault{Kind: simcloud.TokenExpired})
-	r.door.shut.Lock()
-	r.start()
-	r.Eventually("asks the API", func() bool { return r.door.waiting() > 0 })
-	readOnly(t, dir, true)
-	r.door.shut.Unlock()
-	r.WaitLog("could not be renewed", "read-only file system")
-	if r.asked() != 0 {
-		t.Error("the refresh token was spent although the new pair cannot be kept")
-	}
-	if had, has := parse(content), parse(r.content()); has.Refresh != had.Refresh {
-		t.Error("the pair on the disk is another")
-	}
-	readOnly(t, dir, false)
-	r.madeNewPair()
-	r.works()
-	r.stop()
-	if !r.saved() || r.asked() != 1 || r.refused() != 0 {
-		t.Errorf("%d token requests, %d refused, want one and none; saved: %v", r.asked(), r.refused(), r.saved())
+// A disk that becomes read-only, as Linux does with a failing SD card, or is
+// taken away: the refresh token is not spent, since the new pair could not be
+// kept. It is renewed as soon as the disk can be written again.
+func TestDiskThatCannotBeWrittenAnyMore(t *testing.T) {
+	for name, tt := range map[string]struct {
+		prepare func(r *rig) (forbid func(on bool))
+		says    string
+	}{
+		"read-only": {
+			func(r *rig) func(bool) {
+				privateMounts(r.t)
+				mount(r.t, "none", filepath.Dir(r.TokenFile()), "tmpfs", 0, "size=64k,mode=700")
+				r.put(r.grant(time.Hour))
+				return func(on bool) { readOnly(r.t, filepath.Dir(r.TokenFile()), on) }
+			},
+			"read-only file system",
+		},
+		"another's": { // but for the locks
+			func(r *rig) func(bool) {
+				r.put(r.grant(time.Hour))
+				r.asNobody()
+				return func(on bool) {
+					owner := map[bool]int{true: 0, false: nobody}[on]
+					must(r.t, os.Chown(filepath.Dir(r.TokenFile()), owner, owner))
+					must(r.t, os.Chmod(filepath.Dir(r.TokenFile()), 0o755))
+					must(r.t, os.Chown(r.TokenFile(), owner, owner))
+					must(r.t, os.Chmod(r.TokenFile(), 0o644))
+				}
+			},
+			"permission denied",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, simcloud.Options{})
+			must(t, os.Mkdir(filepath.Dir(r.TokenFile()), 0o700))
+			forbid := tt.prepare(r)
+			content := r.content()
+			r.cloud.Inject(simcloud.Fault{Kind: simcloud.TokenExpired})
+			r.door.shut.Lock()
+			r.start()
+			r.Eventually("asks the API", func() bool { return r.door.waiting() > 0 })
+			forbid(true)
+			r.door.shut.Unlock()
+			r.WaitLog("could not be renewed", tt.says)
+			if r.asked() != 0 {
+				t.Error("the refresh token was spent although the new pair cannot be kept")
+			}
+			if had, has := parse(content), parse(r.content()); has.Refresh != had.Refresh {
+				t.Error("the pair on the disk is another")
+			}
+			forbid(false)
+			r.madeNewPair()
+			r.works()
+			r.stop()
+			if !r.saved() || r.asked() != 1 || r.refused() != 0 {
+				t.Errorf("%d token requests, %d refused, want one and none; saved: %v", r.asked(), r.refused(), r.saved())
+			}
+		})
 	}
 }
 

@@ -20,8 +20,10 @@ type door struct {
 	mu       sync.Mutex
 	open     int             // connections
 	arrived  int             // API requests, those that wait included
+	asked    int             // token requests, those that wait included
+	last     time.Time       // when a token request was answered
 	used     map[string]bool // access tokens that the API was asked with
-	answered func()          // called when a token request has been answered
+	answered chan struct{}   // capacity 1: a token request has been answered
 }
 
 var errStillOpen = errors.New("connections of a client that is dead stay open")
@@ -29,7 +31,7 @@ var errStillOpen = errors.New("connections of a client that is dead stay open")
 // newDoor opens a door to a cloud, which has its address from then on.
 func newDoor(t *testing.T, cloud *Cloud) *door {
 	t.Helper()
-	d := &door{cloud: cloud, used: map[string]bool{}}
+	d := &door{cloud: cloud, used: map[string]bool{}, answered: make(chan struct{}, 1)}
 	d.start(t)
 	cloud.URL = d.url
 	return d
@@ -67,11 +69,16 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		d.shut.RLock()
 		defer d.shut.RUnlock()
 	case r.URL.Path == "/oauth2/token":
+		d.mu.Lock()
+		d.asked++
+		d.mu.Unlock()
 		defer func() {
 			d.mu.Lock()
-			defer d.mu.Unlock()
-			if d.answered != nil {
-				d.answered()
+			d.last = time.Now()
+			d.mu.Unlock()
+			select {
+			case d.answered <- struct{}{}:
+			default:
 			}
 		}()
 	}
@@ -83,6 +90,20 @@ func (d *door) waiting() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.arrived
+}
+
+// asking is how many token requests came so far.
+func (d *door) asking() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.asked
+}
+
+// lastAnswer is when a token request was last answered.
+func (d *door) lastAnswer() time.Time {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.last
 }
 
 // wasUsed reports whether the API was asked with an access token.
