@@ -33,7 +33,7 @@ func verifyUnit(path, instance string) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	// The program need not be installed on the machine that runs the tests.
 	name := filepath.Join(dir, strings.Replace(unitFile, "@", "@"+instance, 1))
 	if err := os.WriteFile(name, []byte(strings.ReplaceAll(string(b), program, "/bin/true")), 0o600); err != nil {
@@ -112,7 +112,7 @@ func TestSystemdUnitAdmitsWhatTheAgentDoes(t *testing.T) {
 	admitted := sets.expand("@default")
 	for _, filter := range unitSettings(string(b), "SystemCallFilter") {
 		denied, deny := strings.CutPrefix(filter, "~")
-		for _, name := range strings.Fields(denied) {
+		for name := range strings.FieldsSeq(denied) {
 			for call := range sets.expand(name) {
 				if deny {
 					delete(admitted, call)
@@ -126,7 +126,7 @@ func TestSystemdUnitAdmitsWhatTheAgentDoes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	agent, trace := filepath.Join(dir, "netatmo-agent"), filepath.Join(dir, "trace")
 	run(t, "cp", AgentBinary(t), agent)
 	run(t, "chown", "-R", "65534:65534", dir)

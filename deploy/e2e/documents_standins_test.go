@@ -1,0 +1,228 @@
+package e2e
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// standIns are the programs that pages call and that are not simply run, by
+// name. Each gets the arguments.
+var standIns = map[string]func(w *world, args []string) error{
+	"world":            enterWorld,
+	"go":               goTool,
+	"run":              ciRun,
+	"netatmo-agent":    agentServes,
+	"otelcol":          collectorServes,
+	"prometheus":       prometheusServes,
+	"victoria-metrics": victoriaServes,
+	"promtool":         func(w *world, args []string) error { return command(os.Environ(), w.Tools["promtool"], args...) },
+	"docker":           docker,
+	"kubectl":          kubectl,
+	"systemctl":        systemctl,
+	"journalctl":       journalctl,
+}
+
+// goTool is go, except that tests are only compiled: this is one of them. What
+// it builds is built once for all pages, and put beside a stand-in for the
+// agent.
+func goTool(w *world, args []string) error {
+	switch {
+	case len(args) == 4 && args[0] == "build" && args[1] == "-o":
+		if _, err := w.build(args[3]); err != nil {
+			return err
+		}
+		self, err := os.Executable()
+		if err != nil {
+			return err
+		}
+		_ = os.Remove(args[2])
+		return errors.Join(os.Symlink(self, args[2]), w.note("built "+filepath.Base(args[2])))
+	case len(args) >= 2 && args[0] == "run":
+		binary, err := w.build(args[1])
+		if err != nil {
+			return err
+		}
+		return w.agent(binary, args[2:])
+	case len(args) >= 2 && args[0] == "test":
+		return command(w.goEnv(), w.Go, append([]string{"vet"}, args[1:]...)...)
+	}
+	return fmt.Errorf("go %v is not among the commands that this stand-in knows", args)
+}
+
+func (w *world) goEnv() []string {
+	return append(append(os.Environ(), "GOFLAGS=-trimpath -buildvcs=false", "GOPROXY=off", "GOTOOLCHAIN=local"), w.GoEnv...)
+}
+
+// build builds a package of the project that is the current folder.
+func (w *world) build(pkg string) (binary string, err error) {
+	binary = filepath.Join(w.Shared, fmt.Sprintf("%x", sha256.Sum256([]byte(pkg))))
+	if _, err := os.Stat(binary); err == nil {
+		return binary, nil
+	}
+	temp := fmt.Sprintf("%s.%d", binary, os.Getpid())
+	if err := command(w.goEnv(), w.Go, "build", "-o", temp, pkg); err != nil {
+		return "", err
+	}
+	return binary, os.Rename(temp, binary)
+}
+
+// ciRun is .ci/run, which would run these tests: it only knows its steps.
+func ciRun(w *world, args []string) error {
+	script, err := os.ReadFile(filepath.Join(w.Source, ".ci", "run"))
+	if err != nil {
+		return err
+	}
+	for _, step := range args {
+		if !regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(step) + `\(\) [{(]`).Match(script) {
+			return fmt.Errorf(".ci/run has no step %s", step)
+		}
+	}
+	return nil
+}
+
+// agentServes is the agent that a page has built and put into the PATH.
+func agentServes(w *world, args []string) error {
+	if err := w.noted("built netatmo-agent"); err != nil {
+		return err
+	}
+	binary, err := w.build("./agent")
+	if err != nil {
+		return err
+	}
+	return w.agent(binary, args)
+}
+
+// agent runs a command of the agent. One that would go on until it is stopped
+// is stopped when it serves; that check wants a login is what it is for.
+func (w *world) agent(binary string, args []string) error {
+	name := "run"
+	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+		name = args[0]
+	}
+	switch ends := slices.Contains(args, "--help") || slices.Contains(args, "--for"); {
+	case name == "run" && !ends:
+		return w.runAgent(os.Environ(), binary, args)
+	case name == "demo" && !ends:
+		return serve(os.Environ(), func(output string) bool { return strings.Contains(output, "Garden") }, binary, args...)
+	case name == "check":
+		return wantsLogin(command(os.Environ(), binary, args...))
+	}
+	return command(os.Environ(), binary, args...)
+}
+
+// wantsLogin is nil if all that a check has found is that a login is needed.
+func wantsLogin(err error) error {
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() == 3 {
+		return nil
+	}
+	return err
+}
+
+// runAgent is ready when it has said which link to open, and the pages behind
+// the link are there.
+func (w *world) runAgent(env []string, binary string, args []string) error {
+	pages := listening("127.0.0.1:9210")
+	return serve(env, func(output string) bool {
+		return loginLink.MatchString(output) && pages(output)
+	}, binary, args...)
+}
+
+// understands checks that the agent knows a command and its flags.
+func (w *world) understands(args []string) error {
+	binary, err := w.build("./agent")
+	if err != nil {
+		return err
+	}
+	if out, err := exec.Command(binary, append(slices.Clone(args), "--help")...).CombinedOutput(); err != nil {
+		return fmt.Errorf("netatmo-agent %s: %w\n%s", strings.Join(args, " "), err, out)
+	}
+	return nil
+}
+
+func collectorServes(w *world, args []string) error {
+	if len(args) > 0 && args[0] == "validate" {
+		return command(os.Environ(), w.Tools["otelcol"], args...)
+	}
+	return serve(os.Environ(), listening("127.0.0.1:4317", "127.0.0.1:4318"), w.Tools["otelcol"], args...)
+}
+
+func prometheusServes(w *world, args []string) error {
+	return serve(os.Environ(), answers("http://localhost:9090/-/ready"), w.Tools["prometheus"], args...)
+}
+
+func victoriaServes(w *world, args []string) error {
+	return serve(os.Environ(), answers("http://localhost:8428/health"), w.Tools["victoria-metrics"], args...)
+}
+
+func answers(url string) func(string) bool {
+	return func(string) bool {
+		resp, err := http.Get(url)
+		if err != nil {
+			return false
+		}
+		resp.Body.Close()
+		return resp.StatusCode == http.StatusOK
+	}
+}
+
+// arguments are those of docker, kubectl and the like, taken apart.
+type arguments struct {
+	flags map[string][]string
+	words []string
+}
+
+// parseArguments takes arguments apart. flags names those that are known, mapped to
+// whether a value follows. After the given number of words, or a --, all else
+// are words.
+func parseArguments(args []string, flags map[string]bool, words int) (arguments, error) {
+	a := arguments{flags: map[string][]string{}}
+	for i := 0; i < len(args); i++ {
+		name, value, joined := strings.Cut(args[i], "=")
+		takesValue, known := flags[name]
+		switch {
+		case args[i] == "--" || len(a.words) == words:
+			a.words = append(a.words, slices.DeleteFunc(args[i:], func(s string) bool { return s == "--" })...)
+			return a, nil
+		case !strings.HasPrefix(args[i], "-"):
+			a.words = append(a.words, args[i])
+			continue
+		case !known:
+			return a, fmt.Errorf("%s is not among the flags that this stand-in knows: %v", name, slices.Sorted(maps.Keys(flags)))
+		case takesValue && !joined && i+1 < len(args):
+			i++
+			value = args[i]
+		case takesValue && !joined:
+			return a, fmt.Errorf("%s wants a value", name)
+		}
+		a.flags[name] = append(a.flags[name], value)
+	}
+	return a, nil
+}
+
+// flag is the last value of a flag by its long or its short name.
+func (a arguments) flag(names ...string) string {
+	value := ""
+	for _, name := range names {
+		for _, v := range a.flags[name] {
+			value = cmp.Or(v, value)
+		}
+	}
+	return value
+}
+
+func (a arguments) word(i int) string {
+	if i < len(a.words) {
+		return a.words[i]
+	}
+	return ""
+}

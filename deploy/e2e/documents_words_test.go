@@ -1,0 +1,245 @@
+package e2e
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"unicode"
+)
+
+// prose is a page without its fenced blocks.
+func prose(t *testing.T, page string) string {
+	t.Helper()
+	b, err := os.ReadFile(Source(t, page))
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept, open := []string{}, false
+	for line := range strings.Lines(string(b)) {
+		if fence.MatchString(strings.TrimRight(line, "\n")) {
+			open = !open
+		} else if !open {
+			kept = append(kept, line)
+		}
+	}
+	return strings.Join(kept, "")
+}
+
+var codeSpan = regexp.MustCompile("`([^`\n]+)`")
+
+// spans are what a text has between backquotes.
+func spans(text string) (all []string) {
+	for _, m := range codeSpan.FindAllStringSubmatch(text, -1) {
+		all = append(all, m[1])
+	}
+	return all
+}
+
+// help tells which commands the agent has, and their flags.
+type help map[string]map[string]bool
+
+var flagInHelp = regexp.MustCompile(`(?m)^ +(?:-\w, )?(--[\w-]+)`)
+
+func readHelp(t *testing.T) help {
+	t.Helper()
+	agent := NewAgent(t, nil)
+	h := help{}
+	for line := range strings.SplitSeq(agent.Command("--help").Output, "\n") {
+		name, _, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if !strings.HasPrefix(line, "  ") || !regexp.MustCompile(`^[a-z]+$`).MatchString(name) || name == "help" {
+			continue
+		}
+		h[name] = map[string]bool{}
+		for _, m := range flagInHelp.FindAllStringSubmatch(agent.Command(name, "--help").Output, -1) {
+			h[name][m[1]] = true
+		}
+	}
+	return h
+}
+
+// check finds in words behind the agent's name a command or flag that it does
+// not have, and returns the command.
+func (h help) check(t *testing.T, page string, words []string) (command string) {
+	t.Helper()
+	command = "run"
+	if len(words) > 0 && !strings.HasPrefix(words[0], "-") {
+		command = words[0]
+	}
+	flags, ok := h[command]
+	if !ok {
+		t.Errorf("%s: the agent has no command %q", page, command)
+		return command
+	}
+	for _, word := range words {
+		flag, _, _ := strings.Cut(strings.Trim(word, ".,;:()\""), "=")
+		if strings.HasPrefix(flag, "--") && !flags[flag] {
+			t.Errorf("%s: netatmo-agent %s has no flag %s", page, command, flag)
+		}
+	}
+	return command
+}
+
+// Every command of the agent that is named in passing exists, with its flags;
+// so do the flags that a table lists in the row of a command.
+func TestDocumentsNameCommandsThatExist(t *testing.T) {
+	known := readHelp(t)
+	seen := map[string]bool{}
+	for _, page := range pages(t) {
+		for line := range strings.SplitSeq(prose(t, page), "\n") {
+			command := ""
+			for _, span := range spans(line) {
+				words := strings.Fields(span)
+				at := slices.IndexFunc(words, func(w string) bool {
+					return w == "netatmo-agent" || w == "./netatmo-agent" || w == "/netatmo-agent" || w == "./agent"
+				})
+				isTest := words[0] == "go" && len(words) > 1 && words[1] != "run"
+				switch {
+				case at >= 0 && !isTest:
+					command = known.check(t, page, words[at+1:])
+					seen[command] = true
+				case strings.HasPrefix(span, "--") && command != "" && strings.HasPrefix(line, "| `netatmo-agent"):
+					known.check(t, page, append([]string{command}, words...))
+				}
+			}
+		}
+	}
+	for command := range known {
+		if !seen[command] {
+			t.Errorf("no page names netatmo-agent %s", command)
+		}
+	}
+}
+
+var variable = regexp.MustCompile(`\b(?:NETATMO|OTEL)_[A-Z0-9_]+\b`)
+
+// Every variable that a page or a shipped file names is in the README's tables,
+// or is one that the agent understands of another program.
+func TestDocumentsNameSettingsThatExist(t *testing.T) {
+	readme := prose(t, "README.md")
+	_, tables, ok := strings.Cut(readme, "<!-- settings:")
+	tables, _, ok2 := strings.Cut(tables, "<!-- end of settings -->")
+	if !ok || !ok2 {
+		t.Fatal("README.md has no tables of settings")
+	}
+	known := variable.FindAllString(tables, -1)
+	for _, name := range slices.Clone(known) { // the forms for metrics alone
+		known = append(known, strings.Replace(name, "OTEL_EXPORTER_OTLP_", "OTEL_EXPORTER_OTLP_METRICS_", 1))
+	}
+	known = append(known, "NETATMO_EXPORTER_TOKEN_FILE", "NETATMO_EXPORTER_ADDR", "NETATMO_EXPORTER_EXTERNAL_URL")
+	files := pages(t)
+	for _, pattern := range []string{"*.yaml", "kubernetes/*", "systemd/*"} {
+		found, err := filepath.Glob(Source(t, "deploy", pattern))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range found {
+			files = append(files, strings.TrimPrefix(path, Source(t)+"/"))
+		}
+	}
+	for _, file := range files {
+		b, err := os.ReadFile(Source(t, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range variable.FindAllString(string(b), -1) {
+			if !slices.Contains(known, name) && !strings.HasSuffix(name, "_") { // a part of a name, such as _METRICS_
+				t.Errorf("%s: %s is not a setting", file, name)
+			}
+		}
+	}
+}
+
+// A newcomer registers the redirect URI that the README names before the agent
+// can show one.
+func TestReadmeNamesTheRedirectURI(t *testing.T) {
+	env := Env{"NETATMO_CLIENT_ID": ClientID, "NETATMO_CLIENT_SECRET": ClientSecret}
+	agent := NewAgent(t, env)
+	delete(agent.Env, "NETATMO_LISTEN_ADDR")
+	shown := regexp.MustCompile(`http\S+/auth/callback`)
+	want := shown.FindString(agent.Command("check", "--offline").Output)
+	if got := shown.FindAllString(prose(t, "README.md"), -1); len(got) != 1 || strings.Trim(got[0], "`") != want {
+		t.Errorf("the README names %v, the agent %s", got, want)
+	}
+}
+
+var (
+	link    = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	heading = regexp.MustCompile(`(?m)^#+ (.*)$`)
+)
+
+// Links within the project lead somewhere.
+func TestDocumentsLinks(t *testing.T) {
+	for _, page := range append(pages(t), "CHANGELOG.md") {
+		for _, m := range link.FindAllStringSubmatch(prose(t, page), -1) {
+			if strings.Contains(m[1], "://") {
+				continue
+			}
+			path, anchor, _ := strings.Cut(m[1], "#")
+			target := page
+			if path != "" {
+				target = filepath.Join(filepath.Dir(page), path)
+			}
+			if _, err := os.Stat(Source(t, target)); err != nil {
+				t.Errorf("%s: %s leads nowhere", page, m[1])
+			} else if anchor != "" && !slices.Contains(anchors(prose(t, target)), anchor) {
+				t.Errorf("%s: there is no heading for %s", page, m[1])
+			}
+		}
+	}
+}
+
+// anchors are the names that a forge gives to the headings of a text.
+func anchors(text string) (all []string) {
+	for _, m := range heading.FindAllStringSubmatch(text, -1) {
+		all = append(all, strings.Map(func(r rune) rune {
+			switch {
+			case r == ' ':
+				return '-'
+			case unicode.IsLetter(r), unicode.IsDigit(r), r == '-', r == '_':
+				return unicode.ToLower(r)
+			}
+			return -1
+		}, m[1]))
+	}
+	return all
+}
+
+// go commands that are named in passing name packages that exist, and tests in
+// them.
+func TestDocumentsNameTestsThatExist(t *testing.T) {
+	for _, page := range pages(t) {
+		for _, span := range spans(prose(t, page)) {
+			words := strings.Fields(span)
+			if len(words) < 2 || words[0] != "go" {
+				continue
+			}
+			var tests string
+			for _, word := range words[2:] {
+				if !strings.HasPrefix(word, "./") || word == "./..." {
+					continue
+				}
+				files, err := filepath.Glob(Source(t, word, "*_test.go"))
+				if err != nil || len(files) == 0 {
+					t.Errorf("%s: %s: %s has no tests", page, span, word)
+				}
+				for _, file := range files {
+					b, err := os.ReadFile(file)
+					if err != nil {
+						t.Fatal(err)
+					}
+					tests += string(b)
+				}
+			}
+			at := slices.Index(words, "-run")
+			if at < 0 || at+1 == len(words) || words[at+1] == "'^$'" {
+				continue
+			}
+			if name := regexp.MustCompile(`func \w*` + words[at+1]); !name.MatchString(tests) {
+				t.Errorf("%s: %s: no test of that name", page, span)
+			}
+		}
+	}
+}
