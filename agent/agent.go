@@ -43,7 +43,7 @@ type agent struct {
 // configuration.
 func newAgent(ctx context.Context, cfg *config.Config, gate *netatmo.Gate, log *slog.Logger) (_ *agent, err error) {
 	a := &agent{cfg: cfg, log: log, requests: newRequestCounts(), gate: gate}
-	if err := a.takeDirectory(); err != nil {
+	if err := a.takeDirectory(ctx); err != nil {
 		return nil, usage(err)
 	}
 	defer func() {
@@ -87,14 +87,20 @@ func newAgent(ctx context.Context, cfg *config.Config, gate *netatmo.Gate, log *
 	return a, err
 }
 
+// directoryPatience is for "check", which holds the lock for a moment to see whether
+// an agent runs.
+const directoryPatience = time.Second
+
 // takeDirectory makes this the only agent in its directory, before it touches
 // the token file there. Beside a device or a directory there is no place for a
 // lock.
-func (a *agent) takeDirectory() error {
+func (a *agent) takeDirectory(ctx context.Context) error {
 	if _, err := store.New[struct{}](a.cfg.TokenFile).Load(); errors.Is(err, store.ErrNotRegular) {
 		return fmt.Errorf("the token file cannot be used: %w; give the path of a file", err)
 	}
-	lock, err := store.TryLock(filepath.Join(a.cfg.StateDir, "agent.lock"))
+	ctx, cancel := context.WithTimeout(ctx, directoryPatience)
+	defer cancel()
+	lock, err := store.LockWait(ctx, filepath.Join(a.cfg.StateDir, "agent.lock"))
 	if held, ok := errors.AsType[*store.HeldError](err); ok {
 		return fmt.Errorf("another netatmo-agent (process %d) already runs in %s: stop it, or give this one a directory of its own by NETATMO_TOKEN_FILE", held.PID, a.cfg.StateDir)
 	}

@@ -139,7 +139,7 @@ func explain(err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("%w: let user id %d write there (chown), or choose another path", err, os.Geteuid())
+		return fmt.Errorf("%w: let user id %d read and write there (chown), or choose another path", err, os.Geteuid())
 	case errors.Is(err, syscall.EROFS):
 		return fmt.Errorf("%w: mount it writable, or choose another path", err)
 	case full(err):
