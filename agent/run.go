@@ -93,11 +93,12 @@ func (a *agent) announceLogin(ctx context.Context) {
 	for {
 		changed := a.source.Changed()
 		status, link := a.source.Status(), a.pages.LoginURL()
+		way := "open"
 		if a.listener == nil && link != "" {
-			link = "netatmo-agent login"
+			way, link = "run", "netatmo-agent login"
 		}
 		if link != "" && link != said {
-			attrs := []any{"open", link}
+			attrs := []any{way, link}
 			if status.Problem != "" {
 				attrs = append(attrs, "reason", status.Problem)
 			}

@@ -33,7 +33,7 @@ func (s *Source) open() error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		s.lost = loginError(CauseNone, nil)
-		s.log.Info("there is no login yet", "file", s.cfg.TokenFile)
+		s.log.Debug("there is no login yet", "file", s.cfg.TokenFile)
 	case damaged:
 		s.lost = damagedError(damage)
 		s.watch.damage = damage.Error()

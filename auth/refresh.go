@@ -120,15 +120,18 @@ func (s *Source) unlock(lock *store.Lock) {
 // returns what Token answers.
 func (s *Source) failed(e *TokenError) (answer error) {
 	var level slog.Level
-	var next time.Time
+	var next, until time.Time
+	var alive bool
 	var unsaid *LoginError // given up, and locked will not tell
 	s.locked(func(now time.Time) {
+		alive, until = s.held.alive(now), s.held.until
 		outcome, loud := Passing, slog.LevelWarn
-		given := s.lost != nil
+		given, givenUp := s.lost != nil, false
 		if final := s.giveUp(now, e); final != nil {
 			outcome, loud = Final, slog.LevelError
 			s.lost, s.renewal.next = final, now.Add(lostWait)
-			if !given && (s.held.alive(now) || !s.seen.authorized) {
+			givenUp = !given
+			if givenUp && (alive || !s.seen.authorized) {
 				unsaid = final
 			}
 		} else if e.Reason == "store" {
@@ -139,9 +142,16 @@ func (s *Source) failed(e *TokenError) (answer error) {
 		if need := s.need(now); need != nil {
 			answer = need
 		}
-		level = s.renewal.complaint.level(now, fmt.Sprint(outcome, e.Reason), loud)
+		level = s.renewal.complaint.level(now, fmt.Sprint(outcome, e.Reason, alive), loud)
+		if givenUp {
+			level = slog.LevelDebug // the end of the login says more
+		}
 	})
-	s.log.Log(context.Background(), level, "the access token could not be renewed", "reason", e.Reason, "error", e.Err, "next_try", next)
+	message := "the access token could not be renewed and has expired; until it is, nothing is read from Netatmo"
+	if alive {
+		message = "the access token could not be renewed; the old one is used until it expires"
+	}
+	s.log.Log(context.Background(), level, message, "reason", e.Reason, "error", e.Err, "next_try", next, "expiry", until)
 	if unsaid != nil {
 		s.log.Error("the login will not be renewed: "+unsaid.Error(), "cause", unsaid.Cause)
 	}

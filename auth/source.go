@@ -254,7 +254,7 @@ func (s *Source) locked(act func(now time.Time)) {
 		s.log.Info("took up a login to Netatmo", "expiry", expiry)
 	}
 	if !is.authorized && was.authorized {
-		s.log.Error("the login is lost: "+need.Error(), "cause", need.Cause)
+		s.log.Error("the login is lost", "cause", need.Cause)
 	}
 }
 

@@ -37,7 +37,7 @@ type TokenError struct {
 }
 
 func (e *TokenError) Error() string {
-	text := "Netatmo gave no new access token: " + e.Err.Error()
+	text := "there is no new access token: " + e.Err.Error()
 	if e.Reason == "store" {
 		text = "no new access token was asked for, as it could not be kept: " + e.Err.Error()
 	}
@@ -74,15 +74,15 @@ func tokenError(err error, sent bool) *TokenError {
 	var timeout interface{ Timeout() bool }
 	switch {
 	case answered && oauthErrors[refusal.ErrorCode]:
-		return &TokenError{Reason: refusal.ErrorCode, Err: fmt.Errorf("it answered %q", refusal.ErrorCode)}
+		return &TokenError{Reason: refusal.ErrorCode, Err: fmt.Errorf("Netatmo answered %q", refusal.ErrorCode)}
 	case answered && refusal.ErrorCode != "":
-		return &TokenError{Reason: "other error", Err: errors.New("it answered with an error that is not known")}
+		return &TokenError{Reason: "other error", Err: errors.New("Netatmo answered with an error that is not known")}
 	case answered:
 		status := refusal.Response.StatusCode
 		return &TokenError{
 			Reason: fmt.Sprintf("http %d", status),
 			Lost:   status == 500 || status == 502 || status == 504, // a gateway gave up on a server that may have gone on
-			Err:    fmt.Errorf("it answered HTTP %d %s", status, http.StatusText(status)),
+			Err:    fmt.Errorf("Netatmo answered HTTP %d %s", status, http.StatusText(status)),
 		}
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return &TokenError{Reason: "timeout", Lost: sent, Err: fmt.Errorf("no answer within %v: %w", askTimeout, err)}
@@ -109,7 +109,7 @@ var oauthErrors = map[string]bool{
 	"too_many_connections": true,
 }
 
-var errMalformed = errors.New("its answer was not understood")
+var errMalformed = errors.New("Netatmo's answer was not understood")
 
 // onceTransport sends a token request once, whatever happens.
 type onceTransport struct {

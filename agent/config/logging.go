@@ -3,16 +3,25 @@ package config
 import (
 	"io"
 	"log/slog"
+	"time"
 )
 
 // NewLogger returns a logger that writes to w in the format "text" or "json".
-// Levels are named DEBUG, INFO, WARN and ERROR.
+// Levels are named DEBUG, INFO, WARN and ERROR. Times are RFC 3339; those that a
+// line is about are given to the second.
 func NewLogger(w io.Writer, level slog.Level, format string) *slog.Logger {
-	options := &slog.HandlerOptions{Level: level}
+	options := &slog.HandlerOptions{Level: level, ReplaceAttr: wholeSeconds}
 	if format == "json" {
 		return slog.New(slog.NewJSONHandler(w, options))
 	}
 	return slog.New(slog.NewTextHandler(w, options))
+}
+
+func wholeSeconds(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindTime && a.Key != slog.TimeKey {
+		return slog.String(a.Key, a.Value.Time().Format(time.RFC3339))
+	}
+	return a
 }
 
 // logLevels are the names understood. The last four are those of logrus, which

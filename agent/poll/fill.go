@@ -26,9 +26,11 @@ type filler struct {
 	failures int       // rounds in a row
 	retry    time.Time // not before
 
-	samples int  // delivered since the log last said so
-	late    int  // delivered by second looks
-	clipped bool // the log has been told that some are left out
+	samples int       // delivered since the log last said so
+	from    time.Time // of the oldest of them
+	to      time.Time // of the newest
+	late    int       // delivered by second looks
+	clipped bool      // the log has been told that some are left out
 }
 
 // fillGaps delivers what is missing until ctx ends.
@@ -103,7 +105,7 @@ func (f *filler) clip(w *window, oldest time.Time) {
 	if !f.clipped && !w.again {
 		f.clipped = true
 		f.p.cfg.Logger.Warn("a gap is longer than NETATMO_BACKFILL allows to fill: its older part is left out; the backfill command can push it",
-			"missing_since", w.done.Format(time.RFC3339), "filled_since", oldest.Format(time.RFC3339))
+			"missing_since", w.done, "filled_since", oldest)
 	}
 	w.done = oldest
 }
@@ -183,33 +185,36 @@ func (p *Poller) move(windows []*window) (closed bool) {
 // count notes the samples that were delivered, those from before on.
 func (f *filler) count(b *batch, before int) {
 	for i := before; i < b.delivered; i++ {
-		w, t := b.owners[i], b.points[i].Time.Unix()
-		at, had := slices.BinarySearch(w.delivered, t)
+		w, t := b.owners[i], b.points[i].Time
+		at, had := slices.BinarySearch(w.delivered, t.Unix())
 		if had {
 			continue // the same under the module's other identity
 		}
-		w.delivered = slices.Insert(w.delivered, at, t)
+		w.delivered = slices.Insert(w.delivered, at, t.Unix())
 		if w.again {
 			f.late++
-		} else {
-			f.samples++
+			continue
 		}
+		if f.samples == 0 || t.Before(f.from) {
+			f.from = t
+		}
+		f.samples, f.to = f.samples+1, later(f.to, t)
 	}
 }
 
 // report tells the log once all gaps are filled.
 func (f *filler) report() {
 	if f.late > 0 {
-		f.p.cfg.Logger.Info("readings that came late are filled in", "samples", f.late)
+		f.p.cfg.Logger.Debug("readings that came late are filled in", "samples", f.late)
 		f.late = 0
 	}
 	if slices.ContainsFunc(f.p.windows, func(w *window) bool { return !w.again }) {
 		return
 	}
 	if f.samples > 0 {
-		f.p.cfg.Logger.Info("gap filled from Netatmo's history", "samples", f.samples)
+		f.p.cfg.Logger.Info("gap filled from Netatmo's history", "from", f.from, "to", f.to, "samples", f.samples)
 	}
-	f.samples, f.clipped = 0, false
+	f.samples, f.to, f.clipped = 0, time.Time{}, false
 }
 
 // judge says what went wrong and waits longer the more often it did. What the

@@ -173,7 +173,9 @@ func (p *Poller) merge(g group, answer netatmo.Answer, complete bool) []netatmo.
 
 	p.mu.Lock()
 	p.say(g, answer.Rejected)
+	before, known := p.snapshot.groups[g]
 	readings, news := p.snapshot.merge(g, allowed, answer.Rejected, complete)
+	p.announce(g, before, readings, !known)
 	gaps := false
 	for _, r := range readings {
 		gaps = p.checkGap(r) || gaps

@@ -53,9 +53,10 @@ type Pusher struct {
 	// who wait get it in the order of asking, so that a long history holds a
 	// live push back for one request only. A channel, because it is held while
 	// waiting for the network. It guards the fields below.
-	turn   chan struct{}
-	stamp  time.Time // of the last live push
-	outage *outage.Log
+	turn     chan struct{}
+	stamp    time.Time // of the last live push
+	outage   *outage.Log
+	accepted bool // the log knows that a push was
 
 	mu          sync.Mutex
 	stats       PushStats
@@ -276,8 +277,13 @@ func (p *Pusher) conclude(ctx context.Context, f *Failure) error {
 	} else {
 		p.failed++
 	}
+	points := p.stats.Points
 	p.mu.Unlock()
 	if f == nil {
+		if !p.accepted && !p.outage.Failing() {
+			p.o.Logger.Info("the first push is accepted", "points", points)
+		}
+		p.accepted = true
 		p.outage.OK()
 		return nil
 	}
