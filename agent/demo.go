@@ -47,7 +47,12 @@ process, that shows what arrived. Needs no account, no configuration and no netw
 
 With OTEL_EXPORTER_OTLP_ENDPOINT set the readings are pushed there instead.`,
 		Args: noArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return runDemo(c, length) },
+		RunE: func(c *cobra.Command, _ []string) error {
+			if length < 0 {
+				return usage(errors.New("--for takes how long from now, such as 30s"))
+			}
+			return runDemo(c, length)
+		},
 	}
 	c.Flags().DurationVar(&length, "for", 0, "end by itself after this long, for example 30s")
 	return c
@@ -141,11 +146,13 @@ const (
 
 // config is what a user would set, with the simulated cloud in the place of
 // Netatmo. The user's own Netatmo settings are left out of the demo, other than
-// those of the log.
+// those of the log, and those of the push where the demo's receiver takes it.
 func (d *demo) config() (*config.Config, error) {
 	for _, e := range os.Environ() {
 		name, _, _ := strings.Cut(e, "=")
-		if strings.HasPrefix(name, "NETATMO_") && !strings.HasPrefix(name, "NETATMO_LOG_") {
+		ofNetatmo := strings.HasPrefix(name, "NETATMO_") && !strings.HasPrefix(name, "NETATMO_LOG_")
+		ofPush := strings.HasPrefix(name, "OTEL_EXPORTER_OTLP_") || name == "OTEL_METRICS_EXPORTER"
+		if ofNetatmo || ofPush && d.view != nil {
 			if err := os.Unsetenv(name); err != nil {
 				return nil, err
 			}
