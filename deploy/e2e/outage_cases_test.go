@@ -1,0 +1,141 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+)
+
+// The four factors of an outage. All their combinations are the full matrix;
+// E2E_OUTAGES=all runs it, else a selection runs that has every pair of values
+// of two factors.
+var (
+	// outages name who is away, in the order in which they come back.
+	outages = [][]part{
+		{agentAway}, {stationAway}, {netatmoAway}, {backendAway},
+		{agentAway, stationAway}, {agentAway, netatmoAway}, {agentAway, backendAway},
+		{stationAway, netatmoAway}, {stationAway, backendAway}, {netatmoAway, backendAway},
+	}
+	ways       = []way{grpcCollector, httpCollector, httpDirect, httpsGateway}
+	backends   = []backendKind{prometheusNoWindow, prometheusShipped, victoria}
+	attributes = []string{"", "deployment.environment.name=home,building=7"}
+)
+
+// part is somebody who can be away.
+type part string
+
+const (
+	agentAway   part = "agent"
+	stationAway part = "station"
+	netatmoAway part = "Netatmo"
+	backendAway part = "backend"
+)
+
+// way is how points reach the backend.
+type way string
+
+const (
+	grpcCollector way = "grpc+collector" // away is the Collector
+	httpCollector way = "http+collector" // away is the backend behind the Collector
+	httpDirect    way = "http"
+	httpsGateway  way = "https+gateway"
+)
+
+// backendKind is where points are stored.
+type backendKind string
+
+const (
+	prometheusNoWindow backendKind = "prometheus-0" // Prometheus' default, and Grafana Cloud's
+	prometheusShipped  backendKind = "prometheus-1y"
+	victoria           backendKind = "victoria"
+)
+
+// setup is everything of a case but the outage.
+type setup struct {
+	way        way
+	backend    backendKind
+	attributes string // OTEL_RESOURCE_ATTRIBUTES
+}
+
+func (s setup) String() string {
+	name := fmt.Sprintf("%s/%s", s.way, s.backend)
+	if s.attributes != "" {
+		name += "/attributes"
+	}
+	return name
+}
+
+// outageCase is one combination.
+type outageCase struct {
+	setup
+	away []part
+}
+
+func (c outageCase) String() string {
+	var names []string
+	for _, p := range c.away {
+		names = append(names, string(p))
+	}
+	return strings.Join(names, "+") + "/" + c.setup.String()
+}
+
+// everything asks for the full matrix.
+func everything() bool { return os.Getenv("E2E_OUTAGES") == "all" }
+
+// outageCases are the combinations to run.
+func outageCases(all bool) []outageCase {
+	var cases []outageCase
+	for i, away := range outages {
+		for j, s := range setups() {
+			if all || selected(i, j) {
+				cases = append(cases, outageCase{s, away})
+			}
+		}
+	}
+	return cases
+}
+
+// setups are all combinations of way, backend and attributes.
+func setups() []setup {
+	var all []setup
+	for _, w := range ways {
+		for _, b := range backends {
+			for _, a := range attributes {
+				all = append(all, setup{w, b, a})
+			}
+		}
+	}
+	return all
+}
+
+// selected reports whether a case belongs to the selection: each outage meets
+// each way once, with the backends and attributes in turn.
+func selected(outage, setup int) bool {
+	attr, backend, way := setup%2, setup/2%len(backends), setup/2/len(backends)
+	return backend == (outage+way)%len(backends) && attr == (outage/2+way)%2
+}
+
+// The selection has every pair of values of any two factors.
+func TestSelectionCoversAllPairs(t *testing.T) {
+	pairs := func(cases []outageCase) map[[2]string]bool {
+		found := map[[2]string]bool{}
+		for _, c := range cases {
+			values := []string{fmt.Sprint(c.away), string(c.way), string(c.backend), "attributes " + c.attributes}
+			for i, a := range values {
+				for _, b := range values[:i] {
+					found[[2]string{a, b}] = true
+				}
+			}
+		}
+		return found
+	}
+	all, some := outageCases(true), outageCases(false)
+	have := pairs(some)
+	for pair := range pairs(all) {
+		if !have[pair] {
+			t.Errorf("no case has both %s and %s", pair[0], pair[1])
+		}
+	}
+	t.Logf("%d of %d cases are selected", len(some), len(all))
+}
