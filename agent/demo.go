@@ -86,8 +86,8 @@ type demo struct {
 
 func newDemo(ctx context.Context, c *cobra.Command) (_ *demo, err error) {
 	d := &demo{out: c.OutOrStdout(), env: map[string]string{
-		"NETATMO_CLIENT_SECRET": demoSecret,
-		"NETATMO_LOG_LEVEL":     "error",
+		"NETATMO_CLIENT_SECRET":       demoSecret,
+		"OTEL_METRIC_EXPORT_INTERVAL": fmt.Sprint(demoInterval.Milliseconds()),
 	}}
 	var closers []func()
 	d.close = func() {
@@ -127,7 +127,7 @@ func newDemo(ctx context.Context, c *cobra.Command) (_ *demo, err error) {
 		}
 		closers = append(closers, receiver.Close)
 		d.env["OTEL_EXPORTER_OTLP_ENDPOINT"] = "http://" + receiver.Addr()
-		d.env["OTEL_METRIC_EXPORT_INTERVAL"] = fmt.Sprint(demoInterval.Milliseconds())
+		d.env["NETATMO_LOG_LEVEL"] = "error" // the tables tell the rest
 	}
 
 	cfg, err := d.config()
@@ -268,7 +268,7 @@ func (d *demo) print() {
 }
 
 func (d *demo) header() string {
-	to := "to " + d.agent.cfg.Push.URL.String()
+	to := "to " + d.agent.cfg.Push.URL.String() + "; the log says how that goes"
 	if d.view != nil {
 		points, _ := d.view.arrived()
 		to = fmt.Sprintf("to this process and back: %d points so far", points)
@@ -277,7 +277,7 @@ func (d *demo) header() string {
 
   simulated  the Netatmo cloud at %s: measures every %v, uploads every %v
   login      OAuth through the agent's own page; token file %s
-  pushed     OTLP/%s %s
+  pushing    OTLP/%s %s
 `, d.cloud, demoMeasure, demoUpload, d.agent.cfg.TokenFile, d.agent.cfg.Push.Protocol, to)
 }
 

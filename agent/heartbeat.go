@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"netatmo-agent/agent/config"
@@ -141,6 +142,9 @@ func readHeartbeat(cfg *config.Config) (h heartbeat, err error) {
 	}
 	if err := json.Unmarshal(content, &h); err != nil {
 		return h, fmt.Errorf("the heartbeat at %s is damaged: %w", path, err)
+	}
+	if errors.Is(syscall.Kill(h.PID, 0), syscall.ESRCH) {
+		return h, fmt.Errorf("the agent (process %d) has ended without a word: it was killed, or the machine was", h.PID)
 	}
 	if age := time.Since(h.Written); age > beatPatience {
 		h.Hanging = append(h.Hanging, fmt.Sprintf("its last sign of life was %s ago", span(age)))

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -212,4 +213,21 @@ func TestHeartbeatThatCannotBeWritten(t *testing.T) {
 			t.Errorf("%d warnings:\n%s", n, log.String())
 		}
 	})
+}
+
+// An agent that was killed leaves its heartbeat behind; that is no sign of life.
+func TestKilledAgentIsNotAlive(t *testing.T) {
+	t.Setenv("RUNTIME_DIRECTORY", t.TempDir())
+	ended := exec.Command("true")
+	if err := ended.Run(); err != nil {
+		t.Fatal(err)
+	}
+	cfg := &config.Config{TokenFile: "token.json"}
+	h := heartbeat{PID: ended.Process.Pid, Written: time.Now()}
+	if err := h.write(heartbeatPath(cfg)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := readHeartbeat(cfg); err == nil || !strings.Contains(err.Error(), "has ended") {
+		t.Errorf("of a killed agent: %v", err)
+	}
 }

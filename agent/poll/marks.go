@@ -41,8 +41,8 @@ type state struct {
 }
 
 // OpenMarks reads the state file at path, or begins a new one with a new
-// instance id. A damaged file is kept aside and said in the log. The error
-// says that the file can neither be read nor written.
+// instance id. A damaged file is kept aside and said in the log. If all that is
+// wrong is that the file cannot be written, there are Marks beside the error.
 func OpenMarks(path string, log *slog.Logger) (*Marks, error) {
 	m := &Marks{file: store.New[state](path), turn: make(chan struct{}, 1)}
 	var err error

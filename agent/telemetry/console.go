@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strconv"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -31,7 +32,8 @@ func (c *console) Export(_ context.Context, rm *metricdata.ResourceMetrics) erro
 
 func writePoints[N int64 | float64](out io.Writer, m metricdata.Metrics, points []metricdata.DataPoint[N]) {
 	for _, p := range points {
-		fmt.Fprintf(out, "%s %s %v", p.Time.UTC().Format(time.RFC3339), m.Name, p.Value)
+		value := strconv.FormatFloat(float64(p.Value), 'f', -1, 64)
+		fmt.Fprintf(out, "%s %s %s", p.Time.UTC().Format(time.RFC3339), m.Name, value)
 		if m.Unit != "" {
 			fmt.Fprintf(out, " %s", m.Unit)
 		}
