@@ -59,7 +59,9 @@ func TestSignalsWaitForARefresh(t *testing.T) {
 				if err := agent.Process.Signal(s); err != nil {
 					t.Fatal(err)
 				}
-				for lines := bufio.NewScanner(log); i == 0 && lines.Scan() && !strings.Contains(lines.Text(), "msg=stopping"); {
+				lines := bufio.NewScanner(log)
+				for stopping := i > 0; !stopping && lines.Scan(); {
+					stopping = strings.Contains(lines.Text(), "msg=stopping")
 				}
 			}
 			if err := agent.Wait(); err != nil {
