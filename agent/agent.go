@@ -78,15 +78,20 @@ func newAgent(ctx context.Context, cfg *config.Config, gate *netatmo.Gate, log *
 	if err != nil {
 		return nil, usage(err)
 	}
-	a.poller = poll.New(a.pollConfig(), newClient(cfg, a.source, a.gate, a.requests.add, log), sink{a}, a.marks)
+	return a, a.connect(exporter)
+}
+
+// connect makes the way from Netatmo to the backend.
+func (a *agent) connect(exporter telemetry.Exporter) (err error) {
+	a.poller = poll.New(a.pollConfig(), newClient(a.cfg, a.source, a.gate, a.requests.add, a.log), sink{a}, a.marks)
 	a.pusher, err = telemetry.NewPusher(telemetry.Options{
-		Exporter: exporter, Push: cfg.Push,
+		Exporter: exporter, Push: a.cfg.Push,
 		InstanceID: a.marks.InstanceID(), Version: readBuild().version,
-		ExporterNames: cfg.ExporterNames, Stale: cfg.AgeStale,
+		ExporterNames: a.cfg.ExporterNames, Stale: a.cfg.AgeStale,
 		Readings: a.poller.Readings, ClockOK: a.poller.ClockOK, Delivered: a.poller.Delivered,
-		Agent: a.values, Logger: log,
+		Agent: a.values, Logger: a.log,
 	})
-	return a, err
+	return err
 }
 
 // directoryPatience is for "check", which holds the lock for a moment to see whether

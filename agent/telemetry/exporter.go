@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/instrumentation"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.opentelemetry.io/otel/sdk/resource"
+	"google.golang.org/grpc"
 
 	"netatmo-agent/agent/catalogue"
 	"netatmo-agent/agent/config"
@@ -35,6 +37,16 @@ type Exporter interface {
 // the settings that cannot be used. From then on what OpenTelemetry itself
 // reports goes to log.
 func NewExporter(ctx context.Context, p config.Push, log *slog.Logger) (Exporter, error) {
+	return newExporter(ctx, p, log)
+}
+
+// NewExporterOver is NewExporter with connections for gRPC that dial opens:
+// tests with a fake clock need them in memory.
+func NewExporterOver(ctx context.Context, p config.Push, dial func(ctx context.Context, address string) (net.Conn, error), log *slog.Logger) (Exporter, error) {
+	return newExporter(ctx, p, log, grpc.WithContextDialer(dial))
+}
+
+func newExporter(ctx context.Context, p config.Push, log *slog.Logger, options ...grpc.DialOption) (Exporter, error) {
 	// The constructors read the environment, though nothing that they find
 	// there counts, and log what they do not understand: a header with its
 	// value, for one.
@@ -48,7 +60,7 @@ func NewExporter(ctx context.Context, p config.Push, log *slog.Logger) (Exporter
 		return nil, err
 	}
 	if p.Protocol == config.GRPC {
-		return newGRPC(ctx, p, h, log)
+		return newGRPC(ctx, p, h, log, options...)
 	}
 	return newHTTP(ctx, p, h, log)
 }

@@ -36,10 +36,16 @@ func NewReceiver(addr string, each func(ReceivedPoint)) (*Receiver, error) {
 	if err != nil {
 		return nil, err
 	}
+	return ReceiveFrom(l, each), nil
+}
+
+// ReceiveFrom is NewReceiver on a listener that is there, and closes it at the
+// end.
+func ReceiveFrom(l net.Listener, each func(ReceivedPoint)) *Receiver {
 	r := &Receiver{listener: l, server: grpc.NewServer()}
 	colmetricpb.RegisterMetricsServiceServer(r.server, metricsService{each: each})
 	go func() { _ = r.server.Serve(l) }() // until Close
-	return r, nil
+	return r
 }
 
 // Addr returns host:port.
