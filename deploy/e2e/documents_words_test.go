@@ -145,7 +145,9 @@ func TestDocumentsNameSettingsThatExist(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, name := range variable.FindAllString(string(b), -1) {
-			if !slices.Contains(known, name) && !strings.HasSuffix(name, "_") { // a part of a name, such as _METRICS_
+			part := strings.HasSuffix(name, "_")                  // such as OTEL_EXPORTER_OTLP_ before a METRICS_
+			ours := strings.HasPrefix(name, "NETATMO_AGENT_E2E_") // for these tests
+			if !part && !ours && !slices.Contains(known, name) {
 				t.Errorf("%s: %s is not a setting", file, name)
 			}
 		}
@@ -241,5 +243,43 @@ func TestDocumentsNameTestsThatExist(t *testing.T) {
 				t.Errorf("%s: %s: no test of that name", page, span)
 			}
 		}
+	}
+}
+
+var quoted = regexp.MustCompile(`\*([^*]+)\*`)
+
+// What the troubleshooting table quotes is what the agent says.
+func TestTroubleshootingQuotesTheAgent(t *testing.T) {
+	source := ""
+	for _, pattern := range []string{"agent/*.go", "agent/*/*.go", "auth/*.go", "store/*.go"} {
+		files, err := filepath.Glob(Source(t, pattern))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			b, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !strings.HasSuffix(file, "_test.go") {
+				source += string(b)
+			}
+		}
+	}
+	quotes := 0
+	for line := range strings.SplitSeq(prose(t, "deploy/troubleshooting.md"), "\n") {
+		symptom, _, ok := strings.Cut(strings.TrimPrefix(line, "| "), " | ")
+		if !ok {
+			continue
+		}
+		for _, m := range quoted.FindAllStringSubmatch(symptom, -1) {
+			quotes++
+			if !strings.Contains(source, m[1]) {
+				t.Errorf("nothing in the source says %q", m[1])
+			}
+		}
+	}
+	if quotes < 12 {
+		t.Errorf("%d quotes found", quotes)
 	}
 }

@@ -1,0 +1,299 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"netatmo-agent/agent/simcloud"
+	"netatmo-agent/auth/authtest"
+)
+
+// day is an agent at work from the command line down, beside a simulated
+// Netatmo in memory and a backend on loopback. Its clock is synctest's.
+type day struct {
+	t       *testing.T
+	cloud   *simcloud.Cloud
+	backend *dayBackend
+	log     bytes.Buffer
+	cancel  context.CancelFunc
+	ended   chan int
+}
+
+const dayHost = "127.0.0.1:9"
+
+// start begins a day with a login that is good for three hours.
+func (d *day) start() {
+	d.cloud = simcloud.New(simcloud.Options{ClientID: checkID, ClientSecret: checkSecret})
+	listener := &dayListener{conns: make(chan net.Conn), closed: make(chan struct{})}
+	server := &http.Server{Handler: d.cloud}
+	served := make(chan struct{})
+	go func() { defer close(served); _ = server.Serve(listener) }()
+	usual := http.DefaultTransport
+	transport := &http.Transport{DialContext: listener.dial}
+	http.DefaultTransport = transport
+	d.t.Cleanup(func() {
+		http.DefaultTransport = usual
+		transport.CloseIdleConnections()
+		server.Close()
+		<-served
+	})
+
+	pair := d.cloud.Auth().Grant("read_station", "read_homecoach", "read_thermostat")
+	token, err := json.Marshal(map[string]any{"access_token": pair.Access, "refresh_token": pair.Refresh, "expiry": pair.Expiry})
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	if err := os.WriteFile(os.Getenv("NETATMO_TOKEN_FILE"), token, 0o600); err != nil {
+		d.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(d.t.Context())
+	d.cancel, d.ended = cancel, make(chan int, 1)
+	go func() { d.ended <- execute(ctx, []string{"run"}, strings.NewReader(""), io.Discard, &d.log) }()
+}
+
+// stop ends the day as SIGTERM does.
+func (d *day) stop() {
+	d.cancel()
+	if code := <-d.ended; code != exitDone {
+		d.t.Errorf("exit code %d:\n%s", code, d.log.String())
+	}
+	log := d.log.String()
+	for _, issued := range d.cloud.Auth().Stats().Issued {
+		if strings.Contains(log, issued.Access) || strings.Contains(log, issued.Refresh) {
+			d.t.Error("a token is in the log")
+		}
+	}
+	if strings.Contains(log, checkSecret) || strings.Contains(log, "open-sesame") {
+		d.t.Error("a secret is in the log")
+	}
+}
+
+// dayListener takes connections within the process, which a synctest bubble can
+// wait for. What is not meant for it is dialled as usual.
+type dayListener struct {
+	conns  chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+func (l *dayListener) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	if addr != dayHost {
+		return new(net.Dialer).DialContext(ctx, network, addr)
+	}
+	ours, theirs := net.Pipe()
+	select {
+	case l.conns <- theirs:
+		return ours, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (l *dayListener) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.conns:
+		return c, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l *dayListener) Close() error   { l.once.Do(func() { close(l.closed) }); return nil }
+func (l *dayListener) Addr() net.Addr { return &net.UnixAddr{Name: dayHost, Net: "memory"} }
+
+// dayBackend takes every push over HTTP while it is up. It lives outside of the
+// bubble and keeps no connection open, so that time passes between pushes.
+type dayBackend struct {
+	addr     string
+	switched chan bool
+	done     chan struct{}
+}
+
+func newDayBackend(t *testing.T) *dayBackend {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &dayBackend{addr: l.Addr().String(), switched: make(chan bool), done: make(chan struct{})}
+	go func() {
+		server := b.serve(l)
+		for up := range b.switched {
+			server.Close()
+			if up {
+				if l, err = net.Listen("tcp", b.addr); err != nil {
+					panic(err)
+				}
+				server = b.serve(l)
+			}
+			b.done <- struct{}{}
+		}
+		server.Close()
+	}()
+	t.Cleanup(func() { close(b.switched) })
+	return b
+}
+
+func (b *dayBackend) serve(l net.Listener) *http.Server {
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.Header().Set("Content-Type", "application/x-protobuf")
+	})}
+	server.SetKeepAlivesEnabled(false)
+	go func() { _ = server.Serve(l) }()
+	return server
+}
+
+func (b *dayBackend) up(up bool) {
+	b.switched <- up
+	<-b.done
+}
+
+// newDay prepares a day: the settings of the agent, and a backend.
+func newDay(t *testing.T, format, devices string) *day {
+	t.Helper()
+	d := &day{backend: newDayBackend(t)}
+	dir := t.TempDir()
+	for _, entry := range os.Environ() {
+		if name, _, _ := strings.Cut(entry, "="); strings.HasPrefix(name, "NETATMO_") || strings.HasPrefix(name, "OTEL_") {
+			t.Setenv(name, "")
+		}
+	}
+	for name, value := range map[string]string{
+		"NETATMO_CLIENT_ID": checkID, "NETATMO_CLIENT_SECRET": checkSecret,
+		"NETATMO_API_URL":             "http://" + dayHost,
+		"NETATMO_TOKEN_FILE":          filepath.Join(dir, "token.json"),
+		"NETATMO_LISTEN_ADDR":         "off",
+		"NETATMO_DEVICES":             devices,
+		"NETATMO_LOG_FORMAT":          format,
+		"OTEL_EXPORTER_OTLP_ENDPOINT": "http://" + d.backend.addr + "/otlp",
+		"OTEL_EXPORTER_OTLP_HEADERS":  "Authorization=" + checkLogin,
+		"OTEL_METRIC_EXPORT_INTERVAL": "300000", // fewer pushes say as much
+		"TMPDIR":                      dir, "RUNTIME_DIRECTORY": "",
+	} {
+		t.Setenv(name, value)
+	}
+	return d
+}
+
+// turnBad lets everything go wrong once, one thing after another.
+func (d *day) turnBad() {
+	const garden = "02:00:00:00:10:02"
+	// So that what happens at one moment has an order.
+	d.cloud.Inject(simcloud.Fault{Endpoint: "getstationsdata", Kind: simcloud.Late, Delay: time.Second})
+	d.cloud.Inject(simcloud.Fault{Endpoint: "getmeasure", Kind: simcloud.Late, Delay: time.Second, Times: -1})
+	d.cloud.Inject(simcloud.Fault{Endpoint: "getroommeasure", Kind: simcloud.Late, Delay: time.Second, Times: -1})
+	for _, turn := range []struct {
+		happens func()
+		lasts   time.Duration
+	}{
+		{func() {}, 2 * time.Hour},
+		{func() { d.cloud.Auth().Inject(authtest.Fault{Kind: authtest.HTML503, Times: -1}) }, 90 * time.Minute},
+		{d.cloud.Auth().Heal, 2 * time.Hour},
+		{func() { d.cloud.Inject(simcloud.Fault{Endpoint: "getstationsdata", Kind: simcloud.QuotaReached}) }, 2 * time.Hour},
+		{func() { d.backend.up(false) }, 90 * time.Minute},
+		{func() { d.backend.up(true) }, time.Hour},
+		{func() { d.cloud.SetUnreachable(garden, true) }, 2 * time.Hour},
+		{func() { d.cloud.SetUnreachable(garden, false) }, time.Hour},
+	} {
+		turn.happens()
+		time.Sleep(turn.lasts)
+	}
+}
+
+// pass begins a day, lets it turn bad, and ends it. It returns the log.
+func (d *day) pass(t *testing.T) (lines []string) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		d.t = t
+		d.start()
+		d.turnBad()
+		d.stop()
+	})
+	lines = strings.Split(strings.TrimSpace(d.log.String()), "\n")
+	if len(lines) >= 25 {
+		t.Errorf("%d lines, want fewer than 25:\n%s", len(lines), d.log.String())
+	}
+	return lines
+}
+
+// varying is what differs between two days: paths, ports, and what depends on
+// how long the agent waits before it tries again, which is left to chance.
+var varying = []struct {
+	text *regexp.Regexp
+	by   string
+}{
+	{regexp.MustCompile(`^time=\S+ `), ""},
+	{regexp.MustCompile(`(commit|version)=\S+`), "$1=…"},
+	{regexp.MustCompile(`/\S+/token\.json`), "/…/token.json"},
+	{regexp.MustCompile(`127\.0\.0\.1:\d+`), "127.0.0.1:4318"},
+	{regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ`), "…"},
+	{regexp.MustCompile(`(failures|samples|points|after)=\w+`), "$1=…"},
+}
+
+// TestBadDay is the log of a day on which the token endpoint is down, the quota
+// is reached, the collector is away and a module is lost, and all recover. It
+// is to be read: every line says what has changed and what there is to do.
+// go test ./agent -run TestBadDay -update writes it.
+func TestBadDay(t *testing.T) {
+	lines := newDay(t, "text", "weather").pass(t)
+	for i, line := range lines {
+		for _, v := range varying {
+			line = v.text.ReplaceAllString(line, v.by)
+		}
+		lines[i] = line + "\n"
+		// History has retries of its own, and may be the first to get through.
+		if i > 0 && strings.Contains(line, "push works again") && strings.Contains(lines[i-1], "gap filled") {
+			lines[i-1], lines[i] = lines[i], lines[i-1]
+		}
+	}
+	const path = "testdata/badday.txt"
+	got := strings.Join(lines, "")
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("this differs from %s (run with -update if that is meant):\n%s", path, got)
+	}
+}
+
+// The same with every device family, for a machine to read.
+func TestBadDayInJSON(t *testing.T) {
+	said := map[string]int{}
+	for _, line := range newDay(t, "json", "weather,homecoach,energy").pass(t) {
+		var entry struct {
+			Time       time.Time
+			Level, Msg string
+		}
+		if err := json.Unmarshal([]byte(line), &entry); err != nil || entry.Time.IsZero() || entry.Level == "" || entry.Msg == "" {
+			t.Errorf("%v in %s", err, line)
+		}
+		said[entry.Msg]++
+	}
+	for _, once := range []string{
+		"the access token is renewed", "polling failed", "polling works again", "push failed", "push works again",
+		"modules are within reach again", "stopped",
+	} {
+		if said[once] != 1 {
+			t.Errorf("%q is said %d times", once, said[once])
+		}
+	}
+}
