@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -38,7 +39,6 @@ func NewBrowser(t testing.TB) *Browser {
 		chromedp.DisableGPU,
 		chromedp.IgnoreCertErrors,
 		chromedp.UserDataDir(t.TempDir()),
-		chromedp.WindowSize(1000, 800),
 		chromedp.Flag("disable-quic", true),
 		chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("host-resolver-rules", "MAP *.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost"),
@@ -90,8 +90,22 @@ func openTab(parent context.Context, t testing.TB, opts ...chromedp.ContextOptio
 	if err := chromedp.Listen(ctx, tab.note); err != nil {
 		t.Fatalf("open a tab: %v", err)
 	}
+	tab.resize(desk)
 	call(tab, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: reportViolations})
 	return tab
+}
+
+// Widths of windows, in CSS pixels.
+const (
+	desk  = 1000
+	phone = 390
+)
+
+// resize makes the window that wide. To take an emulated size back instead
+// leaves it to chance when a window learns of it, and where a click lands.
+func (tab *Tab) resize(width int64) {
+	tab.t.Helper()
+	tab.do("resize", chromedp.EmulateViewport(width, 844))
 }
 
 func (tab *Tab) note(ev any) {
@@ -116,6 +130,13 @@ func (tab *Tab) note(ev any) {
 	case *runtime.EventExceptionThrown:
 		tab.complaints = append(tab.complaints, "exception: "+ev.ExceptionDetails.Text)
 	}
+}
+
+// Complained tells whether the browser has complained of something.
+func (tab *Tab) Complained(of string) bool {
+	tab.mu.Lock()
+	defer tab.mu.Unlock()
+	return slices.ContainsFunc(tab.complaints, func(c string) bool { return strings.Contains(c, of) })
 }
 
 // Shown is a page as a tab shows it.

@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"bytes"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -30,9 +32,9 @@ func (f Front) Start(t testing.TB, name, addr string) string {
 		},
 	}
 	mux := http.NewServeMux()
-	mux.Handle(f.Prefix+"/", forward)
+	mux.Handle(f.Prefix+"/", buffered(forward))
 	if f.Prefix != "" {
-		mux.Handle(f.Prefix, forward)
+		mux.Handle(f.Prefix, buffered(forward))
 	}
 	server := httptest.NewUnstartedServer(mux)
 	if f.TLS {
@@ -47,6 +49,21 @@ func (f Front) Start(t testing.TB, name, addr string) string {
 	}
 	at.Host, at.Path = name+":"+at.Port(), f.Prefix
 	return at.String()
+}
+
+// buffered passes a request on when it has come whole, as nginx does. Go's
+// server ends the reading of a request when the answer begins, and a ReverseProxy
+// that has not seen its end by then cuts the answer off.
+func buffered(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		next.ServeHTTP(w, r)
+	})
 }
 
 func (f Front) rewrite(r *httputil.ProxyRequest, addr string) {

@@ -89,8 +89,8 @@ func consent(t *testing.T, address string) (back *url.URL) {
 	return back
 }
 
-// desk is an agent's settings and its cloud, on a machine without a browser.
-func desk(t *testing.T, env ...Env) (*Agent, *Cloud) {
+// machine is an agent's settings and its cloud, on a machine without a browser.
+func machine(t *testing.T, env ...Env) (*Agent, *Cloud) {
 	t.Helper()
 	cloud := NewCloud(t, simcloud.Options{})
 	return NewAgent(t, cloud.Env().With(Env{"OTEL_METRICS_EXPORTER": "console"}).With(env...)), cloud
@@ -104,7 +104,7 @@ func TestLoginCommand(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			agent, cloud := desk(t, Env{"NETATMO_EXTERNAL_URL": "http://nas.test:8080", "NETATMO_DEVICES": "weather,energy"})
+			agent, cloud := machine(t, Env{"NETATMO_EXTERNAL_URL": "http://nas.test:8080", "NETATMO_DEVICES": "weather,energy"})
 			login := startLogin(t, agent)
 			address, err := url.Parse(login.address())
 			if err != nil {
@@ -139,7 +139,7 @@ func checkSavedLogin(t *testing.T, a *Agent, cloud *Cloud) {
 // A mistake costs another try, not the login.
 func TestLoginCommandAsksAgain(t *testing.T) {
 	t.Parallel()
-	agent, cloud := desk(t)
+	agent, cloud := machine(t)
 	login := startLogin(t, agent)
 	back := consent(t, login.address())
 	other := *back
@@ -179,7 +179,7 @@ func TestLoginCommandGivenUp(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			agent, cloud := desk(t)
+			agent, cloud := machine(t)
 			login := startLogin(t, agent)
 			login.asks(1)
 			giveUp(login)
@@ -206,7 +206,7 @@ func TestLoginCommandTakesARefreshToken(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			agent, cloud := desk(t)
+			agent, cloud := machine(t)
 			typed := tt.typed(cloud.Auth().Grant(allScopes...).Refresh)
 			login := startLogin(t, agent, "--refresh-token", "-")
 			if _, err := io.WriteString(login.input, typed); err != nil {
@@ -222,7 +222,7 @@ func TestLoginCommandTakesARefreshToken(t *testing.T) {
 	}
 	t.Run("on the command line", func(t *testing.T) {
 		t.Parallel()
-		agent, cloud := desk(t)
+		agent, cloud := machine(t)
 		refresh := cloud.Auth().Grant(allScopes...).Refresh
 		login := startLogin(t, agent, "--refresh-token", refresh)
 		login.ended(2, "command lines are visible to every user")
@@ -236,13 +236,13 @@ func TestLoginCommandBesideAWaitingAgent(t *testing.T) {
 	for name, listen := range map[string]string{"with pages": "", "without pages": "off"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			agent, cloud := desk(t)
+			agent, cloud := machine(t)
 			if listen != "" {
 				agent.Env["NETATMO_LISTEN_ADDR"] = listen
 			}
 			agent.Start()
 			agent.WaitLog("a login is needed")
-			if listen == "off" && !strings.Contains(agent.Log(), `open="netatmo-agent login"`) {
+			if listen == "off" && !strings.Contains(agent.Log(), `run="netatmo-agent login"`) {
 				t.Error("without pages, the log does not name the command")
 			}
 			login := startLogin(t, agent)
@@ -292,7 +292,7 @@ func TestLoginCommandBesideAWorkingAgent(t *testing.T) {
 // The command does not give up a login that it has and cannot save.
 func TestLoginCommandOnAFullDisk(t *testing.T) {
 	t.Parallel()
-	agent, cloud := desk(t)
+	agent, cloud := machine(t)
 	dir := filepath.Dir(agent.TokenFile())
 	p, input := startDialogue(t, agent.Env, "unshare", onSmallDisk(dir, AgentBinary(t), "login")...)
 	login := &terminal{p, t, input}

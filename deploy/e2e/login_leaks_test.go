@@ -16,6 +16,7 @@ import (
 // checkBrowsing looks at everything that the tabs of a scene sent, got, showed
 // and complained of, and at all that the agent printed.
 func (s *scene) checkBrowsing() {
+	codes := s.codes()
 	for _, tab := range s.tabs {
 		tab.mu.Lock()
 		for _, complaint := range tab.complaints {
@@ -32,11 +33,11 @@ func (s *scene) checkBrowsing() {
 		tab.mu.Unlock()
 		for _, p := range tab.shown {
 			if s.ours(p.URL) {
-				s.checkSecrets("the page at "+p.URL.Path, p.Source, s.codes())
+				s.checkSecrets("the page at "+p.URL.Path, p.Source, codes)
 			}
 		}
 	}
-	s.checkPrinted()
+	s.checkPrinted(codes)
 }
 
 // statusComplaint is on the console for each page of status 400 or more.
@@ -113,22 +114,24 @@ func (s *scene) checkRequest(r *network.Request) {
 // codes are the codes of all callbacks that the browser came by.
 func (s *scene) codes() (codes []string) {
 	for _, tab := range s.tabs {
+		tab.mu.Lock()
 		for _, r := range tab.requests {
 			if m := codeInURL.FindStringSubmatch(r.URL); m != nil {
 				codes = append(codes, m[1])
 			}
 		}
+		tab.mu.Unlock()
 	}
 	return codes
 }
 
 // checkPrinted checks that the agent printed no secret, and the key of the link
 // in the line that asks for a login alone.
-func (s *scene) checkPrinted() {
+func (s *scene) checkPrinted(codes []string) {
 	if s.Process == nil {
 		return
 	}
-	s.checkSecrets("what the agent printed", s.Log()+s.Output(), s.codes())
+	s.checkSecrets("what the agent printed", s.Log()+s.Output(), codes)
 	for line := range strings.Lines(s.Log() + s.Output()) {
 		for _, key := range s.keys {
 			if strings.Contains(line, key) && !strings.Contains(line, "a login is needed") {

@@ -53,15 +53,15 @@ func (s *scene) look(tab *Tab, name string) {
 			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: theme}},
 		})
 		grounds[ask[string](tab, "getComputedStyle(document.documentElement).backgroundColor")] = true
-		for form, width := range map[string]int64{"desk": 1000, "phone": 390} {
-			tab.do("resize", chromedp.EmulateViewport(width, 844))
+		for form, width := range map[string]int64{"desk": desk, "phone": phone} {
+			tab.resize(width)
 			for _, fault := range ask[[]string](tab, unreadable) {
 				s.t.Errorf("page %q, %s, %s: %s", name, theme, form, fault)
 			}
 			s.picture(tab, strings.Join([]string{name, form, theme}, "-"))
 		}
 	}
-	tab.do("resize", chromedp.ResetViewport())
+	tab.resize(desk)
 	if len(grounds) != 2 {
 		s.t.Errorf("page %q has the same ground in both themes", name)
 	}

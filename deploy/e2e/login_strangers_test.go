@@ -101,10 +101,5 @@ func frameOfAnotherSite(s *scene) {
 	port := site(s.t, map[string]any{"Agent": s.external(), "Frame": s.start()})
 	tab := s.browser.Tab(s.t) // not one of the scene's: here the browser has to complain
 	tab.Open("http://elsewhere.test:" + port + "/")
-	for _, complaint := range tab.complaints {
-		if strings.Contains(complaint, "frame-ancestors") {
-			return
-		}
-	}
-	s.t.Errorf("the browser shows the page in a frame, it complains only of %q", tab.complaints)
+	s.Eventually("is not shown in a frame", func() bool { return tab.Complained("frame-ancestors") })
 }
