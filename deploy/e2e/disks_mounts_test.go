@@ -71,6 +71,9 @@ func TestFileMountedAlone(t *testing.T) {
 	r.cloud.Inject(simcloud.Fault{Kind: simcloud.TokenExpired})
 	r.start()
 	r.works()
+	for deadline := time.Now().Add(patience); r.asked() < 2 && time.Now().Before(deadline); {
+		time.Sleep(10 * time.Millisecond)
+	}
 	r.stop()
 	onTheHost()
 	if r.asked() != 2 || r.refused() != 0 {
