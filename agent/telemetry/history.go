@@ -90,6 +90,7 @@ type backfill struct {
 	refusal *Failure // the last
 
 	asked, takes bool // see takesOthers
+	mute         bool // the backend does not say why it refuses
 }
 
 // deliver pushes what fits one request and sees to it that all of it is
@@ -128,12 +129,16 @@ func (b *backfill) settle(ctx context.Context, points []History, err error) erro
 	return f
 }
 
+// nearPast is the age below which Prometheus takes a point without an
+// out-of-order window, if it is the newest of its series: an hour, and some
+// minutes for a backend that is behind.
+const nearPast = 70 * time.Minute
+
 // mayDiffer reports whether the limit that f tells of may be another for each
 // module: that of order is, by its newest point; that of age is the same for
-// all, unless it is so near that Prometheus takes a point if it is the newest of
-// its series (an hour, and some minutes for a backend that is behind).
+// all, unless it is near.
 func mayDiffer(points []History, f *Failure) bool {
-	return f.Reason == OutOfOrder || time.Since(points[0].Time) < 70*time.Minute
+	return f.Reason == OutOfOrder || time.Since(points[0].Time) < nearPast
 }
 
 func (b *backfill) deliverBoth(ctx context.Context, first, second []History) error {
@@ -143,14 +148,14 @@ func (b *backfill) deliverBoth(ctx context.Context, first, second []History) err
 	return b.deliver(ctx, second)
 }
 
-// shed leaves out the oldest points, a sixteenth of their age, and pushes the
-// rest; if need be again and again. It goes from old to new, because a backend
-// without an out-of-order window takes nothing older than what it took; so a
-// test in the middle could cost what it was to save.
+// shed leaves out the oldest points and pushes the rest; if need be again and
+// again. It goes from old to new, because a backend without an out-of-order
+// window takes nothing older than what it took; so a test in the middle could
+// cost what it was to save.
 func (b *backfill) shed(ctx context.Context, points []History, f *Failure) error {
 	old, rest := points[:oldest(points)], points[oldest(points):]
 	err := b.push(ctx, rest)
-	if err == nil && f.Reason == TooOld {
+	if err == nil && (f.Reason == TooOld || b.mute) {
 		b.result.Accepted += len(rest)
 		return b.sift(ctx, old, f)
 	}
@@ -207,11 +212,15 @@ func (b *backfill) refuse(points []History, f *Failure) {
 	b.p.mu.Unlock()
 }
 
-// oldest returns how many of points belong to the oldest sixteenth of their
-// age, or else to the oldest time.
+// oldest returns how many of points to leave out at once: those of the oldest
+// sixteenth of their age. In the near past it is those of the oldest time, so
+// that not one is left out that a backend without a window could hold.
 func oldest(points []History) int {
 	first := points[0].Time
-	until := first.Add(time.Since(first) / 16)
+	until := first
+	if age := time.Since(first); age > nearPast {
+		until = first.Add(age / 16)
+	}
 	n, _ := slices.BinarySearchFunc(points, until, func(h History, t time.Time) int {
 		if h.Time.Equal(first) || h.Time.Before(t) {
 			return -1
@@ -272,6 +281,7 @@ func (b *backfill) push(ctx context.Context, points []History) error {
 		return err
 	}
 	if f != nil && f.Reason == Refused && b.takesOthers(ctx) {
+		b.mute = true
 		f = &Failure{
 			Reason: OutOfOrder, Err: f,
 			Sentence: "the backend takes other points, but not these, without a word on why; most likely they are too old (" + f.Sentence + "): " + admitHistory,

@@ -110,7 +110,7 @@ func TestHistoryByBackend(t *testing.T) {
 		{"a Prometheus as it comes", true, false, false, 0, 55 * time.Minute},
 		{"a Prometheus behind a Collector", true, false, true, 0, 55 * time.Minute},
 		{"a window of ten hours", true, false, false, 10 * time.Hour, 10 * time.Hour},
-		{"a window of ten hours behind a Collector", true, false, true, 10 * time.Hour, 9 * time.Hour},
+		{"a window of ten hours behind a Collector", true, false, true, 10 * time.Hour, 10 * time.Hour},
 		{"a window of half an hour", true, false, false, 30 * time.Minute, 59 * time.Minute}, // fresh series: an hour
 		{"a window longer than the gap", true, false, false, 72 * time.Hour, 48 * time.Hour},
 		{"Mimir: takes a part", true, true, false, 10 * time.Hour, 10 * time.Hour},
@@ -183,6 +183,35 @@ func TestHistoryOfOneModuleAhead(t *testing.T) {
 			t.Errorf("%d refused, want the %d that were there", result.Refused, len(ahead)-1)
 		}
 	})
+}
+
+// After a crash the marks are older than the live points that the backend has.
+// Those are refused one after another, however fast the modules measure, and
+// nothing that is newer.
+func TestHistoryBesideNewerLivePoints(t *testing.T) {
+	for _, mute := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			b := &backend{bounded: true, mute: mute}
+			r := outdoor(moduleID(0), time.Now(), truth(0, time.Now()))
+			p := newTestPusher(t, b, &testLog{}, func(o *Options) {
+				o.Readings = func() []netatmo.Reading { return []netatmo.Reading{r} }
+			})
+			start := time.Now()
+			time.Sleep(17 * time.Second)
+			if err := p.PushNow(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(2 * time.Minute)
+			var points []History
+			for at := start; at.Before(time.Now()); at = at.Add(5 * time.Second) {
+				points = append(points, History{Reading: r, Time: at, Values: netatmo.Values{{Field: netatmo.Temperature, Number: truth(0, at)}}})
+			}
+			result, err := p.PushHistory(t.Context(), points)
+			if err != nil || result.Refused != 4 || result.Accepted != len(points)-4 {
+				t.Errorf("mute: %t: %+v, %v of %d; want the 4 before the live point refused", mute, result, err, len(points))
+			}
+		})
+	}
 }
 
 // The request took effect but its answer got lost: what is pushed again is
