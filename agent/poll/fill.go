@@ -171,8 +171,10 @@ func (p *Poller) move(windows []*window) (closed bool) {
 		if !slices.Contains(p.windows, w) {
 			continue // its module went away meanwhile
 		}
-		if !w.again { // whose end is the present, where there may be nothing yet
+		if !w.again {
 			p.advance(w.module, w.done)
+		} else if n := len(w.delivered); n > 0 { // its end is the present, where there may be nothing yet
+			p.advance(w.module, time.Unix(w.delivered[n-1], 0))
 		}
 		if !w.open() {
 			closed = closed || !w.again

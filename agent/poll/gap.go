@@ -65,8 +65,8 @@ func (p *Poller) checkGap(r netatmo.Reading) bool {
 	}
 	cadence, reached := p.cadence(r.StationID), later(mark, m.live)
 	before := m.delivered
-	if before.IsZero() {
-		before = reached
+	if before.IsZero() { // a restart has forgotten it; it is up to a cadence older than the mark
+		before = reached.Add(-cadence / 2)
 	}
 	if r.Measured.Sub(before) <= cadence*3/2 || r.Measured.Sub(reached) <= cadence/2 || time.Since(m.refused) < refusal {
 		return false

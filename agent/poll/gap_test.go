@@ -313,3 +313,57 @@ func TestNoGap(t *testing.T) {
 		}
 	})
 }
+
+// What the last push before a restart held is not known afterwards, so that an
+// upload may be missing where one and a half cadences have not passed since.
+func TestUploadMissedOverARestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &twoModules{}
+		a := newAgent(t, &fake{weather: m.weather, measure: sampled(nil)}, netatmo.Weather)
+		a.start()
+		a.sleep(time.Hour)
+		a.terminate()
+		stopped := time.Now()
+		a.sleep(16 * time.Minute)
+		a.start()
+		a.sleep(5 * time.Minute)
+		a.kill()
+		for _, missed := range []time.Duration{5 * time.Minute, 10 * time.Minute} {
+			if at := stopped.Add(missed); !a.backend.has(series{"s", "a", netatmo.Temperature}, at, float64(at.Unix()%1000)) {
+				t.Errorf("%s after the stop: missing", missed)
+			}
+		}
+	})
+}
+
+// The second look at a gap can find what was measured after it. If the module
+// goes away meanwhile, none of that is delivered again when it is back.
+func TestSecondLookMovesMark(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &twoModules{}
+		cloudFails := false
+		a := newAgent(t, &fake{weather: m.weather, measure: func(q netatmo.MeasureQuery) ([]netatmo.Sample, error) {
+			if cloudFails {
+				return nil, failure(netatmo.ClassServer)
+			}
+			return sampled(nil)(q)
+		}}, netatmo.Weather)
+		a.start()
+		a.sleep(time.Hour)
+		a.terminate()
+		a.sleep(3 * time.Hour)
+		cloudFails = true
+		a.start()
+		a.sleep(time.Minute)
+		m.away = true
+		a.sleep(50 * time.Minute)
+		cloudFails = false
+		a.sleep(50 * time.Minute)
+		m.away = false
+		a.sleep(20 * time.Minute)
+		a.kill()
+		if a.backend.twice > 0 || len(a.backend.history[series{"t", "b", netatmo.Temperature}]) < 4*12 {
+			t.Errorf("%d points came twice\n%s", a.backend.twice, a.log)
+		}
+	})
+}

@@ -34,7 +34,8 @@ type Options struct {
 	ClockOK  func() bool // false: nothing is pushed
 
 	// Delivered is told after each push which readings the backend has taken
-	// live, and the time that their points carry.
+	// live, with a value that has a history, and the time that their points
+	// carry. None, if all of them wait, says that the backend takes points.
 	Delivered func(at time.Time, readings []netatmo.Reading)
 
 	Logger *slog.Logger
@@ -163,7 +164,7 @@ func (p *Pusher) release() { <-p.turn }
 // or that of ctx.
 func (p *Pusher) PushNow(ctx context.Context) error {
 	at, delivered, err := p.pushLive(ctx)
-	if len(delivered) > 0 { // outside of our turn: who is told may want one
+	if err == nil || len(delivered) > 0 { // outside of our turn: who is told may want one
 		p.o.Delivered(at, delivered)
 	}
 	return err

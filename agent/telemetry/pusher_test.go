@@ -90,8 +90,14 @@ func TestDelivered(t *testing.T) {
 			t.Errorf("the point is stamped %v, Delivered said %v", got, at)
 		}
 
-		// Not when it failed; and a later one is told again.
-		ids = nil
+		// That the backend is there is told also when all values wait.
+		fresh.Values, at = dead.Values, time.Time{}
+		if err := p.PushNow(t.Context()); err != nil || at.IsZero() {
+			t.Errorf("error %v, and a push without a value that has a history is not told", err)
+		}
+
+		// Not when it failed.
+		fresh, ids = outdoor("02:00", now, 4), nil
 		b.answer = func(*colmetricpb.ExportMetricsServiceRequest) (*colmetricpb.ExportMetricsServiceResponse, error) {
 			return nil, status.Error(codes.Unavailable, "away")
 		}
