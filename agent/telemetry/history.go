@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -269,7 +270,7 @@ func (b *backfill) push(ctx context.Context, points []History) error {
 	if !p.o.ClockOK() {
 		return newFailure(Clock, "", nil)
 	}
-	if f := p.waiting(); f != nil {
+	if f := cmp.Or(p.waiting(), p.backendAway()); f != nil {
 		return f
 	}
 	metrics, values := p.names.history(points)

@@ -62,6 +62,7 @@ type Pusher struct {
 	mu          sync.Mutex
 	stats       PushStats
 	failed      int       // live pushes in a row that found no working backend
+	away        *Failure  // of the last of them
 	waitUntil   time.Time // the backend asked for it
 	waitFor     *Failure
 	throttled   int // failures in a row of that kind
@@ -274,9 +275,9 @@ func (p *Pusher) conclude(ctx context.Context, f *Failure) error {
 	}
 	p.mu.Lock()
 	if f == nil || f.ofContent() {
-		p.failed = 0
+		p.failed, p.away = 0, nil
 	} else {
-		p.failed++
+		p.failed, p.away = p.failed+1, f
 	}
 	points := p.stats.Points
 	p.mu.Unlock()

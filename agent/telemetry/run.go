@@ -102,3 +102,12 @@ func (p *Pusher) waiting() *Failure {
 	f.RetryAfter = left
 	return &f
 }
+
+// backendAway returns why the last live push found no working backend, nil if it
+// did. Live pushes are small and come every minute; what is more waits for one
+// that is accepted.
+func (p *Pusher) backendAway() *Failure {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.away
+}
