@@ -34,7 +34,10 @@ type heartbeat struct {
 }
 
 const (
-	beatInterval = 15 * time.Second
+	// beatInterval is between two heartbeats, after the first few, which tell
+	// soon how a start went. Each costs half as much as a push.
+	beatInterval = time.Minute
+	firstBeat    = 5 * time.Second
 	// beatPatience is how late anything may be before it counts as hanging. A
 	// suspended laptop or a busy SD card is no reason for a restart.
 	beatPatience = 5 * time.Minute
@@ -55,19 +58,19 @@ func heartbeatPath(cfg *config.Config) string {
 func (a *agent) beat(ctx context.Context) {
 	path, started := heartbeatPath(a.cfg), time.Now()
 	trouble := outage.New(a.log, "writing the heartbeat")
-	tick := time.NewTicker(beatInterval)
-	defer tick.Stop()
-	for {
+	for pause := firstBeat; ; pause = min(2*pause, beatInterval) {
 		if err := a.heartbeat(started).write(path); err != nil {
 			trouble.Failed("write", err, "consequence", "\"check --live\" cannot tell that this agent is alive")
 		} else {
 			trouble.OK()
 		}
+		timer := time.NewTimer(pause)
 		select {
 		case <-ctx.Done():
+			timer.Stop()
 			_ = os.Remove(path)
 			return
-		case <-tick.C:
+		case <-timer.C:
 		}
 	}
 }
