@@ -1,0 +1,238 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"netatmo-agent/auth/authtest"
+)
+
+// TestSoak lets an agent live through what was reported of Netatmo, networks,
+// backends and machines, one thing after another and now and then two at once.
+// At the end no login may be lost that Netatmo did not take away, no sample
+// that was within reach, none have come twice, and nothing have grown.
+//
+// NETATMO_SOAK is how long it lasts, in days of its own.
+func TestSoak(t *testing.T) {
+	days := soakDays
+	if value := os.Getenv("NETATMO_SOAK"); value != "" {
+		if _, err := fmt.Sscan(value, &days); err != nil {
+			t.Fatalf("NETATMO_SOAK: %v", err)
+		}
+	}
+	began := time.Now()
+	defer debug.SetGCPercent(debug.SetGCPercent(800)) // a heap of some MiB, for a year
+	synctest.Test(t, func(t *testing.T) {
+		s := newSoak(t, 1)
+		s.start()
+		s.live(days)
+		s.stop()
+		s.report(days)
+	})
+	t.Logf("%d days in %s", days, time.Since(began).Round(time.Second))
+}
+
+// live goes through the faults, in an order that is new each time, until the
+// days are over.
+func (s *soak) live(days int) {
+	s.t.Helper()
+	begin := time.Now()
+	passed := func() time.Duration { return time.Since(begin) }
+	end := time.Duration(days) * 24 * time.Hour
+	time.Sleep(6 * time.Hour)
+	s.rest("start")
+	month, removed := 1, false
+	var queue []soakFault
+	for passed() < end {
+		if len(queue) < 2 {
+			more := soakFaults()
+			s.random.Shuffle(len(more), func(i, j int) { more[i], more[j] = more[j], more[i] })
+			queue = append(queue, more...)
+		}
+		n := 1
+		if s.random.IntN(4) == 0 && queue[0].place != queue[1].place {
+			n = 2
+		}
+		s.suffer(queue[:n])
+		queue = queue[n:]
+		s.sleep(time.Minute, 9*time.Hour)
+		if passed() > time.Duration(month)*30*24*time.Hour {
+			s.rest(fmt.Sprintf("month %d", month))
+			month++
+		}
+		if !removed && passed() > end/2 {
+			s.rest("half")
+			s.cloud.RemoveModule(soakRemoved)
+			s.backend.forget(soakRemoved)
+			removed = true
+		}
+	}
+	s.rest("end")
+}
+
+// suffer has faults happen at the same time.
+func (s *soak) suffer(faults []soakFault) {
+	var over sync.WaitGroup
+	for _, f := range faults {
+		s.log.note(f.name)
+		s.faults++
+		over.Go(func() { f.run(s) })
+	}
+	over.Wait()
+}
+
+// rest waits until all that happened is dealt with, and looks at what is there.
+func (s *soak) rest(when string) {
+	s.t.Helper()
+	time.Sleep(12 * time.Hour)
+	synctest.Wait()
+	s.backend.judge(s.cfg.Backfill)
+	if quiet := s.backend.silentModules(); len(quiet) > 0 {
+		s.t.Errorf("%s: nothing comes of %v", when, quiet)
+	}
+	s.checkLogin(when)
+	if _, err := readHeartbeat(s.cfg); err != nil {
+		s.t.Errorf("%s: %v", when, err)
+	}
+	now := s.holdings()
+	s.t.Logf("%-8s %s", when, now)
+	if s.first == (holdings{}) {
+		s.first = now
+	}
+	if grown := now.exceeds(s.first); grown != "" {
+		s.t.Errorf("%s: more %s than at the start", when, grown)
+	}
+	if s.t.Failed() {
+		s.t.Fatalf("what happened last:\n%s", s.log.tail())
+	}
+}
+
+// checkLogin compares the token file with what Netatmo takes. Nobody logs in
+// but after Netatmo took the login away.
+func (s *soak) checkLogin(when string) {
+	s.t.Helper()
+	content, err := os.ReadFile(s.cfg.TokenFile)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	var file struct {
+		Access  string `json:"access_token"`
+		Refresh string `json:"refresh_token"`
+	}
+	if err := json.Unmarshal(content, &file); err != nil {
+		s.t.Fatal(err)
+	}
+	living := s.cloud.Auth().Current()
+	if file.Access != living.Access || file.Refresh != living.Refresh || !s.agent.source.Status().Authorized {
+		s.t.Errorf("%s: the login is lost: %s", when, s.agent.source.Status().Problem)
+	}
+}
+
+// holdings are what an agent holds, its world included.
+type holdings struct {
+	goroutines, files int
+	heap              uint64
+}
+
+func (s *soak) holdings() holdings {
+	s.t.Helper()
+	entries, err := os.ReadDir("/dev/fd")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	runtime.GC()
+	runtime.GC() // what finalisers held back
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return holdings{runtime.NumGoroutine(), len(entries), m.HeapAlloc}
+}
+
+func (h holdings) String() string {
+	return fmt.Sprintf("%d goroutines, %d files, %.1f MiB", h.goroutines, h.files, float64(h.heap)/(1<<20))
+}
+
+// exceeds names what is more than it was. The world around the agent counts
+// what happened, and may grow by a little.
+func (h holdings) exceeds(before holdings) string {
+	switch {
+	case h.goroutines > before.goroutines+4: // a connection that is idle or not
+		return "goroutines"
+	case h.files > before.files+2:
+		return "files"
+	case h.heap > before.heap+3<<20:
+		return "memory"
+	}
+	return ""
+}
+
+func (s *soak) report(days int) {
+	s.t.Helper()
+	stats := s.cloud.Auth().Stats()
+	lost := 0
+	for _, p := range stats.Issued {
+		if !p.Answered {
+			lost++
+		}
+	}
+	requests := 0
+	for _, n := range s.cloud.Requests() {
+		requests += n
+	}
+	s.t.Logf("%d faults in %d days: %d requests to Netatmo, %d renewals of the token (%d at once), %d logins taken away, of them %d by a lost answer",
+		s.faults, days, requests, stats.Refreshes(), stats.MaxConcurrent, s.wiped, lost)
+	b := s.backend
+	s.t.Logf("%d live points and %d of history; %d samples were missed and all %d within reach are there; %d came again after a power cut; %d values compared with the cloud's",
+		b.pushed, b.filled, b.expected, b.expected, b.again, b.compared)
+	s.t.Logf("%d lines of log", s.log.lines)
+	if s.log.lines > 20*s.faults {
+		s.t.Error("the log repeats itself")
+	}
+	if stats.MaxConcurrent > 1 {
+		s.t.Error("two renewals at once")
+	}
+	refreshes := stats.Requests[authtest.Request{Grant: "refresh_token", Outcome: "ok"}]
+	if most := days*24 + 24; refreshes > most {
+		s.t.Errorf("%d renewals, want at most one an hour", refreshes)
+	}
+}
+
+// soakLog counts the lines of the agent's log and keeps the last.
+type soakLog struct {
+	mu    sync.Mutex
+	lines int
+	last  []string
+}
+
+func (l *soakLog) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
+
+// Write implements io.Writer; a handler writes a line at a time.
+func (l *soakLog) Write(line []byte) (int, error) {
+	l.note(string(bytes.TrimSpace(line)))
+	return len(line), nil
+}
+
+func (l *soakLog) note(line string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lines++
+	l.last = append(l.last, moment(time.Now())+" "+line)
+	if len(l.last) > 400 {
+		l.last = l.last[200:]
+	}
+}
+
+func (l *soakLog) tail() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Join(l.last[max(0, len(l.last)-150):], "\n")
+}
