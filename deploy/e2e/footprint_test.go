@@ -46,23 +46,8 @@ func TestFootprintOfOneHome(t *testing.T) {
 	t.Logf("CPU: %v in %v at sixty times the pace", agent.cpu().Round(time.Millisecond), time.Since(begin).Round(time.Second))
 }
 
-// idleFor is how long TestFootprintAtRest looks at an agent in the pace of a
-// real station, by NETATMO_E2E_IDLE.
-func idleFor(t testing.TB) time.Duration {
-	t.Helper()
-	value := os.Getenv("NETATMO_E2E_IDLE")
-	if value == "" {
-		return 15 * time.Second
-	}
-	d, err := time.ParseDuration(value)
-	if err != nil {
-		t.Fatalf("NETATMO_E2E_IDLE: %v", err)
-	}
-	return d
-}
-
 // At the pace of a real station, with all intervals as they are by default, an
-// agent does next to nothing.
+// agent does next to nothing. NETATMO_E2E_IDLE is how long to look.
 func TestFootprintAtRest(t *testing.T) {
 	t.Parallel()
 	cloud := NewCloud(t, simcloud.Options{Scenario: oneHome()})
@@ -73,7 +58,7 @@ func TestFootprintAtRest(t *testing.T) {
 	agent.Eventually("pushes readings", func() bool { return !backend.answered().IsZero() })
 	time.Sleep(time.Second) // the start is over
 	atStart, pushes, begin := agent.cpu(), backend.requests.Load(), time.Now()
-	time.Sleep(idleFor(t))
+	time.Sleep(duration(t, "NETATMO_E2E_IDLE", 15*time.Second))
 	spent, passed := agent.cpu()-atStart, time.Since(begin)
 	t.Logf("CPU: %v to start, then %v in %v with %d pushes: %.4f %% of a core",
 		atStart.Round(time.Millisecond), spent.Round(10*time.Microsecond), passed.Round(time.Second),

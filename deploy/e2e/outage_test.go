@@ -19,9 +19,23 @@ const (
 	// far longer than the push interval, for a slow machine, and far shorter than the
 	// two minutes for which live values may wait for a gap.
 	atOnce = 20 * time.Second
-
-	offlineStation = "70:ee:50:00:10:01"
 )
+
+// offline is the station, or home coach, that is away when one is.
+var offline = map[string]string{"weather": "70:ee:50:00:10:01", "homecoach": "70:ee:50:00:20:01"}
+
+// twoOfEach is an account with two weather stations and two home coaches.
+func twoOfEach() *simcloud.Scenario {
+	s := simcloud.Default()
+	h := &s.Homes[0]
+	h.Gateways, h.Rooms = nil, nil
+	h.Stations = append(h.Stations, simcloud.Station{
+		Device:  simcloud.Device{ID: "70:ee:50:00:10:21", Name: "Workshop", Type: simcloud.TypeStation},
+		Modules: []simcloud.Device{{ID: "02:00:00:00:10:22", Name: "Yard", Type: simcloud.TypeOutdoor}},
+	})
+	h.Coaches = append(h.Coaches, simcloud.Device{ID: "70:ee:50:00:20:02", Name: "Attic", Type: simcloud.TypeHomeCoach})
+	return s
+}
 
 // TestOutages checks what a backend has after an outage of two minutes. All
 // cases run at once: they mostly wait.
@@ -37,23 +51,26 @@ func TestOutages(t *testing.T) {
 
 func runOutage(t *testing.T, c outageCase) result {
 	t.Helper()
-	r := newChain(t, c.setup, fast, Env{"NETATMO_AGE_STALE": fastStale.String(), "OTEL_METRIC_EXPORT_INTERVAL": "2000"})
-	sensors := sensorsOf(t, r.cloud)
-	sensors = slices.DeleteFunc(sensors, func(s sensor) bool { return s.Type == simcloud.TypeRoom })
+	r := newChain(t, c.setup, simcloud.Options{Measure: fast.Measure, Upload: fast.Upload, Scenario: twoOfEach()}, Env{
+		"NETATMO_DEVICES": c.devices, "NETATMO_AGE_STALE": fastStale.String(), "OTEL_METRIC_EXPORT_INTERVAL": "2000",
+	})
+	sensors := slices.DeleteFunc(sensorsOf(t, r.cloud), func(s sensor) bool {
+		return (s.Type == simcloud.TypeHomeCoach) != (c.devices == "homecoach")
+	})
 	r.agent.Start()
-	r.eventually("knows the stations and has delivered every sensor", time.Minute, func() bool {
+	r.eventually("knows the two stations and has delivered every sensor", time.Minute, func() bool {
 		s, _ := r.agent.readState()
-		return s.Cadences[offlineStation] != 0 && len(s.Cadences) == 2 && r.delivered(sensors, r.began)
+		return len(s.Cadences) == 2 && r.delivered(sensors, r.began)
 	})
 
 	begin := time.Now()
 	for _, p := range c.away {
-		r.switchOff(p, true)
+		r.switchOff(p, offline[c.devices], true)
 	}
 	end := begin.Add(away)
 	for _, p := range c.away {
 		time.Sleep(time.Until(end))
-		r.switchOff(p, false)
+		r.switchOff(p, offline[c.devices], false)
 		end = end.Add(awayAfter)
 	}
 	end = time.Now()
@@ -63,7 +80,7 @@ func runOutage(t *testing.T, c outageCase) result {
 	return r.judgeOutage(c, sensors, begin, end)
 }
 
-func (r *chain) switchOff(p part, off bool) {
+func (r *chain) switchOff(p part, station string, off bool) {
 	r.t.Helper()
 	switch p {
 	case agentAway:
@@ -73,7 +90,7 @@ func (r *chain) switchOff(p part, off bool) {
 			r.agent.Start()
 		}
 	case stationAway:
-		r.cloud.SetOffline(offlineStation, off)
+		r.cloud.SetOffline(station, off)
 	case netatmoAway:
 		r.cloud.Down(off)
 	case backendAway:
@@ -106,7 +123,7 @@ func (r *chain) judgeOutage(c outageCase, sensors []sensor, begin, end time.Time
 	res := result{firstPush: firstAfter(stored, end)}
 	for _, s := range sensors {
 		v := x.judge(s, stored)
-		affected := s.StationID == offlineStation || !slices.Equal(c.away, []part{stationAway})
+		affected := s.StationID == offline[c.devices] || !slices.Equal(c.away, []part{stationAway})
 		switch {
 		case affected && v.expected < 16:
 			v.fault("%s: a gap of %d samples, want most of the 24 of two minutes", s, v.expected)
@@ -133,7 +150,7 @@ func (c outageCase) goesOn(s Series) bool {
 		return name == "netatmo_agent_info"
 	}
 	return name == "netatmo_agent_info" || name == "netatmo_module_reachable" ||
-		s.Labels["module_id"] != "" && s.Labels["station_id"] != offlineStation
+		s.Labels["module_id"] != "" && s.Labels["station_id"] != offline[c.devices]
 }
 
 // silence is the longest silence of a series that goes on, while agent and
