@@ -24,15 +24,15 @@ const (
 // offline is the station, or home coach, that is away when one is.
 var offline = map[string]string{"weather": "70:ee:50:00:10:01", "homecoach": "70:ee:50:00:20:01"}
 
-// twoOfEach is an account with two weather stations and two home coaches.
+// twoOfEach is an account with two weather stations and two home coaches, and
+// no more modules than it takes: each costs a request for its history.
 func twoOfEach() *simcloud.Scenario {
 	s := simcloud.Default()
 	h := &s.Homes[0]
 	h.Gateways, h.Rooms = nil, nil
-	h.Stations = append(h.Stations, simcloud.Station{
-		Device:  simcloud.Device{ID: "70:ee:50:00:10:21", Name: "Workshop", Type: simcloud.TypeStation},
-		Modules: []simcloud.Device{{ID: "02:00:00:00:10:22", Name: "Yard", Type: simcloud.TypeOutdoor}},
-	})
+	modules := &h.Stations[0].Modules
+	*modules = slices.DeleteFunc(*modules, func(d simcloud.Device) bool { return d.Type == simcloud.TypeIndoor })
+	h.Stations = append(h.Stations, simcloud.Station{Device: simcloud.Device{ID: "70:ee:50:00:10:21", Name: "Workshop", Type: simcloud.TypeStation}})
 	h.Coaches = append(h.Coaches, simcloud.Device{ID: "70:ee:50:00:20:02", Name: "Attic", Type: simcloud.TypeHomeCoach})
 	return s
 }
