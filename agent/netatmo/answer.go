@@ -88,6 +88,7 @@ func (e *envelope) read(r io.Reader, limit int, body func(*stream) error) error 
 		switch key {
 		case "body":
 			err := body(s)
+			e.take("error", s.fault)
 			if _, ok := errors.AsType[formError](err); !ok {
 				form = nil
 				return err
@@ -118,9 +119,11 @@ func (e *envelope) take(key string, raw []byte) {
 			e.server = time.Unix(int64(n), 0).UTC()
 		}
 	case "error":
+		if none := string(raw); none == "" || none == "null" || none == `""` {
+			return
+		}
 		var o object
-		e.message = text(raw)
-		e.failed = e.message != "" || string(raw) != "null" && string(raw) != `""`
+		e.failed, e.message = true, text(raw)
 		if o.read(raw) {
 			e.message = text(o.get("message"))
 			if n, ok := number(o.get("code")); ok && n == float64(int32(n)) {
@@ -136,6 +139,9 @@ type stream struct {
 	src source
 	dec *json.Decoder
 	raw json.RawMessage // reused by value
+
+	depth int    // 1 in the answer, 2 in its body
+	fault []byte // the error that a body had in the place of data, or beside it
 }
 
 func newStream(r io.Reader, limit int) *stream {
@@ -176,21 +182,27 @@ func (s *stream) object(member func(key string) error) error {
 }
 
 // list calls element for each element of the list that comes next (see
-// elements) and reports whether there was one. raw is valid during the call.
-func (s *stream) list(element func(raw []byte)) (bool, error) {
-	return s.members(func(string) error {
+// elements), with its number from 1 on, and reports whether there was one. raw
+// is valid during the call. An object without members is no list.
+func (s *stream) list(element func(n int, raw []byte)) (bool, error) {
+	n := 0
+	start, err := s.members(func(string) error {
 		raw, err := s.value()
 		if err == nil {
-			element(raw)
+			n++
+			element(n, raw)
 		}
 		return err
 	})
+	return start == '[' || n > 0, err
 }
 
-// only reads an object that must have a list under key, and skips the rest.
-func (s *stream) only(key string, element func(raw []byte)) error {
-	found := false
-	err := s.object(func(k string) error {
+// only reads a body that must have a list under key, and skips the rest. One
+// that holds nothing at all is an account without anything (observed).
+func (s *stream) only(key string, element func(n int, raw []byte)) error {
+	found, empty := false, true
+	start, err := s.members(func(k string) error {
+		empty = false
 		if k != key {
 			return s.skip()
 		}
@@ -198,39 +210,52 @@ func (s *stream) only(key string, element func(raw []byte)) error {
 		found, err = s.list(element)
 		return err
 	})
-	if err == nil && !found {
+	if err == nil && !found && (start == 0 || !empty) {
 		err = formError("it has no list of " + key)
 	}
 	return err
 }
 
+// skim skips a body in which nothing but an error is of interest.
+func (s *stream) skim() error { return s.object(func(string) error { return s.skip() }) }
+
 // members calls member with the key of each member of an object, or with an
-// empty key for each element of an array. It reports whether it was either.
-func (s *stream) members(member func(key string) error) (bool, error) {
+// empty key for each element of an array. It returns which of the two it was,
+// '{' or '[', or 0. The error of a body goes to fault instead.
+func (s *stream) members(member func(key string) error) (json.Delim, error) {
 	s.src.left = maxValue
-	start, err := s.dec.Token()
+	token, err := s.dec.Token()
 	if err != nil {
-		return false, err
+		return 0, err
 	}
-	if start != json.Delim('{') && start != json.Delim('[') {
-		return false, nil
+	start, _ := token.(json.Delim)
+	if start != '{' && start != '[' {
+		return 0, nil
 	}
+	s.depth++
+	defer func() { s.depth-- }()
 	for s.dec.More() {
 		key := ""
-		if start == json.Delim('{') {
+		if start == '{' {
 			s.src.left = maxValue
 			token, err := s.dec.Token()
 			if err != nil {
-				return true, err
+				return start, err
 			}
 			key, _ = token.(string)
 		}
-		if err := member(key); err != nil {
-			return true, err
+		if s.depth == 2 && key == "error" {
+			raw, err := s.value()
+			if err != nil {
+				return start, err
+			}
+			s.fault = bytes.Clone(raw)
+		} else if err := member(key); err != nil {
+			return start, err
 		}
 	}
 	_, err = s.dec.Token()
-	return true, err
+	return start, err
 }
 
 // value returns the next value, valid until the next call.

@@ -146,7 +146,7 @@ func (c *Client) once(ctx context.Context, r request, token string, body func(*s
 	env := envelope{local: start.Add(time.Since(start) / 2)}
 	limit := maxAnswer
 	if resp.StatusCode/100 != 2 {
-		limit, body = maxReport, (*stream).skip
+		limit, body = maxReport, (*stream).skim
 	}
 	err = env.read(resp.Body, limit, body)
 	_, _ = io.CopyN(io.Discard, resp.Body, 4096) // to its end, so that the connection can be used again

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 )
 
@@ -19,14 +20,20 @@ type decoder struct {
 	scratch            Values // reused
 }
 
-func (d *decoder) reject(id, reason string) {
-	d.rejected = append(d.rejected, ItemError{ID: clean(id, ""), Reason: reason})
+func (d *decoder) reject(id, place, reason string) {
+	d.rejected = append(d.rejected, ItemError{ID: clean(id, ""), Place: place, Reason: reason})
 }
 
-// device reads a station or home coach and the modules in it.
-func (d *decoder) device(raw []byte) {
+const notAnObject = "is not a JSON object"
+
+// nth is the place of the n-th element of a list.
+func nth(element string, n int) string { return element + " " + strconv.Itoa(n) }
+
+// device reads a station or home coach, the n-th of the answer, and the modules
+// in it.
+func (d *decoder) device(n int, raw []byte) {
 	if !d.outer.read(raw) {
-		d.reject("", "is not a JSON object")
+		d.reject("", nth("device", n), notAnObject)
 		return
 	}
 	o := d.outer
@@ -43,27 +50,32 @@ func (d *decoder) device(raw []byte) {
 		Wire:        WireNames{Station: name, Home: home},
 		Foreign:     readOnly || favorite,
 	}
-	d.module(base, o)
+	if id == "" {
+		d.reject("", nth("device", n), "has no id")
+	} else {
+		d.module(base, o)
+	}
+	i := 0
 	for raw := range elements(o.get("modules")) {
-		if !d.inner.read(raw) {
-			d.reject(id, "a module of it is not a JSON object")
-			continue
+		i++
+		switch {
+		case !d.inner.read(raw):
+			d.reject(id, nth("module", i), notAnObject)
+		case ident(d.inner.get("_id")) == "":
+			d.reject(id, nth("module", i), "has no id")
+		default:
+			d.module(base, d.inner)
 		}
-		d.module(base, d.inner)
 	}
 }
 
 // module adds the reading of o, a station itself or a module of it.
 func (d *decoder) module(r Reading, o object) {
 	id, name := ident(o.get("_id")), text(o.get("module_name"))
-	if id == "" {
-		d.reject(r.StationID, "a module of it has no id")
-		return
-	}
 	wireType := text(o.get("type"))
 	k, known := kinds[wireType]
 	if !known {
-		d.reject(id, fmt.Sprintf("has the unknown type %q", clean(wireType, "")))
+		d.reject(id, "", fmt.Sprintf("has the unknown type %q", clean(wireType, "")))
 		return
 	}
 	if k.family != d.family {

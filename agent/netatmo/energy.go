@@ -29,7 +29,7 @@ func (c *Client) Homes(ctx context.Context) ([]Home, error) {
 	var homes []Home
 	_, err := c.call(ctx, request{endpoint: homesEndpoint}, func(s *stream) error {
 		homes = nil
-		return s.only("homes", func(raw []byte) {
+		return s.only("homes", func(_ int, raw []byte) {
 			if h, ok := readHome(raw); ok {
 				homes = append(homes, h)
 			}
@@ -118,8 +118,8 @@ func (d *homeDecoder) member(s *stream, key string) error {
 	return err
 }
 
-func (d *homeDecoder) room(raw []byte) {
-	id, ok := d.open(raw)
+func (d *homeDecoder) room(n int, raw []byte) {
+	id, ok := d.open("room", n, raw)
 	if !ok || id == "0" { // that one exists in no home (observed)
 		return
 	}
@@ -130,8 +130,8 @@ func (d *homeDecoder) room(raw []byte) {
 	d.add(r, roomKind, d.outer)
 }
 
-func (d *homeDecoder) device(raw []byte) {
-	id, ok := d.open(raw)
+func (d *homeDecoder) device(n int, raw []byte) {
+	id, ok := d.open("module", n, raw)
 	if !ok {
 		return
 	}
@@ -143,13 +143,13 @@ func (d *homeDecoder) device(raw []byte) {
 	d.add(d.reading(id, known.name, k), k, d.outer)
 }
 
-func (d *homeDecoder) open(raw []byte) (id string, ok bool) {
+func (d *homeDecoder) open(element string, n int, raw []byte) (id string, ok bool) {
 	if !d.outer.read(raw) {
-		d.reject("", "is not a JSON object")
+		d.reject("", nth(element, n), notAnObject)
 		return "", false
 	}
 	if id = ident(d.outer.get("id")); id == "" {
-		d.reject("", "has no id")
+		d.reject("", nth(element, n), "has no id")
 	}
 	return id, id != ""
 }
@@ -186,7 +186,9 @@ var faultNames = map[int]string{
 // calls unreachable gets a reading that says so.
 func (d *homeDecoder) faults(list []byte) {
 	var o object
+	i := 0
 	for raw := range elements(list) {
+		i++
 		if !o.read(raw) {
 			continue
 		}
@@ -201,7 +203,11 @@ func (d *homeDecoder) faults(list []byte) {
 		if reason == "" {
 			reason = "Netatmo reports a fault"
 		}
-		d.rejected = append(d.rejected, ItemError{ID: clean(id, ""), Code: int(n), Reason: reason})
+		fault := ItemError{ID: clean(id, ""), Code: int(n), Reason: reason}
+		if id == "" {
+			fault.Place = nth("fault", i)
+		}
+		d.rejected = append(d.rejected, fault)
 		if known.kind != "" && (n == 6 || n == 19) {
 			d.unreachable(d.reading(id, known.name, k))
 		}

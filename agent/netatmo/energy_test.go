@@ -76,8 +76,26 @@ func TestForeignHome(t *testing.T) {
 }
 
 func TestNoHomes(t *testing.T) {
-	homes, err := saying(200, `{"body":{"homes":[]}}`).Homes(t.Context())
-	if err != nil || len(homes) != 0 {
-		t.Errorf("%v, %v", homes, err)
+	for body, class := range map[string]netatmo.Class{
+		`{"homes":[]}`: "", `{"homes":[],"user":{}}`: "", `{}`: "", `[]`: "",
+		`{"homes":{}}`: netatmo.ClassMalformed, `{"homes":null}`: netatmo.ClassMalformed, `{"user":{}}`: netatmo.ClassMalformed,
+		`{"error":{"code":13}}`: netatmo.ClassScope,
+	} {
+		homes, err := saying(200, `{"body":`+body+`}`).Homes(t.Context())
+		fail, _ := errors.AsType[*netatmo.Error](err)
+		if len(homes) != 0 || class == "" && err != nil || class != "" && (fail == nil || fail.Class != class) {
+			t.Errorf("%s: %v, %v; want class %q", body, homes, err, class)
+		}
+	}
+}
+
+func TestFaultOfTheBody(t *testing.T) {
+	_, err := saying(200, `{"body":{"error":{"code":26},"home":{"id":"h"}}}`).HomeStatus(t.Context(), netatmo.Home{ID: "h"})
+	if fail, _ := errors.AsType[*netatmo.Error](err); fail == nil || fail.Class != netatmo.ClassQuota {
+		t.Errorf("homestatus: %v", err)
+	}
+	page, err := saying(200, `{"body":{"error":{"code":26}}}`).Measure(t.Context(), netatmo.MeasureQuery{Types: []string{"Rain"}}, netatmo.Live)
+	if fail, _ := errors.AsType[*netatmo.Error](err); fail == nil || fail.Class != netatmo.ClassQuota {
+		t.Errorf("getmeasure: %v, %v", page, err)
 	}
 }

@@ -1,6 +1,7 @@
 package netatmo
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -22,8 +23,8 @@ const (
 	ClassInvalid   Class = "invalid"   // the arguments are refused, for good
 	ClassApp       Class = "app"       // the registered app, or its user, is refused
 	ClassServer    Class = "server"    // a fault on Netatmo's side
-	ClassNetwork   Class = "network"   // no answer, or one that broke off on the way
-	ClassMalformed Class = "malformed" // an answer that is not the JSON it should be
+	ClassNetwork   Class = "network"   // no answer
+	ClassMalformed Class = "malformed" // an answer that is not the JSON it should be, or breaks off
 	ClassLogin     Class = "login"     // the TokenSource had no token; no request was made
 	ClassCanceled  Class = "canceled"  // the caller's context ended
 )
@@ -161,19 +162,20 @@ func (e *Error) What() string {
 // about; the others of the answer are not touched by it.
 type ItemError struct {
 	ID     string // of the module, else of its station; empty where the answer has neither
+	Place  string // where the module has no id: which one of the station or of the answer, such as "module 3"
 	Code   int    // of body.errors, whose numbering is not that of Error.Code; 0 otherwise
 	Reason string
 }
 
 func (e ItemError) Error() string {
-	id := e.ID
-	if id == "" {
-		id = "a device"
+	what := e.ID
+	if e.Place != "" {
+		what = e.Place + " of " + cmp.Or(e.ID, "the answer")
 	}
 	if e.Code != 0 {
-		return fmt.Sprintf("%s: %s (device code %d)", id, e.Reason, e.Code)
+		return fmt.Sprintf("%s: %s (device code %d)", what, e.Reason, e.Code)
 	}
-	return id + ": " + e.Reason
+	return what + ": " + e.Reason
 }
 
 // clean makes foreign text fit for a line of a log: one line, not endless, no

@@ -63,6 +63,11 @@ func TestErrors(t *testing.T) {
 		{"code is null", 500, `{"error":{"code":null}}`, netatmo.ClassServer, true, never},
 		{"code is a fraction", 500, code("2.5"), netatmo.ClassServer, true, never},
 		{"error and body", 200, `{"body":{"devices":[]},"error":{"code":11}}`, netatmo.ClassBusy, true, soon},
+		{"error in the body", 200, `{"status":"ok","body":{"error":{"code":26,"message":"Words of Netatmo"}}}`, netatmo.ClassQuota, true, long},
+		{"error in the body, beside data", 200, `{"body":{"devices":[{"_id":"70:ee:50:00:00:01","type":"NAMain"}],"error":{"code":3}}}`, netatmo.ClassAuth, true, never},
+		{"error in the body of a refusal", 403, `{"body":{"error":{"code":13}}}`, netatmo.ClassScope, false, never},
+		{"error in the body, a string", 200, `{"body":{"error":"Something"}}`, netatmo.ClassServer, true, never},
+		{"no error in the body", 200, `{"error":{"code":26},"body":{"error":null,"devices":[]}}`, netatmo.ClassQuota, true, long},
 		{"error and then cut off", 403, `{"error":{"code":26,"message":"x"}`, netatmo.ClassQuota, true, long},
 		{"no error at all", 500, `{"status":"ok"}`, netatmo.ClassServer, true, never},
 
@@ -87,7 +92,11 @@ func TestErrors(t *testing.T) {
 		{"damaged", 200, `{"status":"ok","body":{"devices":[{"_id":]}}`, netatmo.ClassMalformed, true, never},
 		{"no body", 200, `{"status":"ok"}`, netatmo.ClassMalformed, true, never},
 		{"body is text", 200, `{"body":"none"}`, netatmo.ClassMalformed, true, never},
+		{"body is null", 200, `{"body":null}`, netatmo.ClassMalformed, true, never},
+		{"body without devices", 200, `{"body":{"user":{}}}`, netatmo.ClassMalformed, true, never},
 		{"devices are text", 200, `{"body":{"devices":"none"}}`, netatmo.ClassMalformed, true, never},
+		{"devices are null", 200, `{"body":{"devices":null}}`, netatmo.ClassMalformed, true, never},
+		{"devices are an empty object", 200, `{"body":{"devices":{}}}`, netatmo.ClassMalformed, true, never},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
-	"unicode/utf8"
 )
 
 // The functions of this file read values that encoding/json has found to be
@@ -148,6 +147,8 @@ func number(raw []byte) (float64, bool) {
 }
 
 // text reads a string, or the digits of a number; it is empty for all else.
+// What it reads goes into logs, tables and labels, so it is one line of valid
+// UTF-8: a control character becomes a blank.
 func text(raw []byte) string {
 	if len(raw) == 0 {
 		return ""
@@ -158,14 +159,23 @@ func text(raw []byte) string {
 	if raw[0] != '"' {
 		return ""
 	}
-	if inner := raw[1 : len(raw)-1]; bytes.IndexByte(inner, '\\') < 0 && utf8.Valid(inner) {
-		return string(inner)
+	s := string(raw[1 : len(raw)-1])
+	if strings.IndexByte(s, '\\') >= 0 {
+		s = unescape(raw)
 	}
-	var s string
-	if json.Unmarshal(raw, &s) != nil {
-		return ""
-	}
+	return strings.Map(printable, s) // which also makes it UTF-8
+}
+
+func unescape(raw []byte) (s string) {
+	_ = json.Unmarshal(raw, &s) // well-formed, see above
 	return s
+}
+
+func printable(r rune) rune {
+	if unicode.In(r, unicode.Cc, unicode.Zl, unicode.Zp) {
+		return ' '
+	}
+	return r
 }
 
 // ident reads an id. Netatmo has sent ids with blanks in them (observed).

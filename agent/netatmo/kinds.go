@@ -1,6 +1,9 @@
 package netatmo
 
-import "maps"
+import (
+	"maps"
+	"math"
+)
 
 // kind is what the decoder knows about one type of device: under which keys
 // it says what. Keys that are not listed are ignored, because Netatmo has
@@ -150,8 +153,12 @@ var dashFields = func() (all fields) {
 
 func (f fields) has(x Field) bool { return f>>x&1 == 1 }
 
+// sensible bounds what can be a measurement. What lies beyond is a mistake of
+// whoever sent it, and would spoil every graph it is in.
+const sensible = 1e9
+
 func plain(raw []byte) (float64, verdict) {
-	if n, ok := number(raw); ok {
+	if n, ok := number(raw); ok && math.Abs(n) <= sensible {
 		return n, said
 	}
 	return 0, unsaid
@@ -210,10 +217,10 @@ const maxInstant = 1 << 40
 
 // instant reads Unix seconds.
 func instant(raw []byte) (float64, verdict) {
-	switch n, is := plain(raw); {
-	case is == said && n == 0:
+	switch n, ok := number(raw); {
+	case ok && n == 0:
 		return 0, lifeless
-	case is == said && 0 < n && n < maxInstant:
+	case ok && 0 < n && n < maxInstant:
 		return n, said
 	}
 	return 0, unsaid

@@ -101,7 +101,7 @@ func newPage(types []string) page {
 // read takes either shape of the body: an object of rows by their time, or a
 // list of runs. An empty result is an empty list in both.
 func (p *page) read(s *stream) error {
-	found, err := s.members(func(key string) error {
+	start, err := s.members(func(key string) error {
 		raw, err := s.value()
 		if err != nil {
 			return err
@@ -113,7 +113,7 @@ func (p *page) read(s *stream) error {
 		}
 		return nil
 	})
-	if err == nil && !found {
+	if err == nil && start == 0 {
 		err = formError("it has no list of samples")
 	}
 	return err

@@ -1,6 +1,7 @@
 package netatmo_test
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -49,6 +50,8 @@ func TestWhatVanishes(t *testing.T) {
 			"rain=0 rain_hour=0.101 rain_day=6.06 time=1760000000"},
 		{"exponents", `"type":"NAModule1","dashboard_data":{"time_utc":1.76e9,"Temperature":-1.5e-1}`,
 			"temperature=-0.15 time=1760000000"},
+		{"beyond sense", `"type":"NAModule1","battery_vp":1e13,"rf_status":1e300,"dashboard_data":{"time_utc":1760000000,"Temperature":1e308,"Humidity":-1.1e9,"min_temp":"1e10","max_temp":1e9}`,
+			"max=1000000000 time=1760000000"},
 		{"overflow", `"type":"NAModule1","dashboard_data":{"time_utc":1760000000,"Temperature":1e400}`,
 			"time=1760000000"},
 		{"no minus zero", `"type":"NAModule1","dashboard_data":{"time_utc":1760000000,"Temperature":-0.0}`,
@@ -160,6 +163,10 @@ func TestNames(t *testing.T) {
 			"70:ee:50:00:00:01", "70:ee:50:00:00:01", netatmo.WireNames{Module: " ", Station: "  "}},
 		{"escapes and damaged UTF-8", `"module_name":"a\u00e4\/\"b","station_name":"` + "x\xff" + `"`,
 			`aä/"b`, "x\uFFFD", netatmo.WireNames{Module: `aä/"b`, Station: "x\uFFFD"}},
+		{"control characters", `"module_name":"a\nb\u001b[31m\u0000","station_name":"` + "x\u0085y\x7f\u2028" + `","home_name":"\t\ud83d\udc68\u200d\ud83d\udc69"`,
+			"a b [31m ", "x y  ", netatmo.WireNames{Module: "a b [31m ", Station: "x y  ", Home: " 👨\u200d👩"}},
+		{"nothing but control characters", `"module_name":"\n\u001b","home_name":"\u0007"`,
+			"70:ee:50:00:00:01", "70:ee:50:00:00:01", netatmo.WireNames{Module: "  ", Home: " "}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			device := `{"_id":"70:ee:50 :00:00:01","type":"NAMain"`
@@ -194,6 +201,29 @@ func TestOneBadModule(t *testing.T) {
 	}
 }
 
+// TestWhatIsLeftOut: whoever reads it can tell which element of the answer it
+// is about.
+func TestWhatIsLeftOut(t *testing.T) {
+	a, err := saying(200, station(`7`, `{"type":"NAMain"}`, `{"_id":"70:ee:50:00:00:01","type":"NAMain","modules":[{"type":"NAModule1"},"text",{"_id":"0b:00","type":"NAModule9"}]}`)).Weather(t.Context(), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, e := range a.Rejected {
+		got = append(got, e.Error())
+	}
+	want := []string{
+		"device 1 of the answer: is not a JSON object",
+		"device 2 of the answer: has no id",
+		"module 1 of 70:ee:50:00:00:01: has no id",
+		"module 2 of 70:ee:50:00:00:01: is not a JSON object",
+		`0b:00: has the unknown type "NAModule9"`,
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
+
 func TestListsWithGaps(t *testing.T) {
 	a, err := saying(200, `{"body":{"devices":{"0":{"_id":"70:ee:50:00:00:01","type":"NAMain",
 		"modules":{"1":{"_id":"02:00:00:00:00:01","type":"NAModule1"}}},"2":{"_id":"70:ee:50:00:00:02","type":"NAMain"}}}}`).Weather(t.Context(), false)
@@ -225,9 +255,11 @@ func TestListedTwice(t *testing.T) {
 }
 
 func TestEmptyAccount(t *testing.T) {
-	a, err := saying(200, station()).Weather(t.Context(), false)
-	if err != nil || len(a.Readings) != 0 || len(a.Rejected) != 0 {
-		t.Errorf("%+v, %v; want nothing", a, err)
+	for _, body := range []string{`{"devices":[]}`, `{"devices":[],"user":{}}`, `{}`, `[]`} {
+		a, err := saying(200, `{"status":"ok","body":`+body+`}`).Weather(t.Context(), false)
+		if err != nil || len(a.Readings) != 0 || len(a.Rejected) != 0 {
+			t.Errorf("%s: %+v, %v; want nothing", body, a, err)
+		}
 	}
 }
 
