@@ -126,7 +126,7 @@ func (a *agent) close() {
 }
 
 // listen opens the port of the login pages. A port that the system chose is
-// put into the external URL.
+// put into the external URL, unless that was set.
 func (a *agent) listen(ctx context.Context) error {
 	if a.cfg.ListenAddr == "" {
 		return nil
@@ -136,9 +136,9 @@ func (a *agent) listen(ctx context.Context) error {
 		return fmt.Errorf("the login pages cannot listen on %s: %w: set NETATMO_LISTEN_ADDR to a free port, or to off and log in by \"netatmo-agent login\"", a.cfg.ListenAddr, err)
 	}
 	a.listener = l
-	if _, port, _ := net.SplitHostPort(a.cfg.ListenAddr); port == "0" {
-		external := *a.cfg.External
-		external.Host = l.Addr().String()
+	if external := *a.cfg.External; external.Port() == "0" {
+		_, port, _ := net.SplitHostPort(l.Addr().String())
+		external.Host = net.JoinHostPort(external.Hostname(), port)
 		a.cfg.External = &external
 	}
 	return nil
@@ -171,9 +171,22 @@ func authConfig(cfg *config.Config, log *slog.Logger) auth.Config {
 
 func newClient(cfg *config.Config, tokens netatmo.TokenSource, gate *netatmo.Gate, count func(endpoint, outcome string), log *slog.Logger) *netatmo.Client {
 	return netatmo.NewClient(netatmo.Options{
-		BaseURL: cfg.APIURL, HTTP: &http.Client{}, Tokens: tokens, Gate: gate,
+		BaseURL: cfg.APIURL, HTTP: &http.Client{Transport: pinging()}, Tokens: tokens, Gate: gate,
 		Logger: log, UserAgent: userAgent(), OnRequest: count,
 	})
+}
+
+// pinging asks connections that are mute whether they live: otherwise HTTP/2
+// uses one that died in silence, as when a router restarts, after each timeout
+// again.
+func pinging() *http.Transport {
+	return &http.Transport{
+		Proxy:               http.ProxyFromEnvironment,
+		ForceAttemptHTTP2:   true,
+		HTTP2:               &http.HTTP2Config{SendPingTimeout: 10 * time.Second, PingTimeout: 10 * time.Second},
+		TLSHandshakeTimeout: 10 * time.Second,
+		IdleConnTimeout:     90 * time.Second,
+	}
 }
 
 func userAgent() string { return "netatmo-agent/" + readBuild().version }
@@ -268,14 +281,13 @@ func (c *requestCounts) snapshot() map[telemetry.APIRequest]int64 {
 	return maps.Clone(c.n)
 }
 
-// Limits of the server of the login pages. Finishing a login waits for Netatmo,
-// which may take half a minute, for two logins at a time.
+// pageServer serves the login pages, within limits.
 func pageServer(pages http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler:           pages,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       15 * time.Second,
-		WriteTimeout:      90 * time.Second,
+		WriteTimeout:      auth.LoginTimeout + 10*time.Second,
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),

@@ -58,6 +58,8 @@ type backfillOptions struct {
 	dryRun       bool
 }
 
+const interrupted = "Interrupted. The same command goes on where this one was."
+
 func runBackfill(c *cobra.Command, o backfillOptions) error {
 	since, until, err := o.window(time.Now())
 	if err != nil {
@@ -89,6 +91,10 @@ func runBackfill(c *cobra.Command, o backfillOptions) error {
 		HistoryTypes: history, Since: since, Until: until,
 		File: filepath.Join(cfg.StateDir, "backfill.json"), Logger: log,
 	}, newClient(cfg, source, netatmo.NewGate(backfillPerHour), nil, log))
+	if c.Context().Err() != nil {
+		fmt.Fprintln(c.OutOrStdout(), interrupted)
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -207,7 +213,7 @@ func pushBackfill(ctx context.Context, c *cobra.Command, cfg *config.Config, b *
 	stats := pusher.Stats()
 	fmt.Fprintf(c.OutOrStdout(), "%d points delivered, %d refused by the backend.\n", stats.BackfillPoints, stats.BackfillRefused)
 	if ctx.Err() != nil {
-		fmt.Fprintln(c.OutOrStdout(), "Interrupted. The same command goes on where this one was.")
+		fmt.Fprintln(c.OutOrStdout(), interrupted)
 		return nil
 	}
 	return err

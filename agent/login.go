@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -170,18 +171,15 @@ func readLines(ctx context.Context, in io.Reader) <-chan string {
 // keepSaving lets the source try again until the login is saved.
 func keepSaving(ctx context.Context, source *auth.Source) error {
 	ctx, cancel := context.WithCancel(ctx)
+	var saving sync.WaitGroup
+	saving.Go(func() { _ = source.Run(ctx) })
+	defer saving.Wait()
 	defer cancel()
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		_ = source.Run(ctx)
-	}()
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for source.Status().Unsaved {
 		select {
 		case <-ctx.Done():
-			<-ended
 			return errors.New("the login could not be saved")
 		case <-tick.C:
 		}

@@ -43,9 +43,8 @@ type login interface {
 // whose readings are recorded. The key comes to be when a login is needed and
 // dies when one has been saved.
 //
-// A request may take as long as Netatmo does to answer, 30 s at most, and twice
-// that when another login is being finished; the server's write timeout must
-// allow it. Handler is safe for concurrent use.
+// A request may take LoginTimeout; the server's write timeout must allow it.
+// Handler is safe for concurrent use.
 type Handler struct {
 	login    login
 	external *url.URL

@@ -79,6 +79,10 @@ func (e *LoginError) Error() string { return e.text }
 
 func (e *LoginError) Unwrap() error { return e.Err }
 
+// NeedsLogin tells it from errors that pass by themselves, for packages that do
+// not know this one.
+func (e *LoginError) NeedsLogin() bool { return true }
+
 func loginError(cause string, err error) *LoginError {
 	return &LoginError{Cause: cause, Err: err, text: sentences[cause]}
 }

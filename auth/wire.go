@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/oauth2"
@@ -53,11 +54,11 @@ func (e *TokenError) Unwrap() error { return e.Err }
 func (s *Source) ask(ctx context.Context, get func(context.Context) (*oauth2.Token, error)) (document, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTimeout)
 	defer cancel()
-	sent := false
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { sent = true }})
+	var sent atomic.Bool // set by a goroutine that may outlive the request
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { sent.Store(true) }})
 	token, err := get(context.WithValue(ctx, oauth2.HTTPClient, s.client))
 	if err != nil {
-		return document{}, tokenError(err, sent)
+		return document{}, tokenError(err, sent.Load())
 	}
 	d := document{Access: token.AccessToken, Refresh: token.RefreshToken, Life: time.Duration(token.ExpiresIn) * time.Second}
 	if d.Life <= 0 {

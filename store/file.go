@@ -162,7 +162,7 @@ func (f *File[T]) read() ([]byte, fs.FileInfo, error) {
 	defer file.Close()
 	content, err := io.ReadAll(io.LimitReader(file, maxSize+1))
 	if err == nil && len(content) > maxSize {
-		err = &CorruptError{Path: f.path, Err: fmt.Errorf("it is larger than %d MiB", maxSize>>20)}
+		err = &CorruptError{Path: f.path, Err: fmt.Errorf("it is larger than %d MiB, so it is none of ours: give another path", maxSize>>20)}
 	}
 	return content, info, err
 }

@@ -38,7 +38,7 @@ func (f *File[T]) probe() (p Probe, err error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return p, f.probeNew(path + ".probe")
 	}
-	if damaged := (*CorruptError)(nil); err != nil && !errors.As(err, &damaged) {
+	if err != nil {
 		return p, err
 	}
 	if owner, ok := info.Sys().(*syscall.Stat_t); ok {

@@ -102,3 +102,18 @@ func TestProbeFailsWhenNothingWorks(t *testing.T) {
 		t.Errorf("below a file: %v", err)
 	}
 }
+
+// A path that is wrong may be that of somebody's archive.
+func TestProbeKeepsALargeFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "archive.tar")
+	content := bytes.Repeat([]byte("x"), 17<<20)
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.New[doc](path).Probe(); err == nil {
+		t.Error("no error")
+	}
+	if after, err := os.Stat(path); err != nil || after.Size() != int64(len(content)) {
+		t.Errorf("%d bytes are left, %v", after.Size(), err)
+	}
+}

@@ -50,7 +50,7 @@ func (b *Backfill) heating(ctx context.Context, src Source) ([]netatmo.Reading, 
 			continue
 		}
 		answer, err := src.HomeStatus(ctx, h)
-		if classOf(err) == netatmo.ClassInvalid {
+		if class := classOf(err); class == netatmo.ClassInvalid || class == netatmo.ClassNotFound {
 			continue // shared with the account, but not to be asked about
 		}
 		if err != nil {

@@ -185,10 +185,14 @@ func (b *Backfill) Run(ctx context.Context, sink Sink, report func(Progress)) er
 	}
 }
 
-// final reports whether err needs a human.
+// final reports whether err needs a human. Of the errors of a token source, it
+// is those that say so.
 func final(err error) bool {
+	var login interface{ NeedsLogin() bool }
 	switch classOf(err) {
-	case netatmo.ClassLogin, netatmo.ClassAuth, netatmo.ClassApp:
+	case netatmo.ClassLogin:
+		return errors.As(err, &login) && login.NeedsLogin()
+	case netatmo.ClassAuth, netatmo.ClassApp:
 		return true
 	}
 	return false

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"math"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -229,4 +230,68 @@ func TestBackfillDamagedProgress(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
+}
+
+// A token endpoint that is away for a while passes; only a login that is needed
+// ends the work.
+func TestBackfillWaitsForATokenEndpoint(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, cfg := backfillRig(t)
+		tokens := &gaping{token: r.cloud.Auth().Grant("read_station", "read_homecoach", "read_thermostat").Access}
+		client := netatmo.NewClient(netatmo.Options{BaseURL: "http://cloud", HTTP: &http.Client{Transport: serveInMemory(t, r.cloud)}, Tokens: tokens})
+		b, err := poll.OpenBackfill(t.Context(), cfg, client)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tokens.fails = map[int]error{tokens.asked + 2: errors.New("the token endpoint answers 503"), tokens.asked + 3: errors.New("still")}
+		if err := b.Run(t.Context(), r.backend, nil); err != nil {
+			t.Error("given up:", err)
+		}
+		needed := loginNeeded{errors.New("log in")}
+		tokens.fails = map[int]error{tokens.asked + 1: needed}
+		cfg.Since, cfg.File = cfg.Since.Add(time.Hour), cfg.File+"2"
+		if _, err := poll.OpenBackfill(t.Context(), cfg, client); !errors.Is(err, needed) {
+			t.Error("not given up:", err)
+		}
+	})
+}
+
+// gaping is a token source that fails the n-th time it is asked.
+type gaping struct {
+	token string
+	asked int
+	fails map[int]error
+}
+
+func (g *gaping) Token(context.Context) (string, error) { g.asked++; return g.token, g.fails[g.asked] }
+func (g *gaping) Reject(string)                         {}
+
+type loginNeeded struct{ error }
+
+func (loginNeeded) NeedsLogin() bool { return true }
+
+// A home that Netatmo says nothing about costs no other.
+func TestBackfillWithoutAHome(t *testing.T) {
+	for _, class := range []netatmo.Class{netatmo.ClassNotFound, netatmo.ClassInvalid} {
+		a := newAgent(t, &fake{
+			homes: func() ([]netatmo.Home, error) { return []netatmo.Home{{ID: "other"}, {ID: "mine"}}, nil },
+			status: func(h netatmo.Home) (netatmo.Answer, error) {
+				if h.ID == "other" {
+					return netatmo.Answer{}, failure(class)
+				}
+				return answer(room("hall", "Hall", 20)), nil
+			},
+		}, netatmo.Energy)
+		a.fake.world.Unlock()
+		b, err := poll.OpenBackfill(t.Context(), poll.BackfillConfig{
+			Families: []netatmo.Family{netatmo.Energy}, HistoryTypes: historyOf, Since: time.Now().Add(-24 * time.Hour),
+			File: filepath.Join(t.TempDir(), "backfill.json"), Logger: a.cfg.Logger,
+		}, a.fake)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := len(b.Plan().Modules); n != 1 {
+			t.Errorf("%s: %d modules\n%s", class, n, a.log)
+		}
+	}
 }

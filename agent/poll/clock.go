@@ -21,6 +21,7 @@ type clock struct {
 	wall     time.Time // the same by the wall clock
 	offset   time.Duration
 	bad      bool // as of the last answer
+	told     bool // that it has changed since
 }
 
 // observe takes the offset of an answer, local minus Netatmo's.
@@ -28,7 +29,7 @@ func (c *clock) observe(offset time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.answered = time.Now()
-	c.wall, c.offset = c.answered.Round(0), offset
+	c.wall, c.offset, c.told = c.answered.Round(0), offset, false
 	switch bad := offset.Abs() > tolerance; {
 	case bad && !c.bad:
 		c.log.Warn("the local clock is wrong: nothing is pushed until it is right; set it, or let NTP do so", "deviation", describe(offset))
@@ -55,13 +56,15 @@ func (c *clock) skew(now time.Time) time.Duration {
 	return c.offset + now.Round(0).Sub(c.wall) - now.Sub(c.answered)
 }
 
-// ok reports whether the clock is right as far as is known, and whether that
-// is news since the last answer.
+// ok reports whether the clock is right as far as is known, and, once, that
+// this is news since the last answer.
 func (c *clock) ok() (ok, news bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	ok = c.skew(time.Now()).Abs() <= tolerance
-	return ok, ok == c.bad
+	news = ok == c.bad && !c.told
+	c.told = c.told || news
+	return ok, news
 }
 
 // now is the time by Netatmo's clock.

@@ -23,6 +23,9 @@ func TestClockStep(t *testing.T) {
 			if got := time.Since(c.now()); got != step+10*time.Second {
 				t.Errorf("after a step of %s Netatmo's clock is %s behind", step, got)
 			}
+			if _, again := c.ok(); again {
+				t.Error("told twice")
+			}
 			c.observe(10 * time.Second)
 			if ok, _ := c.ok(); !ok {
 				t.Error("not ok after an answer that says so")

@@ -68,7 +68,7 @@ func (f *family) run(ctx context.Context) {
 			return
 		}
 		next := f.judge(err)
-		f.p.stats.end(f.name, err, f.aside != "", next)
+		f.p.stats.end(f.name, err, f.aside != "" || doubts(err) > 0, next)
 		f.sleep(ctx, next)
 	}
 }
@@ -77,6 +77,9 @@ func (f *family) run(ctx context.Context) {
 func (f *family) judge(err error) time.Time {
 	class := classOf(err)
 	switch {
+	case doubts(err) > 0:
+		f.p.cfg.Logger.Debug("an answer is not believed", "family", f.name, "error", err)
+		return time.Now().Add(backoff(doubts(err), firstBackoff, f.schedule.every()))
 	case err == nil:
 		f.scope(true)
 		f.outage.OK()

@@ -21,20 +21,20 @@ func weatherOnly() (netatmo.Answer, error) {
 // tried once a day; the others go on as if it were not there.
 func TestFamilyPutAside(t *testing.T) {
 	tests := map[string]struct {
-		err      error
-		answered netatmo.Answer
-		refused  int // calls of OnScope in three days
+		err     error // nil: an empty answer, which is not believed at first
+		polls   int   // in three days
+		refused int   // calls of OnScope in three days
 	}{
-		"scope refused":  {err: failure(netatmo.ClassScope), refused: 3},
-		"no such device": {err: failure(netatmo.ClassNotFound)},
-		"empty answer":   {answered: netatmo.Answer{Server: time.Unix(946684800, 0)}},
+		"scope refused":  {err: failure(netatmo.ClassScope), polls: 3, refused: 3},
+		"no such device": {err: failure(netatmo.ClassNotFound), polls: 3},
+		"empty answer":   {polls: 3 + 5},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				a := newAgent(t, &fake{
 					weather: weatherOnly,
-					coaches: func() (netatmo.Answer, error) { return test.answered, test.err },
+					coaches: func() (netatmo.Answer, error) { return answer(), test.err },
 				}, netatmo.Weather, netatmo.HomeCoach)
 				refused := 0
 				a.cfg.OnScope = func(f netatmo.Family, granted bool) {
@@ -45,8 +45,8 @@ func TestFamilyPutAside(t *testing.T) {
 				}
 				a.start()
 				a.sleep(71 * time.Hour)
-				if n := len(a.fake.calls("coaches")); n != 3 {
-					t.Errorf("%d polls in three days", n)
+				if n := len(a.fake.calls("coaches")); n != test.polls {
+					t.Errorf("%d polls in three days, want %d", n, test.polls)
 				}
 				if n := len(a.fake.calls("weather")); n != 71*6 && n != 71*6+1 {
 					t.Errorf("%d polls of the other family", n)

@@ -18,6 +18,7 @@ type follower struct {
 	stations map[string]*station // by station id
 	polled   time.Time
 	some     time.Time // when an answer last had a station
+	doubt    doubt
 }
 
 func (f *follower) poll(ctx context.Context) error {
@@ -25,6 +26,9 @@ func (f *follower) poll(ctx context.Context) error {
 	answer, err := f.ask(ctx)
 	f.polled = time.Now()
 	if err != nil && len(answer.Readings) == 0 {
+		return err
+	}
+	if err := f.doubt.about(len(answer.Readings) == 0 && len(answer.Rejected) == 0); err != nil {
 		return err
 	}
 	readings := f.p.merge(group{family: f.name}, answer, err == nil)

@@ -20,14 +20,16 @@ type heating struct {
 	homes  map[string]*home // by id
 	asked  time.Time        // when the homes were asked for
 	polled time.Time
+	doubt  doubt
 }
 
 // home is a home of the account.
 type home struct {
 	netatmo.Home
-	refused  bool            // shared with the account, but not to be asked about
+	refused  time.Time       // when Netatmo did not give its state: shared with the account, but not to be asked about
 	empty    bool            // without energy devices when it was last asked about
 	nameless map[string]bool // modules of which Netatmo has no name
+	doubt    doubt
 }
 
 func (h *heating) next() time.Time { return h.polled.Add(h.every()) }
@@ -42,7 +44,7 @@ func (h *heating) poll(ctx context.Context) error {
 		failed = h.askHomes(ctx)
 	}
 	for _, x := range h.homes {
-		if x.refused || x.empty && !all {
+		if time.Since(x.refused) < refusal || x.empty && !all || h.homes[x.ID] == nil {
 			continue
 		}
 		err := h.askStatus(ctx, x)
@@ -60,7 +62,7 @@ func (h *heating) poll(ctx context.Context) error {
 // any reports whether a home is left to ask about.
 func (h *heating) any() bool {
 	for _, x := range h.homes {
-		if !x.refused {
+		if time.Since(x.refused) >= refusal {
 			return true
 		}
 	}
@@ -78,6 +80,9 @@ func hopeless(err error) bool {
 
 func (h *heating) askHomes(ctx context.Context) error {
 	found, err := h.p.src.Homes(ctx)
+	if err == nil {
+		err = h.doubt.about(len(found) == 0)
+	}
 	if err != nil {
 		return err
 	}
@@ -110,12 +115,15 @@ func (h *heating) askStatus(ctx context.Context, x *home) error {
 		if err := h.askHomes(ctx); err != nil {
 			return err
 		}
+		if h.homes[x.ID] == nil {
+			return nil // it has left the account meanwhile
+		}
 		answer, err = h.p.src.HomeStatus(ctx, x.Home)
 	}
 	switch class := classOf(err); {
 	case err == nil:
 	case class == netatmo.ClassInvalid, class == netatmo.ClassNotFound:
-		x.refused = true
+		x.refused = time.Now()
 		h.p.cfg.Logger.Warn("a home is left out: Netatmo does not give its state to this account", "home", x.ID, "name", x.Name, "error", err)
 		h.p.drop(group{netatmo.Energy, x.ID})
 		return nil
@@ -127,7 +135,11 @@ func (h *heating) askStatus(ctx context.Context, x *home) error {
 			x.nameless[r.ModuleID] = true
 		}
 	}
-	x.empty = len(answer.Readings) == 0
+	empty := len(answer.Readings) == 0 && len(answer.Rejected) == 0
+	if x.doubt.about(empty) != nil {
+		return nil // it is asked again at the usual pace
+	}
+	x.empty = empty
 	h.p.merge(group{netatmo.Energy, x.ID}, answer, true)
 	return nil
 }

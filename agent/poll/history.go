@@ -157,7 +157,7 @@ func (h *history) page(ctx context.Context, w *window, p netatmo.Priority) ([]Po
 		return nil, err
 	}
 	w.reached = w.end
-	if n := len(samples); n > 0 && (n >= pageRows || w.end.Sub(samples[n-1].Time) > w.cadence) {
+	if n := len(samples); n > 0 && samples[n-1].Time.After(w.done) && (n >= pageRows || w.end.Sub(samples[n-1].Time) > w.cadence) {
 		w.reached = samples[n-1].Time
 	}
 	var points []Point

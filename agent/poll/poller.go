@@ -205,8 +205,10 @@ func (p *Poller) say(g group, rejected []netatmo.ItemError) {
 	said := p.rejected[g]
 	p.rejected[g] = map[netatmo.ItemError]bool{}
 	for _, e := range rejected {
-		p.rejected[g][e] = true
-		if !said[e] {
+		what := e
+		what.Place = "" // Netatmo's lists have no order
+		p.rejected[g][what] = true
+		if !said[what] {
 			p.cfg.Logger.Warn("a device in Netatmo's answer is left out", "family", g.family, "error", e)
 		}
 	}

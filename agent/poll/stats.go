@@ -26,7 +26,7 @@ type FamilyStats struct {
 	Activity    Activity
 	Since       time.Time // when the activity began
 	Next        time.Time // when the next poll is due, while asleep
-	Aside       bool      // polled once a day only, because the account has no such device or may not read it
+	Aside       bool      // no fault of polling: the account has no such device, as it seems, or may not read it
 	LastPoll    time.Time // when the last poll ended; zero before
 	LastSuccess time.Time
 	Duration    time.Duration // of the last poll

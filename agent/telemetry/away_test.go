@@ -1,13 +1,17 @@
 package telemetry
 
 import (
+	"context"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	colmetricpb "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"netatmo-agent/agent/netatmo"
 )
@@ -44,4 +48,55 @@ func TestHistoryWaitsForALivePush(t *testing.T) {
 			t.Errorf("result %+v, error %v", r, err)
 		}
 	})
+}
+
+// A backend that asks to be left alone when it gets history gets no live push
+// either, until the time is over.
+func TestTheWaitAskedOfHistoryHoldsLivePushes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		later, err := status.New(codes.ResourceExhausted, "slow down").WithDetails(&errdetails.RetryInfo{RetryDelay: durationpb.New(30 * time.Minute)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := &backend{}
+		p := newTestPusher(t, b, &testLog{}, nil)
+		ctx, cancel := context.WithCancel(t.Context())
+		var ended sync.WaitGroup
+		ended.Go(func() { _ = p.Run(ctx) })
+		time.Sleep(61 * time.Second)
+		b.answer = func(*colmetricpb.ExportMetricsServiceRequest) (*colmetricpb.ExportMetricsServiceResponse, error) {
+			return nil, later.Err()
+		}
+		if _, err := p.PushHistory(ctx, past(1, time.Hour, 30*time.Minute)); Classify(err) == nil || Classify(err).Reason != Throttled {
+			t.Errorf("error %v", err)
+		}
+		b.answer = nil
+		before := b.count()
+		time.Sleep(29 * time.Minute)
+		if n := b.count() - before; n != 0 {
+			t.Errorf("%d requests meanwhile", n)
+		}
+		time.Sleep(2 * time.Minute)
+		if n := b.count() - before; n == 0 {
+			t.Error("no request afterwards")
+		}
+		cancel()
+		ended.Wait()
+	})
+}
+
+// A push that is accepted but for a point is a success of the backend's.
+func TestPartialSuccessCounts(t *testing.T) {
+	for rejected, counts := range map[int64]bool{1: true, 1000: false} {
+		b := &backend{answer: func(*colmetricpb.ExportMetricsServiceRequest) (*colmetricpb.ExportMetricsServiceResponse, error) {
+			return &colmetricpb.ExportMetricsServiceResponse{PartialSuccess: &colmetricpb.ExportMetricsPartialSuccess{RejectedDataPoints: rejected, ErrorMessage: "no"}}, nil
+		}}
+		p := newTestPusher(t, b, &testLog{}, func(o *Options) {
+			o.Readings = func() []netatmo.Reading { return []netatmo.Reading{outdoor("02:00", time.Now(), 4)} }
+		})
+		_ = p.PushNow(t.Context())
+		if s := p.Stats(); s.LastSuccess.IsZero() == counts || s.Points > 0 != counts {
+			t.Errorf("%d rejected: %+v", rejected, s)
+		}
+	}
 }

@@ -19,6 +19,7 @@ import (
 type headers struct {
 	fixed map[string]config.Secret
 	file  string
+	push  config.Push
 
 	mu   sync.Mutex
 	last map[string]config.Secret // as the file was when it could last be read
@@ -26,28 +27,33 @@ type headers struct {
 }
 
 func newHeaders(p config.Push, log *slog.Logger) (*headers, error) {
-	h := &headers{fixed: p.Headers, file: p.HeadersFile, log: outage.New(log, "reading the headers file")}
+	h := &headers{fixed: p.Headers, file: p.HeadersFile, push: p, log: outage.New(log, "reading the headers file")}
 	if h.file == "" {
 		return h, nil
 	}
 	var err error
-	if h.last, err = readHeaders(h.file); err != nil {
+	if h.last, err = h.read(); err != nil {
 		return nil, fmt.Errorf("OTEL_EXPORTER_OTLP_HEADERS_FILE: %w", err)
 	}
 	return h, nil
 }
 
-func readHeaders(path string) (map[string]config.Secret, error) {
-	f, err := os.Open(path)
+func (h *headers) read() (map[string]config.Secret, error) {
+	f, err := os.Open(h.file)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	h, err := config.ParseHeaderFile(f)
+	read, err := config.ParseHeaderFile(f)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, fmt.Errorf("%s: %w", h.file, err)
 	}
-	return h, nil
+	for name := range read {
+		if h.push.Exposes(name) {
+			return nil, fmt.Errorf("%s: the header %s would travel readable, since the endpoint is plain http: use https, or set OTEL_EXPORTER_OTLP_INSECURE=true", h.file, name)
+		}
+	}
+	return read, nil
 }
 
 // current returns the headers of the moment, names in lower case. A file that
@@ -58,7 +64,7 @@ func (h *headers) current() map[string]config.Secret {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if read, err := readHeaders(h.file); err != nil {
+	if read, err := h.read(); err != nil {
 		h.log.Failed("unreadable", err)
 	} else {
 		h.log.OK()

@@ -111,7 +111,7 @@ func (b *backfill) settle(ctx context.Context, points []History, err error) erro
 	case !ok:
 		return err
 	case f.Reason == Partial:
-		refused := min(int(f.Rejected), len(points))
+		refused := int(min(f.Rejected, int64(len(points))))
 		b.refusal = f
 		b.result.Accepted += len(points) - refused
 		b.result.Refused += refused

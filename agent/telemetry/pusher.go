@@ -259,6 +259,9 @@ func (p *Pusher) exportLive(ctx context.Context, r request) *Failure {
 		p.stats.Points += int64(r.points)
 	case f.Reason == Partial:
 		p.stats.Points += max(int64(r.points)-f.Rejected, 0)
+		if f.Rejected < int64(r.points) {
+			p.stats.LastSuccess = time.Now()
+		}
 	}
 	if f != nil {
 		p.stats.Failures[f.Reason]++

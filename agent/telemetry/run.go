@@ -33,6 +33,10 @@ func (p *Pusher) Run(ctx context.Context) error {
 			p.finish(context.WithoutCancel(ctx))
 			return nil
 		case <-timer.C:
+			if f := p.waiting(); f != nil { // history was told so
+				pushIn(f.RetryAfter)
+				continue
+			}
 		case <-p.wake:
 			if p.waiting() != nil {
 				continue

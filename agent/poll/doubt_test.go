@@ -1,0 +1,167 @@
+package poll_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"netatmo-agent/agent/netatmo"
+)
+
+// changing is an account that has its devices, or says for a while that there are none.
+type changing struct{ empty bool }
+
+func (c *changing) weather() (netatmo.Answer, error) {
+	if c.empty {
+		return answer(), nil
+	}
+	return answer(outdoor("s", "m", time.Now(), 20)), nil
+}
+
+func (c *changing) homes() ([]netatmo.Home, error) {
+	if c.empty {
+		return nil, nil
+	}
+	return []netatmo.Home{{ID: "mine"}}, nil
+}
+
+func (c *changing) status(netatmo.Home) (netatmo.Answer, error) {
+	return answer(room("hall", "Hall", 20)), nil
+}
+
+func newChanging(t *testing.T, family netatmo.Family) (*agent, *changing) {
+	t.Helper()
+	c := &changing{}
+	return newAgent(t, &fake{weather: c.weather, homes: c.homes, status: c.status}, family), c
+}
+
+// Netatmo answers without any device in passing outages too: such answers cost
+// minutes, not the day that a family without devices is left alone, and nothing
+// of what is known.
+func TestPassingEmptyAnswers(t *testing.T) {
+	for _, family := range []netatmo.Family{netatmo.Weather, netatmo.Energy} {
+		t.Run(string(family), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a, account := newChanging(t, family)
+				account.empty = true
+				a.start()
+				a.sleep(3 * time.Minute)
+				if s := a.poller.Stats().Families[family]; !s.Aside || s.Err == nil {
+					t.Errorf("stats: %+v", s)
+				}
+				account.empty = false
+				a.sleep(3 * time.Minute)
+				if len(a.readings()) != 1 || !a.poller.Stats().Success {
+					t.Errorf("readings %v, stats %+v", a.readings(), a.poller.Stats())
+				}
+
+				a.sleep(time.Hour) // the homes are due again
+				account.empty = true
+				a.sleep(12 * time.Minute)
+				account.empty = false
+				a.sleep(2 * time.Minute)
+				if len(a.readings()) != 1 {
+					t.Error("the devices are gone")
+				}
+				if a.logged("WARN") > 0 || a.logged("no longer in the account") > 0 {
+					t.Errorf("said too much:\n%s", a.log)
+				}
+				a.kill()
+			})
+		})
+	}
+}
+
+// A family that stays empty is said once and tried once a day; what it had is
+// gone.
+func TestLastingEmptyAnswers(t *testing.T) {
+	for family, method := range map[netatmo.Family]string{netatmo.Weather: "weather", netatmo.Energy: "homes"} {
+		t.Run(string(family), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a, account := newChanging(t, family)
+				account.empty = true
+				a.start()
+				a.sleep(4 * time.Minute)
+				if n := a.logged("left out"); n != 0 {
+					t.Errorf("said already:\n%s", a.log)
+				}
+				a.sleep(4 * time.Minute)
+				asked := len(a.fake.calls(method))
+				if asked != 6 || a.logged("left out") != 1 {
+					t.Errorf("asked %d times, want 6:\n%s", asked, a.log)
+				}
+				a.sleep(47 * time.Hour)
+				if n := len(a.fake.calls(method)) - asked; n != 1 {
+					t.Errorf("asked %d times in the next two days", n)
+				}
+				account.empty = false
+				a.sleep(25 * time.Hour)
+				if len(a.readings()) != 1 {
+					t.Error("new devices were not noticed within a day")
+				}
+
+				account.empty = true
+				a.sleep(72 * time.Hour)
+				if len(a.readings()) != 0 || a.logged("left out") != 2 || a.logged("no longer in the account") != 1 && family == netatmo.Weather {
+					t.Errorf("readings %v\n%s", a.readings(), a.log)
+				}
+				a.kill()
+			})
+		})
+	}
+}
+
+// A home whose state is empty for a moment keeps its devices and its pace.
+func TestHomeIsEmptyForAMoment(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		empty := false
+		a := newAgent(t, &fake{
+			homes: func() ([]netatmo.Home, error) { return []netatmo.Home{{ID: "mine"}}, nil },
+			status: func(netatmo.Home) (netatmo.Answer, error) {
+				if empty {
+					return answer(), nil
+				}
+				return answer(room("hall", "Hall", 20)), nil
+			},
+		}, netatmo.Energy)
+		a.cfg.Interval = 0
+		a.start()
+		a.sleep(7 * time.Minute)
+		empty = true
+		a.sleep(15 * time.Minute)
+		empty = false
+		a.sleep(6 * time.Minute)
+		if n := len(a.fake.calls("status mine")); n != 6 || len(a.readings()) != 1 {
+			t.Errorf("asked %d times in 28 minutes, readings %v", n, a.readings())
+		}
+		empty = true
+		a.sleep(3 * time.Hour)
+		if len(a.readings()) != 0 {
+			t.Errorf("readings %v", a.readings())
+		}
+		a.kill()
+	})
+}
+
+// What is left out of answers is said once, wherever in the answer it stands.
+func TestLeftOutIsSaidOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := 0
+		a := newAgent(t, &fake{weather: func() (netatmo.Answer, error) {
+			n++
+			an := answer(outdoor("s", "m", time.Now(), 20))
+			first, second := "device 1", "device 2"
+			if n%2 == 0 {
+				first, second = "device 3", "device 1"
+			}
+			an.Rejected = []netatmo.ItemError{{Place: first, Reason: "has no id"}, {Place: second, Reason: "is not a JSON object"}}
+			return an, nil
+		}}, netatmo.Weather)
+		a.start()
+		a.sleep(24 * time.Hour)
+		if a.logged("left out") != 2 || a.logged("device 1 of the answer: has no id") != 1 {
+			t.Errorf("the log:\n%s", a.log)
+		}
+		a.kill()
+	})
+}

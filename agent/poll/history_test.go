@@ -1,0 +1,35 @@
+package poll_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"netatmo-agent/agent/netatmo"
+)
+
+// Answers that begin before what was asked for, and end there, do not make the
+// agent ask for ever.
+func TestHistoryWithoutProgress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		measured := time.Now()
+		a := newAgent(t, &fake{
+			weather: func() (netatmo.Answer, error) { return answer(outdoor("s", "m", measured, 20)), nil },
+			measure: func(q netatmo.MeasureQuery) ([]netatmo.Sample, error) {
+				v := 1.0
+				return []netatmo.Sample{{Time: q.Begin.Add(-time.Hour), Values: []*float64{&v, nil}}}, nil
+			},
+		}, netatmo.Weather)
+		a.start()
+		a.sleep(time.Minute)
+		a.kill()
+		measured = time.Now().Add(5 * time.Hour)
+		a.sleep(5 * time.Hour)
+		a.start()
+		a.sleep(30 * time.Minute)
+		if n := len(a.fake.calls("measure s m")); n == 0 || n > 5 {
+			t.Errorf("%d requests for one gap", n)
+		}
+		a.kill()
+	})
+}
