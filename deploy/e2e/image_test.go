@@ -45,18 +45,6 @@ func TestImage(t *testing.T) {
 	t.Run("life", func(t *testing.T) { liveInImage(t, images, tag) })
 }
 
-// The Dockerfile's other platforms; the release builds them by the same lines.
-func TestImageForArmV6(t *testing.T) {
-	images := NewImages(t)
-	images.StandIn("docker.io/library/golang:1.26")
-	const tag = "localhost/netatmo-agent:armv6"
-	images.Build(tag, "--build-arg", "TARGETOS=linux", "--build-arg", "TARGETARCH=arm", "--build-arg", "TARGETVARIANT=v6")
-	settings := buildSettings(t, filepath.Join(images.Mount(images.Container(tag)), "netatmo-agent"))
-	if settings["GOARCH"] != "arm" || settings["GOARM"] != "6" {
-		t.Errorf("built for %s, GOARM %s; want arm, 6", settings["GOARCH"], settings["GOARM"])
-	}
-}
-
 func checkImageConfig(t *testing.T, images *Images, tag string) {
 	t.Helper()
 	var config struct {
