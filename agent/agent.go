@@ -180,13 +180,9 @@ func newClient(cfg *config.Config, tokens netatmo.TokenSource, gate *netatmo.Gat
 // uses one that died in silence, as when a router restarts, after each timeout
 // again.
 func pinging() *http.Transport {
-	return &http.Transport{
-		Proxy:               http.ProxyFromEnvironment,
-		ForceAttemptHTTP2:   true,
-		HTTP2:               &http.HTTP2Config{SendPingTimeout: 10 * time.Second, PingTimeout: 10 * time.Second},
-		TLSHandshakeTimeout: 10 * time.Second,
-		IdleConnTimeout:     90 * time.Second,
-	}
+	t := http.DefaultTransport.(*http.Transport).Clone() //nolint:errcheck // it is one
+	t.HTTP2 = &http.HTTP2Config{SendPingTimeout: 10 * time.Second, PingTimeout: 10 * time.Second}
+	return t
 }
 
 func userAgent() string { return "netatmo-agent/" + readBuild().version }
