@@ -2,6 +2,7 @@ package netatmo
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"net/url"
 )
@@ -183,7 +184,7 @@ var faultNames = map[int]string{
 }
 
 // faults takes in a list of [{"code":…,"id":…}]. A device of the home that it
-// calls unreachable gets a reading that says so.
+// calls unreachable gets a reading that says so, and is not rejected.
 func (d *homeDecoder) faults(list []byte) {
 	var o object
 	i := 0
@@ -199,18 +200,15 @@ func (d *homeDecoder) faults(list []byte) {
 		if known.kind != "" && k.family != Energy {
 			continue // a camera, say
 		}
-		reason := faultNames[int(n)]
-		if reason == "" {
-			reason = "Netatmo reports a fault"
+		if known.kind != "" && (n == 6 || n == 19) {
+			d.unreachable(d.reading(id, known.name, k))
+			continue
 		}
-		fault := ItemError{ID: clean(id, ""), Code: int(n), Reason: reason}
+		fault := ItemError{ID: clean(id, ""), Code: int(n), Reason: cmp.Or(faultNames[int(n)], "Netatmo reports a fault")}
 		if id == "" {
 			fault.Place = nth("fault", i)
 		}
 		d.rejected = append(d.rejected, fault)
-		if known.kind != "" && (n == 6 || n == 19) {
-			d.unreachable(d.reading(id, known.name, k))
-		}
 	}
 }
 

@@ -23,17 +23,17 @@ func doubts(err error) int {
 	return int(n)
 }
 
-// doubt counts the answers that are not believed.
+// doubt counts the answers in a row that are not believed.
 type doubt int
 
-// about returns an error for an answer that is not to be believed.
-func (d *doubt) about(empty bool) error {
+// believes reports whether an answer, which is empty or not, is to be believed.
+func (d *doubt) believes(empty bool) bool {
 	switch {
 	case !empty:
 		*d = 0
 	case *d < mostDoubts:
 		*d++
-		return doubtError(*d)
+		return false
 	}
-	return nil
+	return true
 }

@@ -63,7 +63,7 @@ func TestPassingEmptyAnswers(t *testing.T) {
 				if len(a.readings()) != 1 {
 					t.Error("the devices are gone")
 				}
-				if a.logged("WARN") > 0 || a.logged("no longer in the account") > 0 {
+				if a.logged("WARN") > 0 || a.logged("no longer in Netatmo's answer") > 0 {
 					t.Errorf("said too much:\n%s", a.log)
 				}
 				a.kill()
@@ -102,7 +102,7 @@ func TestLastingEmptyAnswers(t *testing.T) {
 
 				account.empty = true
 				a.sleep(72 * time.Hour)
-				if len(a.readings()) != 0 || a.logged("left out") != 2 || a.logged("no longer in the account") != 1 && family == netatmo.Weather {
+				if len(a.readings()) != 0 || a.logged("left out") != 2 || a.logged("no longer in Netatmo's answer") != 1 && family == netatmo.Weather {
 					t.Errorf("readings %v\n%s", a.readings(), a.log)
 				}
 				a.kill()

@@ -28,8 +28,8 @@ func (f *follower) poll(ctx context.Context) error {
 	if err != nil && len(answer.Readings) == 0 {
 		return err
 	}
-	if err := f.doubt.about(len(answer.Readings) == 0 && len(answer.Rejected) == 0); err != nil {
-		return err
+	if !f.doubt.believes(len(answer.Readings) == 0 && len(answer.Rejected) == 0) {
+		return doubtError(f.doubt)
 	}
 	readings := f.p.merge(group{family: f.name}, answer, err == nil)
 	f.observe(readings, sent, answer.Offset, err == nil)

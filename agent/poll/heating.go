@@ -80,11 +80,11 @@ func hopeless(err error) bool {
 
 func (h *heating) askHomes(ctx context.Context) error {
 	found, err := h.p.src.Homes(ctx)
-	if err == nil {
-		err = h.doubt.about(len(found) == 0)
-	}
 	if err != nil {
 		return err
+	}
+	if !h.doubt.believes(len(found) == 0) {
+		return doubtError(h.doubt)
 	}
 	h.asked = time.Now()
 	old := h.homes
@@ -136,7 +136,7 @@ func (h *heating) askStatus(ctx context.Context, x *home) error {
 		}
 	}
 	empty := len(answer.Readings) == 0 && len(answer.Rejected) == 0
-	if x.doubt.about(empty) != nil {
+	if !x.doubt.believes(empty) {
 		return nil // it is asked again at the usual pace
 	}
 	x.empty = empty

@@ -39,14 +39,14 @@ func (p *Poller) announce(g group, before, now []netatmo.Reading, first bool) {
 		}
 	}
 	if len(found) > 0 {
-		message := "modules are new in the account"
+		message := "modules are new in Netatmo's answer"
 		if first {
 			message = "modules found"
 		}
 		log.Info(message, "modules", names(found))
 	}
 	if len(gone) > 0 {
-		log.Info("modules are no longer in the account", "modules", names(gone))
+		log.Info("modules are no longer in Netatmo's answer", "modules", names(gone))
 	}
 	if len(lost) > 0 {
 		log.Warn("modules are out of reach; check batteries, the distance to the station, and the station's power and Wi-Fi", "modules", names(lost))

@@ -23,7 +23,7 @@ func TestModulesInTheLog(t *testing.T) {
 		"one is lost and returns":     {[]string{"a b", "a b-", "a b-", "a b"}, []string{"INFO modules found: a, b", "WARN modules are out of reach: b", "INFO modules are within reach again: b"}},
 		"one is lost from the start":  {[]string{"a b-"}, []string{"INFO modules found: a, b", "WARN modules are out of reach: b"}},
 		"all are lost":                {[]string{"a b c", "a- b- c-"}, []string{"INFO modules found: a, b, c", "WARN modules are out of reach: a, b, c"}},
-		"one takes another's place":   {[]string{"a b", "a c"}, []string{"INFO modules found: a, b", "INFO modules are new in the account: c", "INFO modules are no longer in the account: b"}},
+		"one takes another's place":   {[]string{"a b", "a c"}, []string{"INFO modules found: a, b", "INFO modules are new in Netatmo's answer: c", "INFO modules are no longer in Netatmo's answer: b"}},
 		"the list would be very long": {[]string{"a b c d e f g h i j k l m n"}, []string{"INFO modules found: a, b, c, d, e, f, g, h, i, j, k, l and 2 more"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -240,6 +240,9 @@ func (d *device) dashboard(t time.Time) object {
 	if d.has(MixedNumbers) {
 		mixNumbers(o)
 	}
+	if d.has(Nonsense) {
+		o["Temperature"], o["max_temp"], o["CO2"], o["Humidity"] = 1e308, -1e12, json.Number("1e400"), "NaN"
+	}
 	return o
 }
 

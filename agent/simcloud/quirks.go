@@ -86,6 +86,8 @@ func oddHome() Home {
 				module(15, "Future", "NAModule9", 0), // a type that nobody knows
 				module(16, "Flat", TypeIndoor, BatteryLow),
 				module(17, "Shared", TypeIndoor, 0),
+				module(18, "Broken", TypeIndoor, Nonsense),
+				module(19, "Two\nlines,\x1b[31m red\u0085", TypeOutdoor, 0),
 			},
 		}},
 		Coaches: []Device{

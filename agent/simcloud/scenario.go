@@ -63,11 +63,12 @@ const (
 	Gaps                            // CO2 is null in a tenth of the samples
 	Backwards                       // every second answer is two uploads older: time_utc goes back
 	ReadOnly                        // a home coach that somebody shares
+	Nonsense                        // numbers that no sensor measures: 1e308, 1e400, "NaN"
 )
 
 // The quirks of homes, rooms and heating devices.
 const (
-	Guest       Quirk = 1 << (16 + iota) // somebody else's home, shared: read_only, unknown to the home API
+	Guest       Quirk = 1 << (17 + iota) // somebody else's home, shared: read_only, unknown to the home API
 	Favorite                             // a stranger's station: pressure only, with get_favorites only
 	EmptyBody                            // homestatus answers "body": {}
 	PhantomRoom                          // homestatus has a room 0 that homesdata has not

@@ -1,0 +1,290 @@
+package simcloud_test
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"flag"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"netatmo-agent/agent/catalogue"
+	"netatmo-agent/agent/config"
+	"netatmo-agent/agent/netatmo"
+	"netatmo-agent/agent/poll"
+	"netatmo-agent/agent/simcloud"
+	"netatmo-agent/agent/telemetry"
+)
+
+var update = flag.Bool("update", false, "write the golden file anew")
+
+const pointsFile = "testdata/points.golden"
+
+// pointsTime is a moment at which it rains, no wind blows, a CO2 sensor says
+// null and rooms are heated: most quirks show.
+var pointsTime = time.Date(2000, 1, 16, 7, 0, 0, 0, time.UTC)
+
+// TestPoints takes the answers of the two accounts all the way to a backend, as
+// the agent does: cloud, client, poller, pusher, OTLP. The golden file has every
+// point that arrives, to be read against the contract.
+func TestPoints(t *testing.T) {
+	var out bytes.Buffer
+	fmt.Fprintf(&out, "All points that arrive at a backend, one a line below the attributes that they share.\n"+
+		"The quirks of a device, see scenario.go, are named above it. Written by: go test ./agent/simcloud -run TestPoints -update\n")
+	play(t, &out, simcloud.Default(), func(s *stage) {
+		s.show("An ordinary account", all)
+		s.cloud.SetUnreachable(garden, true)
+		s.cloud.RemoveModule(bedroom)
+		s.cloud.SetOffline("70:ee:50:00:20:01", true)
+		s.cloud.SetOffline(relay, true)
+		time.Sleep(time.Hour)
+		s.show("An hour later: Garden is out of reach, Bedroom was removed, Nursery and Relay have lost the network", all)
+		time.Sleep(4 * time.Hour)
+		s.show("Four hours later: Netatmo has noticed it of Nursery", func(id string) bool { return id == "70:ee:50:00:20:01" })
+	})
+	play(t, &out, simcloud.Default(), func(s *stage) {
+		s.cloud.Freeze(true)
+		time.Sleep(30 * time.Minute)
+		s.show("An ordinary account, frozen for half an hour: Netatmo answers 200 with what it had", all)
+	})
+	play(t, &out, simcloud.Quirks(), func(s *stage) {
+		s.show("The account with every quirk, favourites included", all)
+		for before := s.answers(); s.answers() < before+2 || s.answers()%2 == 1; { // every second answer is of the past
+			time.Sleep(time.Minute)
+		}
+		s.show("The same after an answer of the past about Shed: its time does not go back", func(id string) bool { return id == "70:ee:50:00:22:00" })
+	})
+	play(t, &out, &simcloud.Scenario{}, func(s *stage) { s.show("An account without devices", all) })
+
+	if *update {
+		if err := os.WriteFile(pointsFile, out.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(pointsFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(out.Bytes(), want) {
+		t.Errorf("points differ from %s (go test -update writes it anew):\n%s", pointsFile, firstDifference(out.String(), string(want)))
+	}
+}
+
+func all(string) bool { return true }
+
+// firstDifference is a line of got and of want, and the lines before it.
+func firstDifference(got, want string) string {
+	g, w := strings.Split(got, "\n"), strings.Split(want, "\n")
+	i := 0
+	for i < min(len(g), len(w))-1 && g[i] == w[i] {
+		i++
+	}
+	return fmt.Sprintf("line %d, after\n%s\ngot  %q\nwant %q", i+1, strings.Join(g[max(0, i-10):i], "\n"), g[i], w[i])
+}
+
+// stage is an agent without its outer parts, between a cloud and a backend in
+// memory.
+type stage struct {
+	t      *testing.T
+	out    *bytes.Buffer
+	cloud  *simcloud.Cloud
+	quirks map[string]string // by id
+	pusher *telemetry.Pusher
+	log    *bytes.Buffer
+	points []telemetry.ReceivedPoint // of the last push
+}
+
+// play runs the agent on an account from pointsTime on.
+func play(t *testing.T, out *bytes.Buffer, account *simcloud.Scenario, acts func(*stage)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(time.Until(pointsTime))
+		s := &stage{t: t, out: out, quirks: quirksOf(account), log: &bytes.Buffer{}}
+		s.cloud = simcloud.New(simcloud.Options{Scenario: account, Start: pointsTime.AddDate(0, 0, -13), TokenLife: 1000 * time.Hour})
+		logger := slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelWarn}))
+		marks, err := poll.OpenMarks(filepath.Join(t.TempDir(), "state.json"), logger)
+		if err != nil {
+			t.Fatal(err)
+		}
+		poller := poll.New(poll.Config{
+			Families:  []netatmo.Family{netatmo.Weather, netatmo.HomeCoach, netatmo.Energy},
+			Favorites: true, Stale: 20 * time.Minute, Logger: logger,
+			HistoryTypes: func(moduleType string) ([]string, []netatmo.Field) {
+				return catalogue.HistoryTypes(moduleType), catalogue.HistoryFields(moduleType)
+			},
+		}, s.client(), nobody{}, marks)
+		s.connect(poller.Readings, logger)
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() { defer close(ended); _ = poller.Run(ctx) }()
+		synctest.Wait()
+		acts(s)
+		cancel()
+		<-ended
+	})
+}
+
+// nobody is a Sink for an agent that is pushed by hand.
+type nobody struct{}
+
+func (nobody) Wake() {}
+func (nobody) PushHistory(_ context.Context, points []poll.Point) (int, error) {
+	return len(points), nil
+}
+
+func (s *stage) client() *netatmo.Client {
+	w := newWire()
+	server := &http.Server{Handler: s.cloud}
+	go func() { _ = server.Serve(w) }()
+	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return w.dial(ctx, "") }}
+	s.t.Cleanup(func() { transport.CloseIdleConnections(); _ = server.Close() })
+	login := s.cloud.Auth().Grant("read_station", "read_homecoach", "read_thermostat")
+	return netatmo.NewClient(netatmo.Options{BaseURL: "http://cloud", HTTP: &http.Client{Transport: transport}, Tokens: holder(login.Access)})
+}
+
+type holder string
+
+func (h holder) Token(context.Context) (string, error) { return string(h), nil }
+func (holder) Reject(string)                           {}
+
+func (s *stage) connect(readings func() []netatmo.Reading, logger *slog.Logger) {
+	w := newWire()
+	receiver := telemetry.ReceiveFrom(w, func(p telemetry.ReceivedPoint) { s.points = append(s.points, p) })
+	push := config.Push{
+		Exporter: config.OTLP, Protocol: config.GRPC, URL: &url.URL{Scheme: "http", Host: "127.0.0.1:4317"},
+		Timeout: 10 * time.Second, Interval: time.Minute, ExportTimeout: 30 * time.Second, ServiceName: "netatmo-agent",
+	}
+	exporter, err := telemetry.NewExporterOver(s.t.Context(), push, w.dial, logger)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { _ = exporter.Shutdown(context.Background()); receiver.Close() })
+	s.pusher, err = telemetry.NewPusher(telemetry.Options{
+		Exporter: exporter, Push: push, InstanceID: "i", Stale: 20 * time.Minute, Readings: readings, Logger: logger,
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// wire is the way to a server in memory.
+type wire struct {
+	conns  chan net.Conn
+	closed chan struct{}
+	close  func()
+}
+
+func newWire() *wire {
+	w := &wire{conns: make(chan net.Conn), closed: make(chan struct{})}
+	w.close = sync.OnceFunc(func() { close(w.closed) })
+	return w
+}
+
+func (w *wire) dial(ctx context.Context, _ string) (net.Conn, error) {
+	ours, theirs := net.Pipe()
+	select {
+	case w.conns <- theirs:
+		return ours, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (w *wire) Accept() (net.Conn, error) {
+	select {
+	case c := <-w.conns:
+		return c, nil
+	case <-w.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (w *wire) Close() error { w.close(); return nil }
+func (*wire) Addr() net.Addr { return &net.UnixAddr{Name: "memory", Net: "memory"} }
+
+// answers is how often the cloud told about its stations.
+func (s *stage) answers() int { return s.cloud.Requests()["getstationsdata"] }
+
+// show pushes and writes what arrived of the stations and homes that wanted
+// takes, what the account has and nothing arrived of, and what the log says.
+func (s *stage) show(title string, wanted func(id string) bool) {
+	s.t.Helper()
+	s.points = nil
+	if err := s.pusher.PushNow(s.t.Context()); err != nil {
+		s.t.Fatal(err)
+	}
+	now := time.Now().UTC()
+	fmt.Fprintf(s.out, "\n=== %s. %s, Unix time %d\n", title, now.Format(time.DateTime), now.Unix())
+	modules := map[string]map[string][]string{} // lines by id and attributes
+	for _, p := range s.points {
+		id := p.Attributes["module.id"]
+		if strings.HasPrefix(p.Metric, "netatmo.agent.") || !wanted(cmp.Or(p.Attributes["station.id"], p.Attributes["home.id"])) {
+			continue
+		}
+		identity, line := s.describe(p)
+		if modules[id] == nil {
+			modules[id] = map[string][]string{}
+		}
+		modules[id][identity] = append(modules[id][identity], line)
+	}
+	for _, m := range s.cloud.Modules() {
+		if modules[m.ID] == nil && wanted(cmp.Or(m.StationID, m.HomeID)) {
+			fmt.Fprintf(s.out, "\n%snothing of %s %s %q\n", s.quirks[m.ID], m.Type, m.ID, m.Name)
+		}
+		for _, identity := range slices.Sorted(maps.Keys(modules[m.ID])) {
+			fmt.Fprintf(s.out, "\n%s%s\n", s.quirks[m.ID], identity)
+			for _, line := range slices.Sorted(slices.Values(modules[m.ID][identity])) {
+				fmt.Fprintln(s.out, line)
+			}
+		}
+		delete(modules, m.ID)
+	}
+	if len(modules) > 0 {
+		s.t.Errorf("%s: points of what the account does not have: %v", title, modules)
+	}
+	s.tell()
+}
+
+// describe is a point as the attributes of its module, and what is its own.
+func (s *stage) describe(p telemetry.ReceivedPoint) (identity, line string) {
+	line = fmt.Sprintf("  %-29s %s", p.Metric, strings.TrimSpace(strconv.FormatFloat(p.Value, 'f', -1, 64)+" "+p.Unit))
+	for _, key := range []string{"module.type", "module.id", "module.name", "station.id", "station.name", "home.id", "home.name"} {
+		if value, ok := p.Attributes[key]; ok {
+			identity += fmt.Sprintf("%s=%q ", key, value)
+			delete(p.Attributes, key)
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(p.Attributes)) {
+		line += fmt.Sprintf(" %s=%q", key, p.Attributes[key])
+	}
+	if !p.Time.Equal(time.Now()) || p.Counter {
+		s.t.Errorf("a counter, or not of this moment: %+v", p)
+	}
+	return strings.TrimSpace(identity), line
+}
+
+// tell writes the warnings since the last time.
+func (s *stage) tell() {
+	var lines []string
+	for line := range strings.Lines(s.log.String()) {
+		_, said, _ := strings.Cut(line, " ") // without the time
+		lines = append(lines, said)
+	}
+	s.log.Reset()
+	if slices.Sort(lines); len(lines) > 0 { // families are polled side by side
+		fmt.Fprintf(s.out, "\nthe log says\n  %s", strings.Join(lines, "  "))
+	}
+}
