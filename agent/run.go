@@ -23,7 +23,7 @@ func runCommand() *cobra.Command {
 modules say and pushes it over OTLP. Without a login it logs the link to open
 and waits.
 
-The push is configured by OpenTelemetry's own variables
+Where to push is said by the standard variables of OpenTelemetry
 (OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_EXPORTER_OTLP_HEADERS, …).`,
 		Args: noArgs,
 		RunE: runAgent,

@@ -68,31 +68,31 @@ type setting struct {
 func (e *environment) settings() []setting {
 	return []setting{
 		{Flag{Name: "client-id", Variable: "NETATMO_CLIENT_ID",
-			Usage: "client ID of the app registered at dev.netatmo.com"}, &e.ClientID, "required"},
+			Usage: "client ID of your app, from dev.netatmo.com"}, &e.ClientID, "required"},
 		{Flag{Name: "client-secret-file", Variable: "NETATMO_CLIENT_SECRET_FILE",
 			Usage: "file that holds the client secret"}, &e.ClientSecretFile, "required"},
 		{Flag{Name: "token-file", Variable: "NETATMO_TOKEN_FILE",
-			Usage: "the token file; the agent's other files stand beside it"}, &e.TokenFile,
-			"`token.json` in `$STATE_DIRECTORY`, else in `$XDG_STATE_HOME/netatmo-agent`, else in `~/.local/state/netatmo-agent`"},
+			Usage: "where the login is kept; its directory holds the other files too"}, &e.TokenFile,
+			"`token.json` in the first that is set of `$STATE_DIRECTORY` and `$XDG_STATE_HOME/netatmo-agent`, or in `~/.local/state/netatmo-agent`"},
 		{Flag{Name: "expired-token", Variable: "NETATMO_EXPIRED_TOKEN", Default: "refresh",
-			Usage: "what an expired token file does at start: refresh uses its refresh token, ignore leaves the file alone and waits for a login"}, &e.ExpiredToken, ""},
+			Usage: "at start with an expired access token: refresh renews it, ignore waits for a login and does not touch the file"}, &e.ExpiredToken, ""},
 		{Flag{Name: "addr", Variable: "NETATMO_LISTEN_ADDR", Default: "127.0.0.1:9210",
-			Usage: "where the login pages listen; off for those who use the login command"}, &e.ListenAddr, ""},
+			Usage: "address of the login pages; off if you log in with the login command"}, &e.ListenAddr, ""},
 		{Flag{Name: "external-url", Variable: "NETATMO_EXTERNAL_URL",
-			Usage: "base of the redirect URI, as the browser sees it; the URI is this and /auth/callback"}, &e.ExternalURL,
-			"`http://localhost:<port>` if the listen host is empty or unspecified, else `http://<listen address>`"},
+			Usage: "how your browser reaches the login pages; the redirect URI is this plus /auth/callback"}, &e.ExternalURL,
+			"`http://<listen address>`; `http://localhost:<port>` where that names no single host"},
 		{Flag{Name: "devices", Variable: "NETATMO_DEVICES", Default: "weather,homecoach",
-			Usage: "device families: weather, homecoach, energy; they decide the scopes asked for"}, &e.Devices, ""},
+			Usage: "which families to report: weather, homecoach, energy; a login asks for their scopes only"}, &e.Devices, ""},
 		{Flag{Name: "stations", Variable: "NETATMO_STATIONS", Default: "all",
-			Usage: "station or home ids to keep, separated by commas; !id drops one"}, &e.Stations, ""},
+			Usage: "only the stations or homes with these ids, separated by commas; !id leaves one out"}, &e.Stations, ""},
 		{Flag{Name: "favorites", Variable: "NETATMO_FAVORITES", Default: "false", Switch: true,
-			Usage: "also report the user's favourite stations"}, &e.Favorites, ""},
+			Usage: "report the stations marked as favourites, too"}, &e.Favorites, ""},
 		{Flag{Name: "refresh-interval", Variable: "NETATMO_REFRESH_INTERVAL", Default: "0",
 			Usage: "a fixed poll interval of at least 1m; 0 follows the stations"}, &e.RefreshInterval, ""},
 		{Flag{Name: "age-stale", Variable: "NETATMO_AGE_STALE", Default: "20m",
-			Usage: "how long after its measurement a value is repeated"}, &e.AgeStale, ""},
+			Usage: "age at which a value is no longer repeated"}, &e.AgeStale, ""},
 		{Flag{Name: "backfill", Variable: "NETATMO_BACKFILL", Default: "24h",
-			Usage: "how far back a gap is filled from Netatmo's history, such as 24h or 7d; 0 switches it off"}, &e.Backfill, ""},
+			Usage: "the longest gap that is filled from Netatmo's history, such as 24h or 7d; of a longer one the newest part; 0 fills none"}, &e.Backfill, ""},
 		{Flag{Name: "metric-names", Variable: "NETATMO_METRIC_NAMES", Default: "otel",
 			Usage: "otel, or netatmo-exporter for the names and labels of that program"}, &e.MetricNames, ""},
 		{Flag{Name: "log-level", Variable: "NETATMO_LOG_LEVEL", Default: "info",
@@ -100,7 +100,7 @@ func (e *environment) settings() []setting {
 		{Flag{Name: "log-format", Variable: "NETATMO_LOG_FORMAT", Default: "text",
 			Usage: "text, json"}, &e.LogFormat, ""},
 		{Flag{Name: "api-url", Variable: "NETATMO_API_URL", Default: "https://api.netatmo.com",
-			Usage: "base of Netatmo's /oauth2/authorize, /oauth2/token and /api"}, &e.API.URL, ""},
+			Usage: "where Netatmo is: what stands before /oauth2 and /api"}, &e.API.URL, ""},
 	}
 }
 
@@ -117,7 +117,7 @@ var pushSettings = []pushSetting{
 		"where to push; the scheme decides TLS. Over HTTP `/v1/metrics` is added where it is missing; the `_METRICS_` form is used as it is"},
 	{"OTEL_EXPORTER_OTLP_PROTOCOL", true, "`http/protobuf` if the endpoint has a path or port 4318, else `grpc`", "`grpc` or `http/protobuf`"},
 	{"OTEL_EXPORTER_OTLP_HEADERS", true, "", "`Name=value`, separated by commas, values percent-encoded; the `_METRICS_` form adds to the general one and wins for each header"},
-	{"OTEL_EXPORTER_OTLP_HEADERS_FILE", false, "", "a file with one `Name: value` a line, no escapes, read again when it changes"},
+	{"OTEL_EXPORTER_OTLP_HEADERS_FILE", false, "", "file with a `Name: value` on each line, taken literally; a change counts from the next push on"},
 	{"OTEL_EXPORTER_OTLP_CERTIFICATE", true, "the system's", "file with the CA certificates (PEM) that the server is checked against"},
 	{"OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", true, "", "file with our certificate (PEM), for servers that ask for one"},
 	{"OTEL_EXPORTER_OTLP_CLIENT_KEY", true, "", "file with its private key (PEM)"},
@@ -151,7 +151,7 @@ func SettingsMarkdown(w io.Writer) error {
 		}
 		fmt.Fprintf(&b, "| %s | `--%s` | %s | %s |\n", variable, s.Name, byDefault, usage)
 	}
-	b.WriteString("\nThe push is configured by OpenTelemetry's own variables. Those marked * also have a form for metrics alone,\n" +
+	b.WriteString("\nThe push is set up by the standard variables of OpenTelemetry. Those marked * also have a form for metrics alone,\n" +
 		"such as `OTEL_EXPORTER_OTLP_METRICS_ENDPOINT`, which wins.\n\n" +
 		"| variable | default | meaning |\n|---|---|---|\n")
 	for _, s := range pushSettings {

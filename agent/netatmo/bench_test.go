@@ -18,12 +18,12 @@ func account(devices int) string {
 			if i > 0 {
 				b.WriteString(`]},`)
 			}
-			fmt.Fprintf(&b, `{"_id":"70:ee:50:%06x","type":"NAMain","date_setup":1500000000,"last_setup":1500000000,"last_status_store":1760000055,
-"module_name":"Living","station_name":"Home (Living)","firmware":204,"last_upgrade":1600000000,"wifi_status":55,"reachable":true,
-"co2_calibrating":false,"home_id":"5f0000000000000000%06x","home_name":"Home","data_type":["Temperature","CO2","Humidity","Noise","Pressure"],
-"place":{"altitude":120,"city":"X","country":"DE","timezone":"Europe/Berlin","location":[8.6,50.1]},
-"dashboard_data":{"time_utc":1760000046,"Temperature":21,"CO2":612,"Humidity":47,"Noise":36,"Pressure":1013.2,"AbsolutePressure":998.9,
-"min_temp":20.1,"max_temp":21.4,"date_min_temp":1759980000,"date_max_temp":1759999000,"temp_trend":"stable","pressure_trend":"up"},"modules":[`, i, i)
+			fmt.Fprintf(&b, `{"_id":"70:ee:50:%06x","type":"NAMain","station_name":"Mill (Office)","module_name":"Office","home_id":"5f0000000000000000%06x","home_name":"Mill",
+"date_setup":1613126400,"last_setup":1613126400,"last_upgrade":1688201112,"firmware":202,"wifi_status":47,"reachable":true,"co2_calibrating":false,
+"last_status_store":1760000052,"place":{"city":"Ghent","country":"BE","timezone":"Europe/Brussels","altitude":9,"location":[3.72,51.05]},
+"data_type":["Temperature","CO2","Humidity","Noise","Pressure"],
+"dashboard_data":{"time_utc":1760000041,"temp_trend":"up","pressure_trend":"down","Temperature":22.7,"Humidity":51,"CO2":734,"Noise":41,
+"Pressure":1021.8,"AbsolutePressure":1020.7,"date_min_temp":1759971325,"min_temp":18.9,"date_max_temp":1759994111,"max_temp":23.2},"modules":[`, i, i)
 			continue
 		}
 		if i%7 > 1 {

@@ -7,8 +7,7 @@
 // follows each station: it polls a few seconds after the next upload is due.
 //
 // Netatmo keeps every measurement, so the agent needs no queue of its own. It
-// keeps one mark per module, the newest timestamp that the backend has
-// acknowledged. Where a reading is much newer than the one delivered before
+// keeps one mark per module: how far the backend is known to have it. Where a reading is much newer than the one delivered before
 // it, there is a gap, whoever was away: the history from the mark on is
 // fetched and pushed with its own times, while the module's live values wait
 // for it, because most backends take nothing older than what they have.
