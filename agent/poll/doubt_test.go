@@ -147,19 +147,25 @@ func TestHomeIsEmptyForAMoment(t *testing.T) {
 func TestLeftOutIsSaidOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := 0
-		a := newAgent(t, &fake{weather: func() (netatmo.Answer, error) {
+		damaged := func(r netatmo.Reading) (netatmo.Answer, error) {
 			n++
-			an := answer(outdoor("s", "m", time.Now(), 20))
-			first, second := "device 1", "device 2"
-			if n%2 == 0 {
-				first, second = "device 3", "device 1"
+			an := answer(r)
+			first, second := "module 1", "module 2"
+			if n%3 == 0 {
+				first, second = "module 3", "module 1"
 			}
 			an.Rejected = []netatmo.ItemError{{Place: first, Reason: "has no id"}, {Place: second, Reason: "is not a JSON object"}}
 			return an, nil
-		}}, netatmo.Weather)
+		}
+		a := newAgent(t, &fake{
+			weather: func() (netatmo.Answer, error) { return damaged(outdoor("s", "m", time.Now(), 20)) },
+			homes:   func() ([]netatmo.Home, error) { return []netatmo.Home{{ID: "mine"}}, nil },
+			status:  func(netatmo.Home) (netatmo.Answer, error) { return damaged(room("hall", "Hall", 20)) },
+		}, netatmo.Weather, netatmo.Energy)
 		a.start()
 		a.sleep(24 * time.Hour)
-		if a.logged("left out") != 2 || a.logged("device 1 of the answer: has no id") != 1 {
+		if a.logged("left out") != 4 || a.logged(`family=weather error="module 1 of the answer: has no id"`) != 1 ||
+			a.logged(`family=energy home=mine error="module 1 of the answer: has no id"`) != 1 {
 			t.Errorf("the log:\n%s", a.log)
 		}
 		a.kill()

@@ -202,6 +202,10 @@ func (p *Poller) drop(g group) {
 // say tells the log about devices in an answer that are not understood or not
 // within Netatmo's reach, once for as long as they stay so.
 func (p *Poller) say(g group, rejected []netatmo.ItemError) {
+	log := p.cfg.Logger.With("family", g.family)
+	if g.home != "" {
+		log = log.With("home", g.home)
+	}
 	said := p.rejected[g]
 	p.rejected[g] = map[netatmo.ItemError]bool{}
 	for _, e := range rejected {
@@ -209,7 +213,7 @@ func (p *Poller) say(g group, rejected []netatmo.ItemError) {
 		what.Place = "" // Netatmo's lists have no order
 		p.rejected[g][what] = true
 		if !said[what] {
-			p.cfg.Logger.Warn("a device in Netatmo's answer is left out", "family", g.family, "error", e)
+			log.Warn("a device in Netatmo's answer is left out", "error", e)
 		}
 	}
 }

@@ -50,20 +50,20 @@ func TestPoints(t *testing.T) {
 		s.cloud.RemoveModule(bedroom)
 		s.cloud.SetOffline("70:ee:50:00:20:01", true)
 		s.cloud.SetOffline(relay, true)
-		time.Sleep(time.Hour)
+		s.pass(time.Hour)
 		s.show("An hour later: Garden is out of reach, Bedroom was removed, Nursery and Relay have lost the network", all)
-		time.Sleep(4 * time.Hour)
+		s.pass(4 * time.Hour)
 		s.show("Four hours later: Netatmo has noticed it of Nursery", func(id string) bool { return id == "70:ee:50:00:20:01" })
 	})
 	play(t, &out, simcloud.Default(), func(s *stage) {
 		s.cloud.Freeze(true)
-		time.Sleep(30 * time.Minute)
+		s.pass(30 * time.Minute)
 		s.show("An ordinary account, frozen for half an hour: Netatmo answers 200 with what it had", all)
 	})
 	play(t, &out, simcloud.Quirks(), func(s *stage) {
 		s.show("The account with every quirk, favourites included", all)
 		for before := s.answers(); s.answers() < before+2 || s.answers()%2 == 1; { // every second answer is of the past
-			time.Sleep(time.Minute)
+			s.pass(time.Minute)
 		}
 		s.show("The same after an answer of the past about Shed: its time does not go back", func(id string) bool { return id == "70:ee:50:00:22:00" })
 	})
@@ -103,7 +103,7 @@ type stage struct {
 	cloud  *simcloud.Cloud
 	quirks map[string]string // by id
 	pusher *telemetry.Pusher
-	log    *bytes.Buffer
+	log    lines
 	points []telemetry.ReceivedPoint // of the last push
 }
 
@@ -112,9 +112,9 @@ func play(t *testing.T, out *bytes.Buffer, account *simcloud.Scenario, acts func
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		time.Sleep(time.Until(pointsTime))
-		s := &stage{t: t, out: out, quirks: quirksOf(account), log: &bytes.Buffer{}}
+		s := &stage{t: t, out: out, quirks: quirksOf(account)}
 		s.cloud = simcloud.New(simcloud.Options{Scenario: account, Start: pointsTime.AddDate(0, 0, -13), TokenLife: 1000 * time.Hour})
-		logger := slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelWarn}))
+		logger := slog.New(slog.NewTextHandler(&s.log, &slog.HandlerOptions{Level: slog.LevelWarn}))
 		marks, err := poll.OpenMarks(filepath.Join(t.TempDir(), "state.json"), logger)
 		if err != nil {
 			t.Fatal(err)
@@ -135,6 +135,38 @@ func play(t *testing.T, out *bytes.Buffer, account *simcloud.Scenario, acts func
 		cancel()
 		<-ended
 	})
+}
+
+// pass lets time pass, until everybody waits for something.
+func (s *stage) pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+// lines is a log.
+type lines struct {
+	mu  sync.Mutex
+	all []string
+}
+
+// Write takes one line, as slog's handlers write them.
+func (l *lines) Write(line []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, said, _ := strings.Cut(string(line), " ") // without the time
+	l.all = append(l.all, said)
+	return len(line), nil
+}
+
+// take returns the lines since the last time, in the order of the alphabet:
+// families are polled side by side.
+func (l *lines) take() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all := l.all
+	l.all = nil
+	slices.Sort(all)
+	return all
 }
 
 // nobody is a Sink for an agent that is pushed by hand.
@@ -255,7 +287,9 @@ func (s *stage) show(title string, wanted func(id string) bool) {
 	if len(modules) > 0 {
 		s.t.Errorf("%s: points of what the account does not have: %v", title, modules)
 	}
-	s.tell()
+	if warnings := s.log.take(); len(warnings) > 0 {
+		fmt.Fprintf(s.out, "\nthe log says\n  %s", strings.Join(warnings, "  "))
+	}
 }
 
 // describe is a point as the attributes of its module, and what is its own.
@@ -274,17 +308,4 @@ func (s *stage) describe(p telemetry.ReceivedPoint) (identity, line string) {
 		s.t.Errorf("a counter, or not of this moment: %+v", p)
 	}
 	return strings.TrimSpace(identity), line
-}
-
-// tell writes the warnings since the last time.
-func (s *stage) tell() {
-	var lines []string
-	for line := range strings.Lines(s.log.String()) {
-		_, said, _ := strings.Cut(line, " ") // without the time
-		lines = append(lines, said)
-	}
-	s.log.Reset()
-	if slices.Sort(lines); len(lines) > 0 { // families are polled side by side
-		fmt.Fprintf(s.out, "\nthe log says\n  %s", strings.Join(lines, "  "))
-	}
 }
