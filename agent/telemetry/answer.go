@@ -22,9 +22,9 @@ import (
 	"netatmo-agent/agent/config"
 )
 
-// maxAnswer is how much of an answer is read; a whole OTLP answer is a few
-// hundred bytes.
-const maxAnswer = 64 << 10
+// maxAnswer is how much of an answer is read. Most have a few hundred bytes; one
+// that says why of each point can have a hundred kilobytes.
+const maxAnswer = 1 << 20
 
 // judge judges what backends answer. Safe for concurrent use.
 type judge struct {
@@ -80,8 +80,10 @@ func (j *judge) http(resp *http.Response, body []byte, sent map[string]config.Se
 			to = u.String()
 		}
 		return newFailure(Redirect, fmt.Sprintf("%s to %s", status, redact(to, sent)), nil)
-	case code == http.StatusUnauthorized, code == http.StatusForbidden, code == http.StatusProxyAuthRequired:
+	case code == http.StatusUnauthorized, code == http.StatusForbidden:
 		return said(Auth)
+	case code == http.StatusProxyAuthRequired:
+		return said(Unreachable)
 	case code == http.StatusNotFound, code == http.StatusMethodNotAllowed, code == http.StatusUnsupportedMediaType:
 		return said(NotOTLP)
 	case code == http.StatusRequestTimeout, code == http.StatusGatewayTimeout:

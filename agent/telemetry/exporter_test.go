@@ -3,6 +3,7 @@ package telemetry
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -88,26 +89,38 @@ func TestTheEnvironmentHasNoSay(t *testing.T) {
 	}
 }
 
-// The proxy's variables are read once in a process, so the test has one of its
-// own.
+// The proxy's variables are read once in a process, so the test has processes
+// of its own.
 func TestHTTPProxy(t *testing.T) {
 	if target := os.Getenv("TELEMETRY_TEST_PUSH_TO"); target != "" {
-		p := testPush()
-		p.Protocol, p.URL = config.HTTP, &url.URL{Scheme: "http", Host: target, Path: "/v1/metrics"}
-		if err := newTestExporter(t, p, &testLog{}).Export(t.Context(), onePoint()); err != nil {
-			t.Error(err)
+		u, err := url.Parse(target)
+		if err != nil {
+			t.Fatal(err)
 		}
+		p := testPush()
+		p.Protocol, p.URL = config.HTTP, u
+		fmt.Fprintln(os.Stdout, Classify(newTestExporter(t, p, &testLog{}).Export(t.Context(), onePoint())))
 		return
 	}
+	const backend = "http://backend.example/v1/metrics"
 	var asked atomic.Value
-	proxy := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { asked.Store(r.RequestURI) }))
-	defer proxy.Close()
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestHTTPProxy$")
-	cmd.Env = append(os.Environ(), "TELEMETRY_TEST_PUSH_TO=backend.example", "HTTP_PROXY="+proxy.URL, "NO_PROXY=")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Errorf("%v\n%s", err, out)
+	open := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { asked.Store(r.RequestURI) }))
+	defer open.Close()
+	closed := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusProxyAuthRequired) }))
+	defer closed.Close()
+	for _, tt := range []struct{ proxy, target, want string }{
+		{open.URL, backend, "<nil>"},
+		{closed.URL, backend, "the proxy wants a login"},
+		{closed.URL, "https://backend.example/v1/metrics", "the proxy wants a login"},
+		{"http://" + closedPort(t), backend, "the proxy cannot be reached"},
+	} {
+		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestHTTPProxy$")
+		cmd.Env = append(os.Environ(), "TELEMETRY_TEST_PUSH_TO="+tt.target, "HTTP_PROXY="+tt.proxy, "HTTPS_PROXY="+tt.proxy, "NO_PROXY=")
+		if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), tt.want) {
+			t.Errorf("%s over %s: %v\n%s; want %q", tt.target, tt.proxy, err, out, tt.want)
+		}
 	}
-	if asked.Load() != "http://backend.example/v1/metrics" {
+	if asked.Load() != backend {
 		t.Errorf("the proxy was asked for %v", asked.Load())
 	}
 }

@@ -78,7 +78,7 @@ var sayings = map[string]saying{
 	TooOld:      {"the backend takes no points that old", admitHistory},
 	OutOfOrder:  {"the backend takes no points older than what it has", admitHistory},
 	Partial:     {"the backend refuses some of the points", "see its message"},
-	Timeout:     {"the backend does not answer in time", "check the network, or raise OTEL_EXPORTER_OTLP_TIMEOUT"},
+	Timeout:     {"the backend does not answer in time", "check the network, or raise OTEL_EXPORTER_OTLP_TIMEOUT and OTEL_METRIC_EXPORT_TIMEOUT"},
 	Clock: {"the clock of this machine is more than 2 minutes off Netatmo's, so nothing is pushed",
 		"set up time synchronisation (NTP)"},
 	Other: {"the push failed", "see the message"},
@@ -88,11 +88,14 @@ var sayings = map[string]saying{
 // this order in lower case. They hold for HTTP and for gRPC, whose errors are
 // text alone.
 var symptoms = []struct{ text, reason, remedy string }{
+	{"proxyconnect", Unreachable, "the proxy cannot be reached: check HTTPS_PROXY and HTTP_PROXY"},
+	{"proxy authentication required", Unreachable, "the proxy wants a login: write it into HTTPS_PROXY or HTTP_PROXY, as http://user:password@proxy:port"},
 	{"looked like an http/1.1 header", NotOTLP, "the port speaks HTTP, not gRPC: set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"},
 	{`malformed http response "\x00\x00`, NotOTLP, "the port speaks gRPC, not HTTP: set OTEL_EXPORTER_OTLP_PROTOCOL=grpc, or use the HTTP port, usually 4318"},
 	// Go's words for a server that speaks first, as gRPC's does.
 	{"readlooppeekfaillocked: %!w(<nil>)", NotOTLP, "the port speaks gRPC, not HTTP: set OTEL_EXPORTER_OTLP_PROTOCOL=grpc, or use the HTTP port, usually 4318"},
 	{`malformed http response "\x15\x03`, TLS, "the port speaks TLS: begin the endpoint with https://"},
+	{"malformed http", NotOTLP, ""},
 	{"http request to an https server", TLS, "the port speaks TLS: begin the endpoint with https://"},
 	{"plain http request was sent to https port", TLS, "the port speaks TLS: begin the endpoint with https://"},
 	{"first record does not look like a tls handshake", TLS, "the port does not speak TLS: begin the endpoint with http://"},
@@ -105,7 +108,10 @@ var symptoms = []struct{ text, reason, remedy string }{
 	{"bad certificate", TLS, "the backend does not take the client certificate: check OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE"},
 	{"x509:", TLS, ""},
 	{"tls:", TLS, ""},
-	{"error reading server preface", NotOTLP, "the port does not speak plain gRPC: begin the endpoint with https:// if it speaks TLS, or set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"},
+	{"error reading server preface: http2", NotOTLP, "the port does not speak gRPC: check its number"},
+	// Nothing was said: so does a TLS server, and a forwarded port whose
+	// program is not there, as of a container that restarts.
+	{"error reading server preface", Unreachable, "see that the backend runs; if it does, begin the endpoint with https:// if it speaks TLS, or set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf if it does not speak gRPC"},
 	{"message larger than max", TooLarge, ""},
 	// Mimir's text for too old points names the out-of-order window as well.
 	{"too old", TooOld, ""},
@@ -117,9 +123,14 @@ var symptoms = []struct{ text, reason, remedy string }{
 	{"out-of-order", OutOfOrder, ""},
 	{"duplicate sample", OutOfOrder, ""},
 	{"duplicate-timestamp", OutOfOrder, ""},
-	{"no such host", Unreachable, "the host name is not known: check its spelling in OTEL_EXPORTER_OTLP_ENDPOINT"},
+	{"no such host", Unreachable, unknownHost},
+	{"produced zero addresses", Unreachable, unknownHost}, // gRPC's words for it
 	{"connection refused", Unreachable, "nothing listens there: check OTEL_EXPORTER_OTLP_ENDPOINT, and that the backend runs"},
+	// A TLS server that is sent more than a little in plain text, too.
+	{"connection reset", Unreachable, "see that the backend runs, and that the endpoint begins with https:// if it speaks TLS, else with http://"},
 }
+
+const unknownHost = "the host name is not known: check its spelling in OTEL_EXPORTER_OTLP_ENDPOINT"
 
 // newFailure returns the Failure for a reason or, where that is a vague one,
 // for the better one that the detail gives away: what a server or a library

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"strings"
 	"time"
 
@@ -53,7 +54,9 @@ func newGRPC(ctx context.Context, p config.Push, h *headers, log *slog.Logger, o
 	if p.Gzip {
 		options = append(options, grpc.WithDefaultCallOptions(grpc.UseCompressor(gzip.Name)))
 	}
-	conn, err := grpc.NewClient(p.URL.Host, options...)
+	// With the scheme: hosts can be called dns or unix, too.
+	target := url.URL{Scheme: "dns", Path: "/" + p.URL.Host}
+	conn, err := grpc.NewClient(target.String(), options...)
 	if err != nil {
 		return nil, fmt.Errorf("endpoint %s: %w", p.URL.Host, err)
 	}
@@ -148,7 +151,7 @@ func grpcReason(s *status.Status, askedToWait bool) string {
 func retryInfo(s *status.Status) (time.Duration, bool) {
 	for _, d := range s.Details() {
 		if info, ok := d.(*errdetails.RetryInfo); ok {
-			return info.GetRetryDelay().AsDuration(), true
+			return max(info.GetRetryDelay().AsDuration(), 0), true
 		}
 	}
 	return 0, false

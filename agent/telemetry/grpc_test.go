@@ -64,8 +64,8 @@ func accept(context.Context, *colmetricpb.ExportMetricsServiceRequest) (*colmetr
 }
 
 func TestGRPCAnswers(t *testing.T) {
-	withDelay := func(code codes.Code, message string) error {
-		s, err := status.New(code, message).WithDetails(&errdetails.RetryInfo{RetryDelay: durationpb.New(17 * time.Second)})
+	withDelay := func(code codes.Code, message string, delay time.Duration) error {
+		s, err := status.New(code, message).WithDetails(&errdetails.RetryInfo{RetryDelay: durationpb.New(delay)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -86,9 +86,11 @@ func TestGRPCAnswers(t *testing.T) {
 			"responded with HTTP Status Code 400, Message=beyond the out-of-order time window of 1h (err-mimir-sample-timestamp-too-old)"), TooOld, ""},
 		{"too large", status.Error(codes.ResourceExhausted, "grpc: received message larger than max (5000000 vs. 4194304)"), TooLarge, ""},
 		{"full", status.Error(codes.ResourceExhausted, "sending queue is full"), Throttled, "queue is full"},
-		{"full, with a delay", withDelay(codes.ResourceExhausted, "slow down"), Throttled, ""},
-		{"a pause", withDelay(codes.Unavailable, "later"), Throttled, ""},
+		{"full, with a delay", withDelay(codes.ResourceExhausted, "slow down", 17*time.Second), Throttled, ""},
+		{"a pause", withDelay(codes.Unavailable, "later", 17*time.Second), Throttled, ""},
+		{"a pause of less than nothing", withDelay(codes.Unavailable, "earlier", -5*time.Second), Throttled, ""},
 		{"away", status.Error(codes.Unavailable, "shutting down"), Unreachable, ""},
+		{"what gRPC says of a name that is not known", status.Error(codes.Unavailable, "name resolver error: produced zero addresses"), Unreachable, "the host name is not known"},
 		{"another service", status.Error(codes.Unimplemented, "unknown service"), NotOTLP, ""},
 		{"a fault", status.Error(codes.Internal, "boom"), Unavailable, "boom"},
 		{"late", status.Error(codes.DeadlineExceeded, "late"), Timeout, ""},
@@ -119,8 +121,12 @@ func TestGRPCAnswers(t *testing.T) {
 			if strings.Contains(err.Error(), "MTIz") {
 				t.Errorf("%q shows the secret", err)
 			}
-			if wants := strings.Contains(tt.name, "delay") || tt.name == "a pause"; wants != (Classify(err).RetryAfter == 17*time.Second) {
-				t.Errorf("RetryAfter %s", Classify(err).RetryAfter)
+			wants := time.Duration(0)
+			if strings.Contains(tt.name, "delay") || tt.name == "a pause" {
+				wants = 17 * time.Second
+			}
+			if got := Classify(err).RetryAfter; got != wants {
+				t.Errorf("RetryAfter %s", got)
 			}
 		})
 	}
@@ -151,9 +157,11 @@ func TestGRPCConnections(t *testing.T) {
 		{"an authority that is not known", ca.serverTLS("", later, false), accept, nil, TLS, "set OTEL_EXPORTER_OTLP_CERTIFICATE"},
 		{"no client certificate", ca.serverTLS("", later, true), accept, func(p *config.Push) { p.CAFile = ca.File }, TLS, "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE"},
 		{"https to a plain port", nil, accept, func(p *config.Push) { p.URL.Scheme = "https" }, TLS, "http://"},
-		{"http to a TLS port", ca.serverTLS("", later, false), accept, func(p *config.Push) { p.URL.Scheme = "http" }, NotOTLP, "https://"},
+		{"http to a TLS port", ca.serverTLS("", later, false), accept, func(p *config.Push) { p.URL.Scheme = "http" }, Unreachable, "https:// if it speaks TLS"},
 		{"no answer", nil, hang, func(p *config.Push) { p.Timeout = 100 * time.Millisecond }, Timeout, ""},
 		{"nothing listens", nil, accept, func(p *config.Push) { p.URL.Host = closedPort(t) }, Unreachable, "nothing listens there"},
+		{"a forwarded port without a program", nil, accept, func(p *config.Push) { p.URL.Host = greeting(t, "") }, Unreachable, "see that the backend runs"},
+		{"another protocol", nil, accept, func(p *config.Push) { p.URL.Host = greeting(t, "SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n") }, NotOTLP, "check its number"},
 		{"an HTTP server", nil, accept, func(p *config.Push) {
 			server := httptest.NewServer(http.NotFoundHandler())
 			t.Cleanup(server.Close)
@@ -174,6 +182,41 @@ func TestGRPCConnections(t *testing.T) {
 			}
 			judged(t, err, tt.reason, tt.text)
 		})
+	}
+}
+
+// greeting returns the address of a server that reads something, says text and
+// hangs up.
+func greeting(t *testing.T, text string) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = c.Read(make([]byte, 1<<16))
+			_, _ = io.WriteString(c, text)
+			_ = c.Close()
+		}
+	}()
+	return l.Addr().String()
+}
+
+// Hosts keep their names, whatever those mean to gRPC.
+func TestGRPCHosts(t *testing.T) {
+	for _, host := range []string{"dns:4317", "unix:4317", "passthrough:4317", "[::1]:4317", "[fe80::1%eth0]:4317"} {
+		p := testPush()
+		p.URL = &url.URL{Scheme: "http", Host: host}
+		conn := newTestExporter(t, p, &testLog{}).(*grpcExporter).conn
+		if got := conn.CanonicalTarget(); got != "dns:///"+host {
+			t.Errorf("%s becomes %s", host, got)
+		}
 	}
 }
 

@@ -256,7 +256,7 @@ func (b *backend) serve(t testing.TB, p config.Push, log *slog.Logger) Exporter 
 	colmetricpb.RegisterMetricsServiceServer(s, b)
 	go func() { _ = s.Serve(l) }()
 	t.Cleanup(s.Stop)
-	p.URL = &url.URL{Scheme: "http", Host: "passthrough:///backend"}
+	p.URL = &url.URL{Scheme: "http", Host: "127.0.0.1:4317"}
 	h, err := newHeaders(p, log)
 	if err != nil {
 		t.Fatal(err)

@@ -52,7 +52,21 @@ func (p *Pusher) PushHistory(ctx context.Context, points []History) (HistoryResu
 	if b.refusal != nil {
 		p.sayRefused(b)
 	}
+	p.noteHistory(b, err)
 	return done, err
+}
+
+// noteHistory keeps a failure of history in mind. It is said after the next live
+// push if that finds a working backend; else that push says all there is to say.
+func (p *Pusher) noteHistory(b *backfill, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if f, ok := errors.AsType[*Failure](err); ok && b.struck {
+		p.pastFailure = f
+	} else if err == nil {
+		p.pastFailure = nil
+		p.pastOutage.OK()
+	}
 }
 
 // fitting returns how many of points, one at least, fit one request.
@@ -90,6 +104,7 @@ type backfill struct {
 	result  HistoryResult
 	refusal *Failure // the last
 
+	struck       bool // the last request was made and failed
 	asked, takes bool // see takesOthers
 	mute         bool // the backend does not say why it refuses
 }
@@ -267,6 +282,7 @@ func (b *backfill) push(ctx context.Context, points []History) error {
 		return err
 	}
 	defer p.release()
+	b.struck = false
 	if !p.o.ClockOK() {
 		return newFailure(Clock, "", nil)
 	}
@@ -281,11 +297,12 @@ func (b *backfill) push(ctx context.Context, points []History) error {
 	if err := ctx.Err(); f != nil && err != nil {
 		return err
 	}
+	b.struck = f != nil
 	if f != nil && f.Reason == Refused && b.takesOthers(ctx) {
 		b.mute = true
 		f = &Failure{
 			Reason: OutOfOrder, Err: f,
-			Sentence: "the backend takes other points, but not these, without a word on why; most likely they are too old (" + f.Sentence + "): " + admitHistory,
+			Sentence: "the backend takes other points, but not these; if it does not say why, they are most likely too old (" + f.Sentence + "): " + admitHistory,
 			Remedy:   admitHistory,
 		}
 	}

@@ -38,6 +38,8 @@ func TestHTTPAnswers(t *testing.T) {
 	empty := marshal(t, &colmetricpb.ExportMetricsServiceResponse{})
 	partial := marshal(t, &colmetricpb.ExportMetricsServiceResponse{PartialSuccess: &colmetricpb.ExportMetricsPartialSuccess{
 		RejectedDataPoints: 3, ErrorMessage: "label too long"}})
+	story := marshal(t, &colmetricpb.ExportMetricsServiceResponse{PartialSuccess: &colmetricpb.ExportMetricsPartialSuccess{
+		RejectedDataPoints: 3, ErrorMessage: "label too long" + strings.Repeat("; too old sample", 5000)}})
 	remark := marshal(t, &colmetricpb.ExportMetricsServiceResponse{PartialSuccess: &colmetricpb.ExportMetricsPartialSuccess{
 		ErrorMessage: "please upgrade"}})
 	mimir := marshal(t, &spb.Status{Code: 3, Message: "beyond the out-of-order time window (err-mimir-sample-timestamp-too-old)"})
@@ -59,6 +61,7 @@ func TestHTTPAnswers(t *testing.T) {
 		{"partial success", 200, map[string]string{"Content-Type": protobuf}, partial, Partial, "3 points: label too long"},
 		{"with parameters of the type", 200, map[string]string{"Content-Type": protobuf + "; charset=utf-8"}, partial, Partial, "label too long"},
 		{"without a type", 200, map[string]string{"Content-Type": ""}, partial, Partial, "label too long"},
+		{"with something about each point", 200, map[string]string{"Content-Type": protobuf}, story, Partial, "3 points: label too long"},
 		{"in JSON", 200, map[string]string{"Content-Type": "application/json; charset=utf-8"},
 			`{"partialSuccess":{"rejectedDataPoints":"3","errorMessage":"label too long"},"new":1}`, Partial, "3 points: label too long"},
 		{"a login page", 200, map[string]string{"Content-Type": "text/html"}, "<!doctype html><title>Log in</title>", NotOTLP, "an HTML page"},
@@ -210,6 +213,7 @@ func TestHTTPConnections(t *testing.T) {
 		{"http to a TLS port", ok, ca.serverTLS("", later, false), func(p *config.Push) { p.URL.Scheme = "http" }, TLS, "https://"},
 		{"no answer", slow, nil, func(p *config.Push) { p.Timeout = 50 * time.Millisecond }, Timeout, "OTEL_EXPORTER_OTLP_TIMEOUT"},
 		{"nothing listens", ok, nil, func(p *config.Push) { p.URL.Host = closedPort(t) }, Unreachable, "nothing listens there"},
+		{"another protocol", ok, nil, func(p *config.Push) { p.URL.Host = greeting(t, "SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n") }, NotOTLP, "check path and port"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

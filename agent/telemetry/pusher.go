@@ -56,6 +56,7 @@ type Pusher struct {
 	// waiting for the network. It guards the fields below.
 	turn     chan struct{}
 	stamp    time.Time // of the last live push
+	splits   int       // that the live push under way may still make
 	outage   *outage.Log
 	accepted bool // the log knows that a push was
 
@@ -67,6 +68,8 @@ type Pusher struct {
 	waitFor     *Failure
 	throttled   int // failures in a row of that kind
 	saidRefused bool
+	pastFailure *Failure // of history, not said yet
+	pastOutage  *outage.Log
 }
 
 // PushStats is what was pushed since the start. Points are single values.
@@ -97,11 +100,12 @@ func NewPusher(o Options) (*Pusher, error) {
 	names := newNaming(o.ExporterNames)
 	p := &Pusher{
 		o: o, names: names, reader: reader,
-		live:   &live{names: names, stale: o.Stale, readings: o.Readings},
-		wake:   make(chan struct{}, 1),
-		turn:   make(chan struct{}, 1),
-		outage: outage.New(o.Logger, "push"),
-		stats:  PushStats{Failures: map[string]int64{}},
+		live:       &live{names: names, stale: o.Stale, readings: o.Readings},
+		wake:       make(chan struct{}, 1),
+		turn:       make(chan struct{}, 1),
+		outage:     outage.New(o.Logger, "push"),
+		pastOutage: outage.New(o.Logger, "pushing history"),
+		stats:      PushStats{Failures: map[string]int64{}},
 	}
 	p.liveResource, p.pastResource = resources(o)
 	agent := &agentMetrics{version: o.Version, values: o.Agent, stats: p.Stats}
@@ -189,7 +193,7 @@ func (p *Pusher) pushLive(ctx context.Context) (at time.Time, delivered []netatm
 	default:
 	}
 	at = p.nextStamp()
-	p.live.now = at
+	p.live.now, p.splits = at, maxSplits
 	var collected metricdata.ResourceMetrics
 	if err := p.reader.Collect(limited, &collected); err != nil {
 		return at, nil, p.conclude(ctx, Classify(err))
@@ -217,9 +221,14 @@ func (p *Pusher) nextStamp() time.Time {
 	return at
 }
 
+// maxSplits is how often the requests of one push are taken apart at most. That
+// finds each of 32 modules that the backend does not like, or a few among
+// thousands.
+const maxSplits = 32
+
 // deliver sends a request and returns the readings that were taken. A request
-// that is refused for what it holds is taken apart, so that one module that
-// the backend does not like costs no other.
+// that is refused for what it holds is taken apart, so that modules that the
+// backend does not like cost no other.
 func (p *Pusher) deliver(ctx context.Context, r request) ([]netatmo.Reading, *Failure) {
 	return p.settle(ctx, r, p.exportLive(ctx, r))
 }
@@ -235,18 +244,20 @@ func (p *Pusher) settle(ctx context.Context, r request, f *Failure) ([]netatmo.R
 			return r.delivered(), f
 		}
 		return nil, f
-	case !f.ofContent() || len(r.modules) < 2:
+	case !f.ofContent() || !r.divisible() || p.splits == 0:
 		return nil, f
 	}
-	halves := p.live.halves(r, p.stamp)
-	a, b := p.exportLive(ctx, halves[0]), p.exportLive(ctx, halves[1])
-	if f.Reason != TooLarge && a != nil && b != nil {
-		return nil, f // not the fault of a single module
+	p.splits--
+	parts := p.live.apart(r, p.stamp)
+	a, b := p.exportLive(ctx, parts[0]), p.exportLive(ctx, parts[1])
+	if r.own && f.Reason != TooLarge && a != nil && b != nil {
+		p.splits = 0
+		return nil, f // it takes nothing at all
 	}
-	// Settling one half gives its modules new numbers; they are not needed
+	// Settling one part gives its modules new numbers; they are not needed
 	// any more in the other.
-	fromA, a := p.settle(ctx, halves[0], a)
-	fromB, b := p.settle(ctx, halves[1], b)
+	fromA, a := p.settle(ctx, parts[0], a)
+	fromB, b := p.settle(ctx, parts[1], b)
 	return append(fromA, fromB...), cmp.Or(a, b)
 }
 
@@ -279,9 +290,13 @@ func (p *Pusher) conclude(ctx context.Context, f *Failure) error {
 	p.mu.Lock()
 	if f == nil || f.ofContent() {
 		p.failed, p.away = 0, nil
+		if past := p.pastFailure; past != nil {
+			p.pastOutage.Failed(past.Reason, past)
+		}
 	} else {
 		p.failed, p.away = p.failed+1, f
 	}
+	p.pastFailure = nil
 	points := p.stats.Points
 	p.mu.Unlock()
 	if f == nil {

@@ -16,6 +16,7 @@ const maxPoints = 5000
 // request is what one export carries: whole modules, so that its fate is
 // theirs.
 type request struct {
+	own     bool // the agent's own points are in it
 	modules []*module
 	metrics []metricdata.Metrics
 	points  int
@@ -24,7 +25,7 @@ type request struct {
 // split makes requests out of what was collected and gives all points one
 // time. Points that belong to no module, the agent's own, go with the first.
 func (l *live) split(collected []metricdata.ScopeMetrics, at time.Time) []request {
-	requests := []request{{}}
+	requests := []request{{own: true}}
 	for _, m := range l.modules {
 		if m.points == 0 {
 			continue
@@ -43,10 +44,19 @@ func (l *live) split(collected []metricdata.ScopeMetrics, at time.Time) []reques
 	return requests
 }
 
-// halves splits a request in two.
-func (l *live) halves(r request, at time.Time) []request {
+// divisible reports whether a request can be taken apart.
+func (r *request) divisible() bool {
+	return len(r.modules) > 1 || len(r.modules) == 1 && r.own
+}
+
+// apart splits a request in two: the agent's own points, which hardly any
+// backend refuses, from those of modules, or these in halves.
+func (l *live) apart(r request, at time.Time) []request {
 	half := len(r.modules) / 2
-	requests := []request{{modules: r.modules[:half]}, {modules: r.modules[half:]}}
+	if r.own {
+		half = 0
+	}
+	requests := []request{{own: r.own, modules: r.modules[:half]}, {modules: r.modules[half:]}}
 	for i := range requests {
 		for _, m := range requests[i].modules {
 			m.request = i
