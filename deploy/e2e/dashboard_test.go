@@ -25,6 +25,7 @@ const (
 
 // board is what the test needs to know of deploy/grafana/netatmo.json.
 type board struct {
+	UID    string
 	Panels []struct {
 		Title, Interval string
 		Targets         []target

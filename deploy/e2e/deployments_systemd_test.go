@@ -98,6 +98,10 @@ func TestSystemdUnit(t *testing.T) {
 	if after := strings.Fields(unitSetting(string(b), "After")); !slices.Contains(after, "time-sync.target") {
 		t.Errorf("starts after %v, want after time-sync.target", after)
 	}
+	// systemd.special(7): to be ordered after, but not to be pulled in.
+	if wants := unitSetting(string(b), "Wants"); wants != "network-online.target" {
+		t.Errorf("wants %s, of the two network-online.target alone is pulled in by those who need it", wants)
+	}
 }
 
 // The system calls that the unit admits are enough for the agent: it goes

@@ -2,141 +2,12 @@ package e2e
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 )
-
-// docker knows compose with a file and profiles, and build, push and run of an
-// image.
-func docker(w *world, args []string) error {
-	if len(args) == 0 {
-		return errors.New("docker without a command")
-	}
-	switch args[0] {
-	case "compose":
-		return dockerCompose(w, args[1:])
-	case "build":
-		a, err := parseArguments(args[1:], map[string]bool{"--tag": true, "-t": true}, 1)
-		if err != nil {
-			return err
-		}
-		if _, err := os.Stat(filepath.Join(a.word(0), "Dockerfile")); err != nil {
-			return err
-		}
-		return w.note("image " + a.flag("--tag", "-t"))
-	case "push":
-		return w.noted("image " + args[len(args)-1])
-	case "run":
-		return dockerRun(w, args[1:])
-	}
-	return fmt.Errorf("docker %s is not among the commands that this stand-in knows", args[0])
-}
-
-func dockerCompose(w *world, args []string) error {
-	global, err := parseArguments(args, map[string]bool{"--file": true, "-f": true, "--profile": true}, 1)
-	if err != nil {
-		return err
-	}
-	sub := global.word(0)
-	known := map[string]map[string]bool{
-		"up":   {"--build": false, "--detach": false},
-		"down": {"--volumes": false},
-		"logs": {"--follow": false},
-		"exec": {},
-	}
-	flags, ok := known[sub]
-	if !ok {
-		return fmt.Errorf("docker compose %s is not among the commands that this stand-in knows", sub)
-	}
-	words := -1
-	if sub == "exec" {
-		words = 1
-	}
-	a, err := parseArguments(global.words[1:], flags, words)
-	if err != nil {
-		return err
-	}
-	project, err := composeProject(global.flag("--file", "-f"), global.flags["--profile"]...)
-	if err != nil {
-		return err
-	}
-	up := "project " + strings.Join(global.flags["--profile"], " ")
-	if sub == "up" {
-		return w.note(up)
-	}
-	if err := w.noted(up); err != nil {
-		return err
-	}
-	if service := a.word(0); service != "" {
-		if _, ok := project.Services[service]; !ok {
-			return fmt.Errorf("no service %s; there are %v", service, project.ServiceNames())
-		}
-	}
-	if sub == "exec" {
-		return w.inContainer(a.words[1:])
-	}
-	return nil
-}
-
-// inContainer checks a command that is given within the agent's image.
-func (w *world) inContainer(args []string) error {
-	if len(args) == 0 || args[0] != "/netatmo-agent" {
-		return fmt.Errorf("the image has no program but /netatmo-agent: %v", args)
-	}
-	return w.understands(args[1:])
-}
-
-// dockerRun examines the settings that a container would get, by the agent's
-// own check.
-func dockerRun(w *world, args []string) error {
-	a, err := parseArguments(args, map[string]bool{
-		"--detach": false, "--name": true, "--restart": true, "--stop-timeout": true, "--env": true,
-		"--env-file": true, "--publish": true, "--volume": true,
-	}, 1)
-	if err != nil {
-		return err
-	}
-	if err := w.noted("image " + a.word(0)); err != nil {
-		return err
-	}
-	if v := a.flag("--volume"); !strings.HasSuffix(v, ":/var/lib/netatmo-agent") {
-		return fmt.Errorf("the login would die with the container: volume %q", v)
-	}
-	if p := a.flag("--publish"); !strings.HasSuffix(p, ":9210") {
-		return fmt.Errorf("the login pages cannot be reached: port %q", p)
-	}
-	if s := a.flag("--stop-timeout"); s != "45" {
-		return fmt.Errorf("a refresh under way might be cut off: stop timeout %q", s)
-	}
-	env := append(os.Environ(), "NETATMO_EXPORTER_ADDR=0.0.0.0:9210", "XDG_STATE_HOME="+w.State)
-	if file := a.flag("--env-file"); file != "" {
-		variables, err := envFile(file)
-		if err != nil {
-			return err
-		}
-		env = append(env, variables...)
-	}
-	for _, variable := range a.flags["--env"] {
-		if !strings.Contains(variable, "=") {
-			variable += "=" + os.Getenv(variable)
-		}
-		env = append(env, variable)
-	}
-	return w.examine(env)
-}
-
-// examine lets the agent check its settings.
-func (w *world) examine(env []string) error {
-	binary, err := w.build("./agent")
-	if err != nil {
-		return err
-	}
-	return wantsLogin(command(env, binary, "check", "--offline"))
-}
 
 // envFile reads a file of NAME=value lines.
 func envFile(path string) (variables []string, err error) {
@@ -169,7 +40,11 @@ func kubectl(w *world, args []string) error {
 		if err != nil {
 			return err
 		}
-		if _, err := kustomize(dir); err != nil {
+		c, err := kustomize(dir)
+		if err != nil {
+			return err
+		}
+		if err := w.examine(c.variables(w.State)); err != nil {
 			return err
 		}
 		return os.WriteFile(current, []byte(dir), 0o600)
@@ -182,23 +57,38 @@ func kubectl(w *world, args []string) error {
 	if err != nil {
 		return err
 	}
-	object, known := a.word(1), []string{"statefulset/" + c.stateful.Name, "service/" + c.service.Name}
-	if !slices.Contains(known, object) {
-		return fmt.Errorf("no %s; there are %v", object, known)
+	do, rest := a.word(0), a.words[1:]
+	if do == "rollout" && a.word(1) == "status" {
+		rest = a.words[2:]
 	}
-	switch a.word(0) {
+	known := []string{"statefulset/" + c.stateful.Name, "service/" + c.service.Name}
+	if len(rest) == 0 || !slices.Contains(known, rest[0]) {
+		return fmt.Errorf("kubectl %v: there are %v", a.words, known)
+	}
+	switch port := fmt.Sprint(c.service.Spec.Ports[0].Port); do {
+	case "logs", "rollout":
+		return nil
 	case "port-forward":
-		if port := fmt.Sprint(c.service.Spec.Ports[0].Port); a.word(2) != port {
-			return fmt.Errorf("port %s; %s has %s", a.word(2), object, port)
+		if !slices.Equal(rest[1:], []string{port}) {
+			return fmt.Errorf("port %v; %s has %s", rest[1:], rest[0], port)
 		}
-	case "logs":
-	case "rollout":
+		return nil
 	case "exec":
-		return w.inContainer(a.words[2:])
-	default:
-		return fmt.Errorf("kubectl %s is not among the commands that this stand-in knows", a.word(0))
+		return w.inContainer(rest[1:])
 	}
-	return nil
+	return fmt.Errorf("kubectl %s is not among the commands that this stand-in knows", do)
+}
+
+// variables are those of the pod, as far as the agent is concerned.
+func (c *cluster) variables(root string) []string {
+	env := imageVariables(root)
+	for name, value := range c.config.Data {
+		env = append(env, name+"="+value)
+	}
+	for name, value := range c.secret.Data {
+		env = append(env, name+"="+string(value))
+	}
+	return env
 }
 
 // systemctl knows enable --now and restart of an instance: it has the unit

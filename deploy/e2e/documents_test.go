@@ -221,11 +221,12 @@ func (w *world) run(blocks []block) (output string, err error) {
 	cmd.Dir = w.Project
 	cmd.Env = []string{"HOME=" + w.Home, "PATH=" + w.StandIn + ":/usr/sbin:/usr/bin:/sbin:/bin", "E2E_WORLD=" + w.file()}
 	cmd.Stdout, cmd.Stderr = &out, &out
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS, Setpgid: true}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS | syscall.CLONE_NEWPID}
 	if err := cmd.Start(); err != nil {
 		return "", err
 	}
-	late := time.AfterFunc(5*patience, func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })
+	// With the first process of the world ends all that runs in it.
+	late := time.AfterFunc(5*patience, func() { _ = cmd.Process.Kill() })
 	defer late.Stop()
 	err = cmd.Wait()
 	return tail(out.String(), 60), err
@@ -234,6 +235,7 @@ func (w *world) run(blocks []block) (output string, err error) {
 // The test above is worth something only if mistakes are found.
 func TestDocumentsWithMistakes(t *testing.T) {
 	shared := t.TempDir()
+	const app = `printf 'NETATMO_CLIENT_ID=id\nNETATMO_CLIENT_SECRET=secret\n' > `
 	for name, text := range map[string]string{
 		"flag of the agent":             "netatmo-agent check --ofline",
 		"command of the agent":          "netatmo-agent chek",
@@ -250,10 +252,13 @@ func TestDocumentsWithMistakes(t *testing.T) {
 		"compose command":               "docker compose -f deploy/compose.yaml --profile demo start",
 		"compose without its .env":      "docker compose -f deploy/compose.yaml --profile real up",
 		"service of another profile":    "docker compose -f deploy/compose.yaml --profile demo up\ndocker compose -f deploy/compose.yaml --profile demo logs agent",
+		"profile that is left behind":   "docker compose -f deploy/compose.yaml --profile demo up\ndocker compose -f deploy/compose.yaml down",
+		"name of another project":       "docker compose -f deploy/compose.yaml -p one up\ndocker compose -f deploy/compose.yaml exec prometheus promtool query instant http://localhost:9090 1",
 		"image that nobody has built":   "docker push netatmo-agent",
 		"folder of a kustomization":     "kubectl apply -k deploy/kustomize",
 		"kustomization without secret":  "kubectl apply -k deploy/kubernetes",
-		"object that is not there":      "cp deploy/kubernetes/secret.env{.example,}\nkubectl apply -k deploy/kubernetes\nkubectl logs deployment/netatmo-agent",
+		"secret that is empty":          "echo NETATMO_CLIENT_ID= > deploy/kubernetes/secret.env\nkubectl apply -k deploy/kubernetes",
+		"object that is not there":      app + "deploy/kubernetes/secret.env\nkubectl apply -k deploy/kubernetes\nkubectl logs deployment/netatmo-agent",
 		"unit that is not installed":    "systemctl enable --now netatmo-agent@home",
 		"unit without its settings":     "install netatmo-agent /usr/local/bin\ninstall -m 644 deploy/systemd/*.service /etc/systemd/system/\nsystemctl enable --now netatmo-agent@home",
 		"program that is not installed": "netatmo-exporter",

@@ -145,9 +145,9 @@ func TestDocumentsNameSettingsThatExist(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, name := range variable.FindAllString(string(b), -1) {
-			part := strings.HasSuffix(name, "_")                  // such as OTEL_EXPORTER_OTLP_ before a METRICS_
-			ours := strings.HasPrefix(name, "NETATMO_AGENT_E2E_") // for these tests
-			if !part && !ours && !slices.Contains(known, name) {
+			part := strings.HasSuffix(name, "_") // such as OTEL_EXPORTER_OTLP_ before a METRICS_
+			ofTests := file == "CONTRIBUTING.md" // see TestDocumentsNameTestsThatExist
+			if !part && !ofTests && !slices.Contains(known, name) {
 				t.Errorf("%s: %s is not a setting", file, name)
 			}
 		}
@@ -164,6 +164,29 @@ func TestReadmeNamesTheRedirectURI(t *testing.T) {
 	want := shown.FindString(agent.Command("check", "--offline").Output)
 	if got := shown.FindAllString(prose(t, "README.md"), -1); len(got) != 1 || strings.Trim(got[0], "`") != want {
 		t.Errorf("the README names %v, the agent %s", got, want)
+	}
+}
+
+// Behind a port that is mapped or forwarded it is another one.
+func TestGuideNamesTheRedirectURIs(t *testing.T) {
+	project, err := composeProject(composeFolder(t, appInDotEnv), "real")
+	if err != nil {
+		t.Fatal(err)
+	}
+	external := map[string]string{
+		"Docker":     *project.Services["agent"].Environment["NETATMO_EXTERNAL_URL"],
+		"Kubernetes": applied(t).config.Data["NETATMO_EXTERNAL_URL"],
+		"systemd":    "http://127.0.0.1:9210",
+	}
+	for section := range strings.SplitSeq(prose(t, "deploy/containers.md"), "\n## ") {
+		title, text, _ := strings.Cut(section, "\n")
+		want, ok := external[title]
+		if delete(external, title); ok && !strings.Contains(text, "`"+want+"/auth/callback`") {
+			t.Errorf("the section on %s does not name %s/auth/callback", title, want)
+		}
+	}
+	if len(external) > 0 {
+		t.Errorf("no section about %v", external)
 	}
 }
 
@@ -209,41 +232,57 @@ func anchors(text string) (all []string) {
 	return all
 }
 
-// go commands that are named in passing name packages that exist, and tests in
-// them.
+var testCommand = regexp.MustCompile(`^(?:cd (\S+) && )?(?:mkdir \S+ && )?(?:(\w+)=\S+ )?go (?:test|vet|run) (.+)$`)
+
+// go commands that are named in passing name packages that exist, tests in
+// them, and variables that these read.
 func TestDocumentsNameTestsThatExist(t *testing.T) {
 	for _, page := range pages(t) {
 		for _, span := range spans(prose(t, page)) {
-			words := strings.Fields(span)
-			if len(words) < 2 || words[0] != "go" {
+			m := testCommand.FindStringSubmatch(span)
+			if m == nil {
 				continue
 			}
+			folder, variable, words := m[1], m[2], strings.Fields(m[3])
 			var tests string
-			for _, word := range words[2:] {
-				if !strings.HasPrefix(word, "./") || word == "./..." {
+			for _, word := range words {
+				here := word == "." && folder != "" // elsewhere it is a pattern of benchmarks
+				if !here && !strings.HasPrefix(word, "./") || word == "./..." {
 					continue
 				}
-				files, err := filepath.Glob(Source(t, word, "*_test.go"))
+				files, err := filepath.Glob(Source(t, folder, word, "*_test.go"))
 				if err != nil || len(files) == 0 {
 					t.Errorf("%s: %s: %s has no tests", page, span, word)
 				}
-				for _, file := range files {
-					b, err := os.ReadFile(file)
-					if err != nil {
-						t.Fatal(err)
-					}
-					tests += string(b)
-				}
+				tests += contents(t, files)
+			}
+			if !strings.Contains(tests, variable) {
+				t.Errorf("%s: %s: no test reads %s", page, span, variable)
 			}
 			at := slices.Index(words, "-run")
 			if at < 0 || at+1 == len(words) || words[at+1] == "'^$'" {
 				continue
 			}
-			if name := regexp.MustCompile(`func \w*` + words[at+1]); !name.MatchString(tests) {
+			name := strings.Trim(words[at+1], "'^$")
+			if !regexp.MustCompile(`func \w*` + name).MatchString(tests) {
 				t.Errorf("%s: %s: no test of that name", page, span)
 			}
 		}
 	}
+}
+
+// contents is what stands in files.
+func contents(t *testing.T, files []string) string {
+	t.Helper()
+	var all strings.Builder
+	for _, file := range files {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all.Write(b)
+	}
+	return all.String()
 }
 
 var quoted = regexp.MustCompile(`\*([^*]+)\*`)
@@ -256,15 +295,7 @@ func TestTroubleshootingQuotesTheAgent(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, file := range files {
-			b, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !strings.HasSuffix(file, "_test.go") {
-				source += string(b)
-			}
-		}
+		source += contents(t, slices.DeleteFunc(files, func(name string) bool { return strings.HasSuffix(name, "_test.go") }))
 	}
 	quotes := 0
 	for line := range strings.SplitSeq(prose(t, "deploy/troubleshooting.md"), "\n") {

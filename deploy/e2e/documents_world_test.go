@@ -52,6 +52,9 @@ func enterWorld(_ *world, args []string) error {
 	if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
 		return err
 	}
+	if err := syscall.Mount("proc", "/proc", "proc", 0, ""); err != nil {
+		return fmt.Errorf("mount /proc: %w", err)
+	}
 	passwd, err := os.ReadFile("/etc/passwd")
 	if err != nil {
 		return err
