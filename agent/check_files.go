@@ -148,11 +148,16 @@ func (d *doctor) agent() {
 	}
 }
 
+// startPatience is for the first poll and push of an agent that has just started.
+const startPatience = time.Minute
+
 // lately says when the running agent last polled and pushed.
 func (d *doctor) lately(h heartbeat) {
-	text := fmt.Sprintf("an agent runs here (process %d); its last poll that succeeded: %s, its last push: %s",
-		h.PID, ago(h.Polled, "none yet"), ago(h.Pushed, "none yet"))
-	if time.Since(h.Polled) > max(30*time.Minute, 2*d.cfg.RefreshInterval) || time.Since(h.Pushed) > max(5*time.Minute, 2*d.cfg.Push.Interval) {
+	text := fmt.Sprintf("an agent runs here (process %d, started %s); its last poll that succeeded: %s, its last push: %s",
+		h.PID, ago(h.Started, ""), ago(h.Polled, "none yet"), ago(h.Pushed, "none yet"))
+	late := time.Since(h.Polled) > max(30*time.Minute, 2*d.cfg.RefreshInterval) || time.Since(h.Pushed) > max(5*time.Minute, 2*d.cfg.Push.Interval)
+	starting := time.Since(h.Started) < startPatience && !h.Failing
+	if late && !starting {
 		d.warn("agent", text, "see below and in its log for the cause")
 		return
 	}

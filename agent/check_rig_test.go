@@ -173,7 +173,7 @@ func (r *checkRig) runs(h heartbeat) {
 
 func alive(polled, pushed time.Duration) heartbeat {
 	now := time.Now()
-	return heartbeat{Written: now, Polled: now.Add(-polled), Pushed: now.Add(-pushed)}
+	return heartbeat{Started: now.Add(-6 * time.Hour), Written: now, Polled: now.Add(-polled), Pushed: now.Add(-pushed)}
 }
 
 // run runs a command as a user types it. No output may hold a secret.

@@ -77,6 +77,10 @@ var brokenFiles = []brokenSetup{
 		r.runs(h)
 	}, "", levelFail, "agent", "last sign of life was 2 h ago", "restart", 1},
 	{"running agent has not polled", func(r *checkRig) { r.runs(alive(3*time.Hour, time.Minute)) }, "", levelWarn, "agent", "last poll that succeeded: 3 h ago", "log", 0},
+	{"running agent has just started", func(r *checkRig) { r.runs(heartbeat{Started: time.Now(), Written: time.Now()}) },
+		"", levelOK, "agent", "started 0 s ago); its last poll that succeeded: none yet, its last push: none yet", "", 0},
+	{"running agent has just started, and fails", func(r *checkRig) { r.runs(heartbeat{Started: time.Now(), Written: time.Now(), Failing: true}) },
+		"", levelWarn, "agent", "its last poll that succeeded: none yet", "log", 0},
 	{"running agent has not pushed", func(r *checkRig) { r.runs(alive(time.Minute, 3*time.Hour)) }, "", levelWarn, "agent", "last push: 3 h ago", "log", 0},
 }
 

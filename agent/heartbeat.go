@@ -26,18 +26,28 @@ import (
 // and the backend, which a restart does not cure.
 type heartbeat struct {
 	PID     int       `json:"pid"`
+	Started time.Time `json:"started"`
 	Written time.Time `json:"written"`
 	Hanging []string  `json:"hanging,omitempty"` // loops, in words
 
-	Polled time.Time `json:"polled,omitzero"` // the last poll and push that succeeded
-	Pushed time.Time `json:"pushed,omitzero"`
+	Polled  time.Time `json:"polled,omitzero"` // the last poll and push that succeeded
+	Pushed  time.Time `json:"pushed,omitzero"`
+	Failing bool      `json:"failing,omitempty"` // of these one has failed and never succeeded
+}
+
+// progress is how far a start has come.
+type progress struct{ polled, pushed, failing bool }
+
+func (h heartbeat) progress() progress {
+	return progress{!h.Polled.IsZero(), !h.Pushed.IsZero(), h.Failing}
 }
 
 const (
-	// beatInterval is between two heartbeats, after the first few, which tell
-	// soon how a start went. Each costs half as much as a push.
+	// beatInterval is between two heartbeats. Each costs half as much as a push.
+	// After the wall clock was put forward, the last one looks old for so long.
 	beatInterval = time.Minute
-	firstBeat    = 5 * time.Second
+	// glance is between two looks at the start, for which no heartbeat waits.
+	glance = time.Second
 	// beatPatience is how late anything may be before it counts as hanging. A
 	// suspended laptop or a busy SD card is no reason for a restart.
 	beatPatience = 5 * time.Minute
@@ -54,15 +64,25 @@ func heartbeatPath(cfg *config.Config) string {
 	return filepath.Join(dir, fmt.Sprintf("netatmo-agent-%x.heartbeat", sum[:6]))
 }
 
-// beat writes the heartbeat until ctx ends, and then removes it.
+// beat writes the heartbeat until ctx ends, and then removes it. Until a poll
+// and a push have succeeded it also writes what has become of them.
 func (a *agent) beat(ctx context.Context) {
 	path, started := heartbeatPath(a.cfg), time.Now()
 	trouble := outage.New(a.log, "writing the heartbeat")
-	for pause := firstBeat; ; pause = min(2*pause, beatInterval) {
-		if err := a.heartbeat(started).write(path); err != nil {
-			trouble.Failed("write", err, "consequence", "\"check --live\" cannot tell that this agent is alive")
-		} else {
-			trouble.OK()
+	var told progress
+	for next := started; ; {
+		h := a.heartbeat(started)
+		if is := h.progress(); is != told || !h.Written.Before(next) {
+			if err := h.write(path); err != nil {
+				trouble.Failed("write", err, "consequence", "\"check --live\" cannot tell that this agent is alive")
+			} else {
+				trouble.OK()
+			}
+			told, next = is, h.Written.Add(beatInterval)
+		}
+		pause := glance
+		if told.polled && told.pushed {
+			pause = time.Until(next)
 		}
 		timer := time.NewTimer(pause)
 		select {
@@ -78,7 +98,7 @@ func (a *agent) beat(ctx context.Context) {
 // heartbeat looks at the loops that began at started.
 func (a *agent) heartbeat(started time.Time) heartbeat {
 	push, polls := a.pusher.Stats(), a.poller.Stats().Families
-	h := heartbeat{PID: os.Getpid(), Written: time.Now(), Pushed: push.LastSuccess}
+	h := heartbeat{PID: os.Getpid(), Started: started, Written: time.Now(), Pushed: push.LastSuccess}
 	late := func(what string, due time.Time, patience time.Duration) {
 		if by := time.Since(due); by > patience {
 			h.Hanging = append(h.Hanging, fmt.Sprintf("%s is late by %s", what, span(by)))
@@ -89,11 +109,13 @@ func (a *agent) heartbeat(started time.Time) heartbeat {
 		next = started
 	}
 	late("the push", next.Add(a.cfg.Push.ExportTimeout), beatPatience)
+	pollFails := false
 	for _, family := range a.cfg.Families {
 		s := polls[netatmo.Family(family)]
 		if s.LastSuccess.After(h.Polled) {
 			h.Polled = s.LastSuccess
 		}
+		pollFails = pollFails || s.Err != nil && !s.Aside
 		switch s.Activity {
 		case poll.Waiting: // for a login, as long as it takes
 		case poll.Sleeping:
@@ -108,6 +130,7 @@ func (a *agent) heartbeat(started time.Time) heartbeat {
 			late("the first poll of "+family, started, beatPatience)
 		}
 	}
+	h.Failing = pollFails && h.Polled.IsZero() || len(push.Failures) > 0 && h.Pushed.IsZero()
 	return h
 }
 

@@ -172,7 +172,7 @@ func TestHeartbeatFile(t *testing.T) {
 		ended.Go(func() { _ = a.poller.Run(ctx) })
 		time.Sleep(time.Hour + time.Second)
 		h, err := readHeartbeat(a.cfg)
-		if err != nil || h.PID != os.Getpid() || time.Since(h.Pushed) > time.Minute || time.Since(h.Polled) > 15*time.Minute {
+		if err != nil || h.PID != os.Getpid() || time.Since(h.Pushed) > 2*time.Minute || time.Since(h.Polled) > 15*time.Minute {
 			t.Errorf("%+v, %v", h, err)
 		}
 		stop()
@@ -185,7 +185,7 @@ func TestHeartbeatFile(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(beatPatience + time.Minute)
-		if _, err := readHeartbeat(a.cfg); err == nil || !strings.Contains(err.Error(), "last sign of life was 6 min ago") {
+		if _, err := readHeartbeat(a.cfg); err == nil || !strings.Contains(err.Error(), "last sign of life was 7 min ago") {
 			t.Errorf("after a crash: %v", err)
 		}
 		if err := os.WriteFile(heartbeatPath(a.cfg), []byte("{"), 0o600); err != nil {
@@ -197,6 +197,51 @@ func TestHeartbeatFile(t *testing.T) {
 	})
 	if content, _ := os.ReadFile(victim); string(content) != "untouched" {
 		t.Error("the heartbeat was written through a link")
+	}
+}
+
+// TestHeartbeatTellsOfTheStart looks a second after each thing that a user
+// would ask "check" about, and counts the heartbeats of a quiet hour.
+func TestHeartbeatTellsOfTheStart(t *testing.T) {
+	for _, tc := range []struct {
+		name                    string
+		world                   outside
+		polled, pushed, failing bool
+	}{
+		{"all is well", outside{taken, station, true}, true, true, false},
+		{"backend away", outside{func(<-chan struct{}) error { return errors.New("connection refused") }, station, true}, true, false, true},
+		{"Netatmo down", outside{taken, func(<-chan struct{}) (*http.Response, error) { return reply(503, "<html>") }, true}, false, false, true},
+		{"no login", outside{taken, station, false}, false, false, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Setenv("RUNTIME_DIRECTORY", t.TempDir())
+			synctest.Test(t, func(t *testing.T) {
+				a := loops(t, world{tc.world, nil}, slog.New(slog.DiscardHandler))
+				var ended sync.WaitGroup
+				defer ended.Wait()
+				ctx, stop := context.WithCancel(t.Context())
+				defer stop()
+				ended.Go(func() { a.beat(ctx) })
+				ended.Go(func() { _ = a.pusher.Run(ctx) })
+				ended.Go(func() { _ = a.poller.Run(ctx) })
+				time.Sleep(glance + time.Millisecond)
+				h, err := readHeartbeat(a.cfg)
+				if err != nil || h.progress() != (progress{tc.polled, tc.pushed, tc.failing}) {
+					t.Errorf("after the start: %+v, %v", h, err)
+				}
+				beats := map[time.Time]bool{}
+				for range 3600 {
+					time.Sleep(time.Second)
+					if h, err = readHeartbeat(a.cfg); err != nil {
+						t.Fatal(err)
+					}
+					beats[h.Written] = true
+				}
+				if len(beats) < 59 || len(beats) > 63 {
+					t.Errorf("%d heartbeats in an hour", len(beats))
+				}
+			})
+		})
 	}
 }
 
