@@ -44,7 +44,7 @@ type agent struct {
 func newAgent(ctx context.Context, cfg *config.Config, gate *netatmo.Gate, log *slog.Logger) (_ *agent, err error) {
 	a := &agent{cfg: cfg, log: log, requests: newRequestCounts(), gate: gate}
 	if err := a.takeDirectory(ctx); err != nil {
-		return nil, usage(err)
+		return nil, err
 	}
 	defer func() {
 		if err != nil {
@@ -52,8 +52,8 @@ func newAgent(ctx context.Context, cfg *config.Config, gate *netatmo.Gate, log *
 		}
 	}()
 	portTaken := a.listen(ctx)
-	if a.source, err = auth.New(authConfig(cfg, log)); err != nil {
-		return nil, usage(err)
+	if a.source, err = newSource(cfg, log); err != nil {
+		return nil, err
 	}
 	if portTaken != nil {
 		if !a.source.Status().Authorized {
@@ -103,16 +103,33 @@ const directoryPatience = time.Second
 // lock.
 func (a *agent) takeDirectory(ctx context.Context) error {
 	if _, err := store.New[struct{}](a.cfg.TokenFile).Load(); errors.Is(err, store.ErrNotRegular) {
-		return fmt.Errorf("the token file cannot be used: %w; give the path of a file", err)
+		return noPlace(fmt.Errorf("the token file cannot be used: %w", err))
 	}
 	ctx, cancel := context.WithTimeout(ctx, directoryPatience)
 	defer cancel()
 	lock, err := store.LockWait(ctx, filepath.Join(a.cfg.StateDir, "agent.lock"))
 	if held, ok := errors.AsType[*store.HeldError](err); ok {
-		return fmt.Errorf("another netatmo-agent (process %d) already runs in %s: stop it, or give this one a directory of its own by NETATMO_TOKEN_FILE", held.PID, a.cfg.StateDir)
+		return usage(fmt.Errorf("another netatmo-agent (process %d) already runs in %s: stop it, or give this one a directory of its own by NETATMO_TOKEN_FILE", held.PID, a.cfg.StateDir))
 	}
 	a.lock = lock
-	return err
+	return noDirectory(err)
+}
+
+const otherPlace = "set NETATMO_TOKEN_FILE to a file in a directory that lasts and that this user may write"
+
+// noPlace adds to an error about the token file or its directory what cures it.
+func noPlace(err error) error {
+	if err == nil {
+		return nil
+	}
+	return usage(fmt.Errorf("%w; %s", err, otherPlace))
+}
+
+func noDirectory(err error) error {
+	if err == nil {
+		return nil
+	}
+	return noPlace(fmt.Errorf("the directory of the token file cannot be used: %w", err))
 }
 
 // close gives back what newAgent took.
@@ -145,15 +162,18 @@ func (a *agent) listen(ctx context.Context) error {
 }
 
 // requestsPerHour is what this process may ask of Netatmo, which allows a user
-// 500 an hour; "backfill" in a process of its own may take 300 and leaves the
-// agent the rest.
+// 500 an hour. A "backfill" beside it, a process of its own, asks for
+// backfillPerHour, and both have room while the agent polls, some dozens an
+// hour. An agent that fills a gap meanwhile may ask for 300 more: then Netatmo
+// refuses both for an hour, and both wait and go on without a loss.
 const requestsPerHour = 400
 
-// scopes are what each family needs.
-var scopes = map[string]string{
-	string(netatmo.Weather):   "read_station",
-	string(netatmo.HomeCoach): "read_homecoach",
-	string(netatmo.Energy):    "read_thermostat",
+func newSource(cfg *config.Config, log *slog.Logger) (*auth.Source, error) {
+	source, err := auth.New(authConfig(cfg, log))
+	if _, held := errors.AsType[*store.HeldError](err); held {
+		return nil, err
+	}
+	return source, noPlace(err)
 }
 
 func authConfig(cfg *config.Config, log *slog.Logger) auth.Config {
@@ -163,8 +183,8 @@ func authConfig(cfg *config.Config, log *slog.Logger) auth.Config {
 		TokenFile: cfg.TokenFile, IgnoreExpired: cfg.IgnoreExpired,
 		Logger: log, UserAgent: userAgent(),
 	}
-	for _, f := range cfg.Families {
-		c.Scopes = append(c.Scopes, scopes[f])
+	for _, f := range families(cfg) {
+		c.Scopes = append(c.Scopes, f.Scope())
 	}
 	return c
 }
@@ -196,9 +216,9 @@ func (a *agent) pollConfig() poll.Config {
 		Changed:      a.source.Changed,
 		OnScope: func(f netatmo.Family, granted bool) {
 			if granted {
-				a.source.ScopeGranted(scopes[string(f)])
+				a.source.ScopeGranted(f.Scope())
 			} else {
-				a.source.RefuseScope(scopes[string(f)])
+				a.source.RefuseScope(f.Scope())
 			}
 		},
 		Logger: a.log,

@@ -24,7 +24,8 @@ import (
 )
 
 // backfillPerHour is what of Netatmo's 500 requests an hour a history may take;
-// the rest is for an agent that runs beside it.
+// the rest is for the polls of an agent that runs beside it, see
+// requestsPerHour.
 const backfillPerHour = 300
 
 func backfillCommand() *cobra.Command {
@@ -71,14 +72,17 @@ func runBackfill(c *cobra.Command, o backfillOptions) error {
 	}
 	log := config.NewLogger(c.ErrOrStderr(), max(cfg.LogLevel, slog.LevelWarn), cfg.LogFormat)
 	lock, err := store.TryLock(filepath.Join(cfg.StateDir, "backfill.lock"))
+	if held, ok := errors.AsType[*store.HeldError](err); ok {
+		return usage(fmt.Errorf("only one backfill at a time, and process %d is at it", held.PID))
+	}
 	if err != nil {
-		return usage(fmt.Errorf("only one backfill at a time: %w", err))
+		return noDirectory(err)
 	}
 	defer func() { _ = lock.Unlock() }()
 
-	source, err := auth.New(authConfig(cfg, log))
+	source, err := newSource(cfg, log)
 	if err != nil {
-		return usage(err)
+		return err
 	}
 	ctx, stop := context.WithCancel(c.Context())
 	var login sync.WaitGroup

@@ -105,7 +105,7 @@ func (d *doctor) refused(family netatmo.Family, err error) {
 	case failed.Class == netatmo.ClassNotFound:
 		d.none(family)
 	case failed.Class == netatmo.ClassScope:
-		d.loggedOut(area, fmt.Sprintf("the login does not include the scope %s, without which Netatmo says nothing about %s", scopes[area], area),
+		d.loggedOut(area, fmt.Sprintf("the login does not include the scope %s, without which Netatmo says nothing about %s", family.Scope(), area),
 			"to grant it, "+d.howToLogIn()+"; or take "+area+" out of NETATMO_DEVICES")
 	default:
 		d.fail(area, failed.What(), remedies[failed.Class])

@@ -124,7 +124,7 @@ var brokenNetatmo = []brokenSetup{
 	{"others not asked after that", func(r *checkRig) { r.cloud.Inject(simcloud.Fault{Kind: simcloud.QuotaReached}) }, "", levelWarn, "homecoach", "left alone", "", 1},
 	{"app deactivated", func(r *checkRig) { r.cloud.Inject(simcloud.Fault{Kind: simcloud.AppDeactivated, Times: -1}) }, "", levelFail, "weather", "refused the registered app", "dev.netatmo.com", 1},
 	{"HTML instead of an answer", func(r *checkRig) { r.cloud.Inject(simcloud.Fault{Kind: simcloud.HTML}) }, "", levelFail, "weather", "HTML page", "proxy or hotspot", 1},
-	{"answer breaks off", func(r *checkRig) { r.cloud.Inject(simcloud.Fault{Kind: simcloud.Cut}) }, "", levelFail, "weather", "", "", 1},
+	{"answer breaks off", func(r *checkRig) { r.cloud.Inject(simcloud.Fault{Kind: simcloud.Cut}) }, "", levelFail, "weather", "broke off", "check network", 1},
 	{"API URL of something else", func(r *checkRig) { r.Setenv("NETATMO_API_URL", r.backend(http.NotFound)) }, "", levelFail, "weather", "HTTP 404", "NETATMO_API_URL", 1},
 	{"filter leaves nothing", env("NETATMO_STATIONS", "70:ee:50:00:10:01"), "", levelWarn, "homecoach", "NETATMO_STATIONS leaves out everything", "70:ee:50:00:20:01", 0},
 }

@@ -28,6 +28,9 @@ const (
 	errNoBody  = formError("it has no body")
 )
 
+// errCut says that the connection ended before the document did.
+var errCut = errors.New("the connection broke off")
+
 // Answer is what one request told.
 type Answer struct {
 	Readings []Reading
@@ -145,7 +148,7 @@ type stream struct {
 }
 
 func newStream(r io.Reader, limit int) *stream {
-	s := &stream{src: source{r: bufio.NewReader(r), most: limit, limit: limit, left: limit}}
+	s := &stream{src: source{r: bufio.NewReader(connection{r}), most: limit, limit: limit, left: limit}}
 	s.dec = json.NewDecoder(&s.src)
 	s.dec.UseNumber()
 	return s
@@ -270,6 +273,18 @@ func (s *stream) skip() error {
 	return err
 }
 
+// connection tells an answer whose connection broke off from one that is whole
+// and whose text ends early, which the decoder calls an unexpected end too.
+type connection struct{ body io.Reader }
+
+func (c connection) Read(p []byte) (int, error) {
+	n, err := c.body.Read(p)
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		err = errCut
+	}
+	return n, err
+}
+
 // source bounds what a stream reads: in all, and for one value.
 type source struct {
 	r     *bufio.Reader
@@ -307,15 +322,15 @@ func unreadable(err error) bool {
 	_, form := errors.AsType[formError](err)
 	_, syntax := errors.AsType[*json.SyntaxError](err)
 	_, long := errors.AsType[tooLongError](err)
-	return form || syntax || long || breaksOff(err)
+	return form || syntax || long || endsEarly(err)
 }
 
-func breaksOff(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) }
+func endsEarly(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) }
 
 // describe says in words what is wrong with an answer.
 func describe(err error) string {
-	if breaksOff(err) {
-		return "it breaks off"
+	if endsEarly(err) {
+		return "it ends in the middle"
 	}
 	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
 		return "it is damaged JSON: " + syntax.Error()

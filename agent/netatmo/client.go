@@ -27,13 +27,13 @@ type TokenSource interface {
 	Reject(accessToken string)
 }
 
-// Options say what a Client works with. Only Tokens is required.
+// Options say what a Client works with. BaseURL, Tokens and Gate are required.
 type Options struct {
-	BaseURL   string       // "https://api.netatmo.com" if empty; requests go to BaseURL/api/…
-	HTTP      *http.Client // its CheckRedirect is not used: redirects are not followed
+	BaseURL   string // requests go to BaseURL/api/…
 	Tokens    TokenSource
-	Gate      *Gate // shared by all clients of an account; a new one if nil
-	Logger    *slog.Logger
+	Gate      *Gate        // shared by all clients of an account
+	HTTP      *http.Client // nil: the default; its CheckRedirect is not used: redirects are not followed
+	Logger    *slog.Logger // nil: none
 	UserAgent string
 
 	// OnRequest is called after every HTTP request, from the goroutine that
@@ -50,14 +50,8 @@ type Client struct {
 
 // NewClient returns a client; it makes no request.
 func NewClient(o Options) *Client {
-	if o.BaseURL == "" {
-		o.BaseURL = "https://api.netatmo.com"
-	}
 	if o.HTTP == nil {
-		o.HTTP = &http.Client{}
-	}
-	if o.Gate == nil {
-		o.Gate = NewGate(perHour)
+		o.HTTP = http.DefaultClient
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

@@ -165,7 +165,7 @@ func TestTimeout(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				c := netatmo.NewClient(netatmo.Options{Tokens: &tokens{}, HTTP: &http.Client{Transport: rt}})
+				c := clientOver(rt, netatmo.NewGate(400))
 				start := time.Now()
 				_, err := c.Weather(t.Context(), false)
 				fail, ok := errors.AsType[*netatmo.Error](err)
@@ -207,7 +207,7 @@ func (e *endless) Close() error { return nil }
 func TestUnreachableServer(t *testing.T) {
 	srv := httptest.NewServer(http.NotFoundHandler())
 	srv.Close()
-	c := netatmo.NewClient(netatmo.Options{BaseURL: srv.URL, Tokens: &tokens{}})
+	c := netatmo.NewClient(netatmo.Options{BaseURL: srv.URL, Tokens: &tokens{}, Gate: netatmo.NewGate(400)})
 	_, err := c.Weather(t.Context(), false)
 	fail, ok := errors.AsType[*netatmo.Error](err)
 	if !ok || fail.Class != netatmo.ClassNetwork || strings.Contains(err.Error(), "/api/") {
@@ -249,11 +249,10 @@ func TestQuotaStopsEverybody(t *testing.T) {
 			return answer(403, "", code("26"))(r)
 		})
 		gate := netatmo.NewGate(400)
-		o := netatmo.Options{Tokens: &tokens{}, Gate: gate, HTTP: &http.Client{Transport: rt}}
-		if _, err := netatmo.NewClient(o).HomeCoaches(t.Context()); err == nil {
+		if _, err := clientOver(rt, gate).HomeCoaches(t.Context()); err == nil {
 			t.Fatal("no error")
 		}
-		if _, err := netatmo.NewClient(o).Weather(t.Context(), false); err != nil {
+		if _, err := clientOver(rt, gate).Weather(t.Context(), false); err != nil {
 			t.Fatal(err)
 		}
 		if want := []time.Duration{0, time.Hour}; !slices.Equal(asked, want) {

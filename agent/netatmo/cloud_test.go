@@ -137,8 +137,9 @@ func TestFaultsOfTheCloud(t *testing.T) {
 		simcloud.Internal: netatmo.ClassServer, simcloud.BackendText: netatmo.ClassServer,
 		simcloud.ErrorString: netatmo.ClassServer, simcloud.Unavailable: netatmo.ClassServer,
 		simcloud.HTML: netatmo.ClassMalformed, simcloud.Empty: netatmo.ClassMalformed,
-		simcloud.Truncated: netatmo.ClassMalformed, simcloud.Cut: netatmo.ClassMalformed,
-		simcloud.HangUp: netatmo.ClassNetwork, simcloud.Pretty: "",
+		simcloud.Truncated: netatmo.ClassMalformed,
+		simcloud.Cut:       netatmo.ClassNetwork, simcloud.HangUp: netatmo.ClassNetwork,
+		simcloud.Pretty: "",
 	} {
 		t.Run(string(kind), func(t *testing.T) {
 			cloud, c := at(t, now, "read_station")

@@ -69,7 +69,7 @@ func TestForeignHome(t *testing.T) {
 		t.Fatalf("%v; want a lasting error of class invalid", err)
 	}
 	const want = "homestatus of home 5f01: Netatmo refused the arguments (HTTP 400, code 21, Invalid home_id); " +
-		"it is left alone from now on; a home or device that is only shared with the account cannot be asked for"
+		"it is left alone for a day; a home or device that is only shared with the account cannot be asked for"
 	if fail.Error() != want {
 		t.Errorf("got  %s\nwant %s", fail, want)
 	}

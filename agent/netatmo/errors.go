@@ -23,8 +23,8 @@ const (
 	ClassInvalid   Class = "invalid"   // the arguments are refused, for good
 	ClassApp       Class = "app"       // the registered app, or its user, is refused
 	ClassServer    Class = "server"    // a fault on Netatmo's side
-	ClassNetwork   Class = "network"   // no answer
-	ClassMalformed Class = "malformed" // an answer that is not the JSON it should be, or breaks off
+	ClassNetwork   Class = "network"   // no answer, or none that came to its end
+	ClassMalformed Class = "malformed" // an answer that is not the JSON it should be
 	ClassLogin     Class = "login"     // the TokenSource had no token; no request was made
 	ClassCanceled  Class = "canceled"  // the caller's context ended
 )
@@ -89,7 +89,7 @@ var classes = map[Class]advice{
 	ClassQuota:     {"Netatmo's request limit is reached", "other programs that use this account or app count too", true},
 	ClassBusy:      {"Netatmo turned the request away", "this is not the quota and usually passes in seconds; it is tried again", true},
 	ClassNotFound:  {"Netatmo knows no such device in this account", "nothing to do if the account has none", false},
-	ClassInvalid:   {"Netatmo refused the arguments", "it is left alone from now on; a home or device that is only shared with the account cannot be asked for", false},
+	ClassInvalid:   {"Netatmo refused the arguments", "it is left alone for a day; a home or device that is only shared with the account cannot be asked for", false},
 	ClassApp:       {"Netatmo refused the registered app or its user", "look at the app on dev.netatmo.com, or register a new one", false},
 	ClassServer:    {"Netatmo failed", "it is tried again", true},
 	ClassNetwork:   {"no complete answer from Netatmo", "check network, DNS and proxy; it is tried again", true},
@@ -100,12 +100,12 @@ var classes = map[Class]advice{
 
 // scopes names what each endpoint needs (documented by Netatmo).
 var scopes = map[string]string{
-	stationsEndpoint:    "read_station",
-	coachesEndpoint:     "read_homecoach",
-	homesEndpoint:       "read_thermostat",
-	statusEndpoint:      "read_thermostat",
-	roomMeasureEndpoint: "read_thermostat",
-	measureEndpoint:     "read_station, read_homecoach or read_thermostat, as the device is",
+	stationsEndpoint:    Weather.Scope(),
+	coachesEndpoint:     HomeCoach.Scope(),
+	homesEndpoint:       Energy.Scope(),
+	statusEndpoint:      Energy.Scope(),
+	roomMeasureEndpoint: Energy.Scope(),
+	measureEndpoint:     fmt.Sprintf("%s, %s or %s, as the device is", Weather.Scope(), HomeCoach.Scope(), Energy.Scope()),
 }
 
 // Passing reports whether the same request may succeed later without anybody

@@ -103,7 +103,7 @@ func TestErrors(t *testing.T) {
 				var outcomes []string
 				gate := netatmo.NewGate(400)
 				c := netatmo.NewClient(netatmo.Options{
-					Tokens: &tokens{}, Gate: gate, HTTP: &http.Client{Transport: answer(tc.status, "", tc.body)},
+					BaseURL: "http://netatmo.test", Tokens: &tokens{}, Gate: gate, HTTP: &http.Client{Transport: answer(tc.status, "", tc.body)},
 					OnRequest: func(endpoint, outcome string) { outcomes = append(outcomes, endpoint+" "+outcome) },
 				})
 				a, err := c.Weather(t.Context(), false)
@@ -166,9 +166,7 @@ func TestRetryAfter(t *testing.T) {
 			{400, code("21"), "120", 0},
 		} {
 			gate := netatmo.NewGate(400)
-			c := netatmo.NewClient(netatmo.Options{Tokens: &tokens{}, Gate: gate,
-				HTTP: &http.Client{Transport: answer(tc.status, tc.header, tc.body)}})
-			_, err := c.Weather(t.Context(), false)
+			_, err := clientOver(answer(tc.status, tc.header, tc.body), gate).Weather(t.Context(), false)
 			fail, _ := errors.AsType[*netatmo.Error](err)
 			if fail == nil || fail.RetryAfter != tc.want {
 				t.Errorf("%d %s Retry-After %q: %v, want %s", tc.status, tc.body, tc.header, err, tc.want)

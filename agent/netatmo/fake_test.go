@@ -46,6 +46,9 @@ func serve(t *testing.T, o netatmo.Options, handler http.HandlerFunc) *netatmo.C
 	if o.Tokens == nil {
 		o.Tokens = &tokens{}
 	}
+	if o.Gate == nil {
+		o.Gate = netatmo.NewGate(400)
+	}
 	return netatmo.NewClient(o)
 }
 
@@ -54,11 +57,15 @@ type transport func(*http.Request) (*http.Response, error)
 
 func (f transport) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
+// clientOver returns a client that asks the transport.
+func clientOver(rt transport, gate *netatmo.Gate) *netatmo.Client {
+	return netatmo.NewClient(netatmo.Options{BaseURL: "http://netatmo.test", Tokens: &tokens{}, Gate: gate, HTTP: &http.Client{Transport: rt}})
+}
+
 func saying(status int, body string) *netatmo.Client {
-	return netatmo.NewClient(netatmo.Options{Tokens: &tokens{}, HTTP: &http.Client{Transport: transport(
-		func(*http.Request) (*http.Response, error) {
-			return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body))}, nil
-		})}})
+	return clientOver(func(*http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body))}, nil
+	}, netatmo.NewGate(400))
 }
 
 // fieldNames are the fields by number, for golden files and failure messages.

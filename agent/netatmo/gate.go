@@ -14,7 +14,6 @@ import (
 const (
 	burst   = 20
 	spacing = 5 * time.Second
-	perHour = 400 // what NewClient takes without a Gate
 )
 
 // Priority orders the callers that wait at a Gate.

@@ -1,7 +1,6 @@
 package netatmo
 
 import (
-	"cmp"
 	"context"
 	"net/url"
 	"slices"
@@ -15,8 +14,9 @@ const (
 	roomMeasureEndpoint = "getroommeasure"
 )
 
-// pageRows is how many rows Netatmo gives at most (documented).
-const pageRows = 1024
+// PageRows is how many rows of history Netatmo gives at most for one request
+// (documented).
+const PageRows = 1024
 
 // MeasureQuery asks for the history of one device or room.
 type MeasureQuery struct {
@@ -27,7 +27,6 @@ type MeasureQuery struct {
 
 	Types      []string  // getmeasure types such as "Temperature"
 	Begin, End time.Time // both inclusive; zero Begin: the oldest sample, zero End: now
-	Scale      string    // "" is max: every sample, about one in 5 minutes
 }
 
 // Sample is what was measured at one time.
@@ -37,7 +36,7 @@ type Sample struct {
 }
 
 // Measure returns one page of history by one request: the oldest samples of
-// the query, at most 1024, ascending in time, no time twice. Netatmo does not
+// the query, at most PageRows, ascending in time, no time twice. Netatmo does not
 // say whether there are more; ask again from a second after the last one on
 // until nothing comes.
 func (c *Client) Measure(ctx context.Context, q MeasureQuery, p Priority) ([]Sample, error) {
@@ -52,13 +51,14 @@ func (c *Client) Measure(ctx context.Context, q MeasureQuery, p Priority) ([]Sam
 	return page.samples(env.server), nil
 }
 
-// request asks for rows without optimize: with it Netatmo sends runs of equal
-// steps, which at scale max are many and short.
+// request asks for every sample, about one in 5 minutes, which is the scale
+// max, and without optimize: with it Netatmo sends runs of equal steps, which
+// are many and short then.
 func (q MeasureQuery) request(p Priority) request {
 	form := url.Values{
-		"scale":    {cmp.Or(q.Scale, "max")},
+		"scale":    {"max"},
 		"type":     {strings.Join(q.Types, ",")},
-		"limit":    {strconv.Itoa(pageRows)},
+		"limit":    {strconv.Itoa(PageRows)},
 		"optimize": {"false"},
 	}
 	if !q.Begin.IsZero() {
@@ -160,7 +160,7 @@ func (p *page) add(at int64, row []byte) {
 		clear(values)
 	}
 	p.rows = append(p.rows, Sample{time.Unix(at, 0).UTC(), values})
-	if len(p.rows) == 2*pageRows {
+	if len(p.rows) == 2*PageRows {
 		p.trim()
 	}
 }
@@ -169,7 +169,7 @@ func (p *page) add(at int64, row []byte) {
 func (p *page) trim() {
 	slices.SortStableFunc(p.rows, func(a, b Sample) int { return a.Time.Compare(b.Time) })
 	p.rows = slices.CompactFunc(p.rows, func(a, b Sample) bool { return a.Time.Equal(b.Time) })
-	p.rows = p.rows[:min(len(p.rows), pageRows)]
+	p.rows = p.rows[:min(len(p.rows), PageRows)]
 }
 
 // samples returns the rows, without those in the future of server, if known.

@@ -118,8 +118,8 @@ func TestMeasureQuery(t *testing.T) {
 			"date_begin=1700000000&date_end=1700003600&device_id=d&limit=1024&module_id=m&optimize=false&scale=max&type=Temperature%2CHumidity"},
 		{"device", netatmo.MeasureQuery{DeviceID: "d", Types: two}, "/api/getmeasure",
 			"device_id=d&limit=1024&optimize=false&scale=max&type=Temperature%2CHumidity"},
-		{"device named twice", netatmo.MeasureQuery{DeviceID: "d", ModuleID: "d", Types: two[:1], Scale: "1hour"}, "/api/getmeasure",
-			"device_id=d&limit=1024&optimize=false&scale=1hour&type=Temperature"},
+		{"device named twice", netatmo.MeasureQuery{DeviceID: "d", ModuleID: "d", Types: two[:1]}, "/api/getmeasure",
+			"device_id=d&limit=1024&optimize=false&scale=max&type=Temperature"},
 		{"room", netatmo.MeasureQuery{HomeID: "h", RoomID: "r", Types: []string{"temperature", "sp_temperature"}, Begin: begin}, "/api/getroommeasure",
 			"date_begin=1700000000&home_id=h&limit=1024&optimize=false&room_id=r&scale=max&type=temperature%2Csp_temperature"},
 	} {

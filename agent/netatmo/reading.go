@@ -96,6 +96,19 @@ const (
 	Energy    Family = "energy"
 )
 
+// Scope is what a login must include for the family (documented by Netatmo).
+func (f Family) Scope() string {
+	switch f {
+	case Weather:
+		return "read_station"
+	case HomeCoach:
+		return "read_homecoach"
+	case Energy:
+		return "read_thermostat"
+	}
+	return ""
+}
+
 // Reading is what one answer said about one module. It is immutable once
 // returned: snapshots share it between goroutines.
 type Reading struct {

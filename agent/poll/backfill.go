@@ -137,7 +137,7 @@ func (b *Backfill) Plan() Plan {
 		samples := int(w.to.Sub(w.done)/measureStep) + 1
 		p.Samples += samples
 		p.Points += samples * len(b.history.columns(w.readings[0].ModuleType).fields) * len(w.readings)
-		p.Requests += (samples + pageRows - 1) / pageRows
+		p.Requests += (samples + netatmo.PageRows - 1) / netatmo.PageRows
 	}
 	return p
 }

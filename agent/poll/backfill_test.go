@@ -238,7 +238,7 @@ func TestBackfillWaitsForATokenEndpoint(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, cfg := backfillRig(t)
 		tokens := &gaping{token: r.cloud.Auth().Grant("read_station", "read_homecoach", "read_thermostat").Access}
-		client := netatmo.NewClient(netatmo.Options{BaseURL: "http://cloud", HTTP: &http.Client{Transport: serveInMemory(t, r.cloud)}, Tokens: tokens})
+		client := netatmo.NewClient(netatmo.Options{BaseURL: "http://cloud", HTTP: &http.Client{Transport: serveInMemory(t, r.cloud)}, Tokens: tokens, Gate: netatmo.NewGate(400)})
 		b, err := poll.OpenBackfill(t.Context(), cfg, client)
 		if err != nil {
 			t.Fatal(err)

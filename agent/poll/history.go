@@ -46,9 +46,8 @@ func (h *history) said(r netatmo.Reading) bool {
 }
 
 const (
-	pageRows     = 1024 // the most that Netatmo gives for one request
-	pageCadences = 500  // about as much time as a page holds, at two measurements a cadence
-	pageModules  = 16   // in one round, so that memory does not grow with the account
+	pageCadences = 500 // about as much time as a page holds, at two measurements a cadence
+	pageModules  = 16  // in one round, so that memory does not grow with the account
 )
 
 // window is a span of one module's history that is to be delivered.
@@ -157,7 +156,7 @@ func (h *history) page(ctx context.Context, w *window, p netatmo.Priority) ([]Po
 		return nil, err
 	}
 	w.reached = w.end
-	if n := len(samples); n > 0 && samples[n-1].Time.After(w.done) && (n >= pageRows || w.end.Sub(samples[n-1].Time) > w.cadence) {
+	if n := len(samples); n > 0 && samples[n-1].Time.After(w.done) && (n >= netatmo.PageRows || w.end.Sub(samples[n-1].Time) > w.cadence) {
 		w.reached = samples[n-1].Time
 	}
 	var points []Point

@@ -50,6 +50,7 @@ func newRig(t *testing.T, o simcloud.Options, families ...netatmo.Family) *rig {
 	r.source = netatmo.NewClient(netatmo.Options{
 		BaseURL: "http://cloud",
 		HTTP:    &http.Client{Transport: serveInMemory(t, r.cloud)},
+		Gate:    netatmo.NewGate(400),
 		Tokens:  staticToken(r.cloud.Auth().Grant("read_station", "read_homecoach", "read_thermostat").Access),
 	})
 	r.cfg = poll.Config{
