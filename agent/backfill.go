@@ -19,7 +19,6 @@ import (
 	"netatmo-agent/agent/netatmo"
 	"netatmo-agent/agent/poll"
 	"netatmo-agent/agent/telemetry"
-	"netatmo-agent/auth"
 	"netatmo-agent/store"
 )
 

@@ -30,7 +30,7 @@ func (d *doctor) tokenFile(ctx context.Context) bool {
 		return false
 	}
 	unusable := func(what string, err error) bool {
-		d.misset("files", what+err.Error(), "set NETATMO_TOKEN_FILE to a file in a directory that lasts and that this user may write")
+		d.misset("files", what+err.Error(), otherPlace)
 		return false
 	}
 	file := store.New[tokenDocument](d.cfg.TokenFile)
@@ -45,7 +45,7 @@ func (d *doctor) tokenFile(ctx context.Context) bool {
 		return false
 	}
 	if err != nil {
-		return unusable("the token file needs a lock beside it: ", err)
+		return unusable("the directory of the token file cannot be used: ", err)
 	}
 	probe, err := file.Probe()
 	_ = lock.Unlock()

@@ -50,9 +50,9 @@ func runLogin(c *cobra.Command, fromStdin bool) error {
 		return err
 	}
 	log := config.NewLogger(c.ErrOrStderr(), max(cfg.LogLevel, slog.LevelError), cfg.LogFormat)
-	source, err := auth.New(authConfig(cfg, log))
+	source, err := newSource(cfg, log)
 	if err != nil {
-		return usage(err)
+		return err
 	}
 	if fromStdin {
 		err = adoptFrom(c, source)

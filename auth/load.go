@@ -15,11 +15,14 @@ import (
 // file at start.
 func (s *Source) open() error {
 	if err := loadError(s.file); errors.Is(err, store.ErrNotRegular) {
-		return fmt.Errorf("the token file cannot be used: %w; give the path of a file", err) // and no lock beside a device
+		return fmt.Errorf("the token file cannot be used: %w", err) // and no lock beside a device
 	}
 	lock, err := s.lock(context.Background())
+	if held, ok := errors.AsType[*store.HeldError](err); ok {
+		return fmt.Errorf("process %d has been holding the token file for more than %v; see what that process does, it may hang: %w", held.PID, lockTimeout, err)
+	}
 	if err != nil {
-		return fmt.Errorf("the token file needs a lock beside it: %w", err)
+		return fmt.Errorf("the directory of the token file cannot be used: %w", err)
 	}
 	defer s.unlock(lock)
 	probe, err := s.file.Probe()
