@@ -22,12 +22,12 @@ import (
 // At the end no login may be lost that Netatmo did not take away, no sample
 // that was within reach, none have come twice, and nothing have grown.
 //
-// NETATMO_SOAK is how long it lasts, in days of its own.
+// SOAK_DAYS is how long it lasts, in days of its own.
 func TestSoak(t *testing.T) {
 	days := soakDays
-	if value := os.Getenv("NETATMO_SOAK"); value != "" {
+	if value := os.Getenv("SOAK_DAYS"); value != "" {
 		if _, err := fmt.Sscan(value, &days); err != nil {
-			t.Fatalf("NETATMO_SOAK: %v", err)
+			t.Fatalf("SOAK_DAYS: %v", err)
 		}
 	}
 	began := time.Now()

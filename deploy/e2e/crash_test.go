@@ -17,7 +17,7 @@ import (
 const (
 	// kills is how often the agent is killed, unless killsVariable says how often.
 	kills         = 240
-	killsVariable = "NETATMO_AGENT_E2E_KILLS"
+	killsVariable = "E2E_KILLS"
 
 	crashLanes = 6           // agents at the same time, each with a directory and a cloud of its own
 	crashLife  = time.Second // of an access token, so that most starts have to renew one

@@ -47,7 +47,7 @@ func TestFootprintOfOneHome(t *testing.T) {
 }
 
 // At the pace of a real station, with all intervals as they are by default, an
-// agent does next to nothing. NETATMO_E2E_IDLE is how long to look.
+// agent does next to nothing. E2E_IDLE is how long to look.
 func TestFootprintAtRest(t *testing.T) {
 	t.Parallel()
 	cloud := NewCloud(t, simcloud.Options{Scenario: oneHome()})
@@ -58,7 +58,7 @@ func TestFootprintAtRest(t *testing.T) {
 	agent.Eventually("pushes readings", func() bool { return !backend.answered().IsZero() })
 	time.Sleep(time.Second) // the start is over
 	atStart, pushes, begin := agent.cpu(), backend.requests.Load(), time.Now()
-	time.Sleep(duration(t, "NETATMO_E2E_IDLE", 15*time.Second))
+	time.Sleep(duration(t, "E2E_IDLE", 15*time.Second))
 	spent, passed := agent.cpu()-atStart, time.Since(begin)
 	t.Logf("CPU: %v to start, then %v in %v with %d pushes: %.4f %% of a core",
 		atStart.Round(time.Millisecond), spent.Round(10*time.Microsecond), passed.Round(time.Second),

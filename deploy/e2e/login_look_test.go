@@ -13,7 +13,7 @@ import (
 
 // screenshots is the variable with the directory for pictures of all pages.
 // Without it none are taken.
-const screenshots = "NETATMO_AGENT_E2E_SCREENSHOTS"
+const screenshots = "E2E_SCREENSHOTS"
 
 // unreadable lists texts with less contrast to what is behind them than WCAG AA
 // asks for, and what is wider than the window.

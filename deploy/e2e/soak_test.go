@@ -18,12 +18,12 @@ func twentyfold() simcloud.Options {
 }
 
 // TestSoak has the real processes live through one trouble after another, for
-// a real hour with NETATMO_E2E_SOAK=1h. At the end the backend has every sample
+// a real hour with E2E_SOAK=1h. At the end the backend has every sample
 // that live values do not cover, the login is whole, and the agent holds no more
 // than at the start. A year of troubles, in fake time, is a test of agent/.
 func TestSoak(t *testing.T) {
 	t.Parallel()
-	length := duration(t, "NETATMO_E2E_SOAK", 3*time.Minute)
+	length := duration(t, "E2E_SOAK", 3*time.Minute)
 	stale := 2 * twentyfold().Upload
 	r := newChain(t, setup{way: grpcCollector, backend: prometheusShipped}, twentyfold(), Env{
 		"NETATMO_DEVICES": "weather", "NETATMO_AGE_STALE": stale.String(), "OTEL_METRIC_EXPORT_INTERVAL": "5000",
@@ -37,7 +37,7 @@ func TestSoak(t *testing.T) {
 	files := len(dirEntries(t, r.agent.proc("fd")))
 	t.Logf("at the start: %d files, %.1f MiB anonymous", files, mib(r.agent.memory("RssAnon")))
 
-	random := rand.New(rand.NewPCG(uint64(r.began.Unix()), 0))
+	random := rand.New(rand.NewPCG(uint64(length), 0))
 	calm := 4 * twentyfold().Upload // enough to fill a gap and to look at it again
 	for end := r.began.Add(length); time.Now().Before(end); time.Sleep(calm) {
 		x := troubles[random.IntN(len(troubles))]
