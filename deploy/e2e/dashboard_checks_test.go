@@ -55,6 +55,15 @@ func metricsOf(t *testing.T, prom *Prometheus, expr string) []string {
 	return names
 }
 
+// grafanaUnits are the ids of Grafana's units, by those of the catalogue. Times
+// and what has no unit are shown in one way or another.
+var grafanaUnits = map[string]string{
+	"Cel": "celsius", "%": "percent", "ppm": "ppm", "dB": "dB", "hPa": "pressurehpa", "mm": "lengthmm",
+	"km/h": "velocitykmh", "deg": "degree", "V": "volt", "dBm": "dBm",
+}
+
+// checkNames checks that panels ask for metrics of the catalogue, for all of
+// them, and show them in their unit.
 func checkNames(t *testing.T, b board, prom *Prometheus) {
 	t.Helper()
 	known, shown := translated(t), map[string]bool{}
@@ -62,8 +71,12 @@ func checkNames(t *testing.T, b board, prom *Prometheus) {
 		for _, q := range p.Targets {
 			for _, name := range metricsOf(t, prom, b.fill(q.Expr, nil)) {
 				shown[name] = true
-				if _, ok := known[name]; !ok {
+				m, ok := known[name]
+				if !ok {
 					t.Errorf("panel %q asks for %q, which the agent does not push", p.Title, name)
+				}
+				if unit := grafanaUnits[m.Unit]; unit != "" && p.Type != "table" && p.FieldConfig.Defaults.Unit != unit {
+					t.Errorf("panel %q shows %s in %q, want %q", p.Title, name, p.FieldConfig.Defaults.Unit, unit)
 				}
 			}
 		}

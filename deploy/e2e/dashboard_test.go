@@ -27,8 +27,9 @@ const (
 type board struct {
 	UID    string
 	Panels []struct {
-		Title, Interval string
-		Targets         []target
+		Title, Type, Interval string
+		Targets               []target
+		FieldConfig           struct{ Defaults struct{ Unit string } }
 	}
 	Templating struct{ List []boardVariable }
 }

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -107,26 +108,23 @@ func (c composed) start(s types.ServiceConfig) error {
 		args = append(args, inRoot.ReplaceAllString(arg, "${1}"+root+"/"))
 	}
 	cmd := exec.Command(p.path, args...)
-	cmd.Dir = root
-	cmd.Env = append(p.env, "TMPDIR="+filepath.Join(root, "tmp"))
-	for name, value := range s.Environment {
-		cmd.Env = append(cmd.Env, name+"="+*value)
-	}
-	log, err := os.Create(c.log(s.Name))
+	cmd.Dir, cmd.Env = root, c.environment(s, p)
+	server, err := startServer(cmd, c.log(s.Name))
 	if err != nil {
-		return err
-	}
-	defer log.Close()
-	cmd.Stdout, cmd.Stderr = log, log
-	if err := cmd.Start(); err != nil {
 		return err
 	}
 	if err := os.WriteFile(c.pidFile(s.Name), []byte(strconv.Itoa(cmd.Process.Pid)), 0o600); err != nil {
 		return err
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	return c.waitReady(s.Name, p.ready, ended)
+	return server.wait(p.ready)
+}
+
+func (c composed) environment(s types.ServiceConfig, p containerProgram) []string {
+	env := append(p.env, "TMPDIR="+c.folder(s.Name, "tmp"))
+	for name, value := range s.Environment {
+		env = append(env, name+"="+*value)
+	}
+	return env
 }
 
 // fillRoot makes the part of a container's root that is mounted, and a /tmp.
@@ -142,26 +140,6 @@ func fillRoot(root string, volumes []types.ServiceVolumeConfig) error {
 		err = errors.Join(err, readErr, os.MkdirAll(filepath.Dir(target), 0o700), os.WriteFile(target, content, 0o600))
 	}
 	return err
-}
-
-func (c composed) waitReady(service string, ready func(log string) bool, ended <-chan error) error {
-	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
-		said, err := os.ReadFile(c.log(service))
-		if err != nil {
-			return err
-		}
-		if ready(string(said)) {
-			return nil
-		}
-		select {
-		case err := <-ended:
-			return errors.Join(fmt.Errorf("it ended before it served:\n%s", tail(string(said), 20)), err)
-		default:
-		}
-		if time.Now().After(deadline) {
-			return fmt.Errorf("it does not serve within %v:\n%s", patience, tail(string(said), 20))
-		}
-	}
 }
 
 // pid is the process of a service, 0 if it does not run.
@@ -214,11 +192,16 @@ func (c composed) down() error {
 	return err
 }
 
-// exec runs a command in a container: the agent's are only looked at.
+// exec runs a command in a container.
 func (c composed) exec(service string, args []string) error {
 	switch {
-	case service == "agent" || service == "demo":
-		return c.w.inContainer(args)
+	case service == "agent":
+		s := c.project.Services[service]
+		p, err := c.program(s)
+		if err != nil {
+			return err
+		}
+		return c.w.inContainer(c.environment(s, p), args)
 	case service == "prometheus" && len(args) > 0 && args[0] == "promtool":
 		return untilItAnswers(c.w.Tools["promtool"], args[1:])
 	}
@@ -232,7 +215,7 @@ func untilItAnswers(program string, args []string) error {
 		if err != nil {
 			return fmt.Errorf("%w\n%s", err, out)
 		}
-		if len(out) > 0 {
+		if len(bytes.TrimSpace(out)) > 0 {
 			_, err := os.Stdout.Write(out)
 			return err
 		}

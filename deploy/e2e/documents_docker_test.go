@@ -92,12 +92,17 @@ func dockerCompose(w *world, args []string) error {
 	return c.exec(a.word(0), a.words[1:])
 }
 
-// inContainer checks a command that is given within the agent's image.
-func (w *world) inContainer(args []string) error {
-	if len(args) == 0 || args[0] != "/netatmo-agent" {
-		return fmt.Errorf("the image has no program but /netatmo-agent: %v", args)
+// inContainer runs a check of the agent with the variables of a container of
+// its image.
+func (w *world) inContainer(env, args []string, missing ...string) error {
+	if len(args) < 2 || args[0] != "/netatmo-agent" || args[1] != "check" {
+		return fmt.Errorf("%v is not /netatmo-agent check, the only command that this stand-in runs in a container", args)
 	}
-	return w.understands(args[1:])
+	binary, err := w.build("./agent")
+	if err != nil {
+		return err
+	}
+	return checks(env, binary, args[1:], missing...)
 }
 
 // imageVariables are those of a container of the agent's image that is given
@@ -145,11 +150,7 @@ func dockerRun(w *world, args []string) error {
 	return w.examine(env)
 }
 
-// examine lets the agent check its settings.
+// examine lets the agent check the settings of a container.
 func (w *world) examine(env []string) error {
-	binary, err := w.build("./agent")
-	if err != nil {
-		return err
-	}
-	return wantsLogin(command(env, binary, "check", "--offline"))
+	return w.inContainer(env, []string{"/netatmo-agent", "check", "--offline"})
 }

@@ -74,7 +74,7 @@ func kubectl(w *world, args []string) error {
 		}
 		return nil
 	case "exec":
-		return w.inContainer(rest[1:])
+		return w.inContainer(c.variables(w.State), rest[1:], "push") // the cluster's Collector
 	}
 	return fmt.Errorf("kubectl %s is not among the commands that this stand-in knows", do)
 }
@@ -151,12 +151,15 @@ func installedUnit(name string) (unit, error) {
 	if err := verifyUnit(path, instance); err != nil {
 		return unit{}, err
 	}
-	drops, err := filepath.Glob(filepath.Join(unitFolder, template+"@"+instance+".service.d", "*.conf"))
+	drops, err := filepath.Glob(filepath.Join(unitFolder, template+"@"+instance+".service.d", "*"))
 	if err != nil {
 		return unit{}, err
 	}
 	u := unit{instance: instance}
 	for _, file := range append([]string{path}, drops...) {
+		if ext := filepath.Ext(file); ext != ".service" && ext != ".conf" {
+			return unit{}, fmt.Errorf("systemd does not read %s", file)
+		}
 		b, err := os.ReadFile(file)
 		if err != nil {
 			return unit{}, err

@@ -49,7 +49,7 @@ func goTool(w *world, args []string) error {
 			return err
 		}
 		_ = os.Remove(args[2])
-		return errors.Join(os.Symlink(self, args[2]), w.note("built "+filepath.Base(args[2])))
+		return os.Symlink(self, args[2])
 	case len(args) >= 2 && args[0] == "run":
 		binary, err := w.build(args[1])
 		if err != nil {
@@ -99,9 +99,6 @@ func ciRun(w *world, args []string) error {
 
 // agentServes is the agent that a page has built and put into the PATH.
 func agentServes(w *world, args []string) error {
-	if err := w.noted("built netatmo-agent"); err != nil {
-		return err
-	}
 	binary, err := w.build("./agent")
 	if err != nil {
 		return err
@@ -110,7 +107,7 @@ func agentServes(w *world, args []string) error {
 }
 
 // agent runs a command of the agent. One that would go on until it is stopped
-// is stopped when it serves; that check wants a login is what it is for.
+// is stopped when it serves.
 func (w *world) agent(binary string, args []string) error {
 	name := "run"
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
@@ -120,16 +117,30 @@ func (w *world) agent(binary string, args []string) error {
 	case name == "run" && !ends:
 		return w.runAgent(os.Environ(), binary, args)
 	case name == "demo" && !ends:
-		return serve(os.Environ(), func(output string) bool { return strings.Contains(output, "Garden") }, binary, args...)
+		return w.serve(os.Environ(), func(output string) bool { return strings.Contains(output, "Garden") }, binary, args...)
 	case name == "check":
-		return wantsLogin(command(os.Environ(), binary, args...))
+		return checks(os.Environ(), binary, args)
 	}
 	return command(os.Environ(), binary, args...)
 }
 
-// wantsLogin is nil if all that a check has found is that a login is needed.
-func wantsLogin(err error) error {
-	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() == 3 {
+var finding = regexp.MustCompile(`(?m)^(?:warn|fail) +(\w+)`)
+
+// checks runs the agent's check. It may find nothing wrong but what no world
+// has: Netatmo, a login, and what else is named by its area.
+func checks(env []string, binary string, args []string, missing ...string) error {
+	cmd := exec.Command(binary, args...)
+	cmd.Env = env
+	out, err := cmd.CombinedOutput()
+	if _, err := os.Stdout.Write(out); err != nil {
+		return err
+	}
+	for _, m := range finding.FindAllStringSubmatch(string(out), -1) {
+		if !slices.Contains(append(missing, "netatmo", "login"), m[1]) {
+			return fmt.Errorf("netatmo-agent %v finds fault with %s", args, m[1])
+		}
+	}
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() == 3 { // a login is needed
 		return nil
 	}
 	return err
@@ -139,36 +150,24 @@ func wantsLogin(err error) error {
 // the link are there.
 func (w *world) runAgent(env []string, binary string, args []string) error {
 	pages := listening("127.0.0.1:9210")
-	return serve(env, func(output string) bool {
+	return w.serve(env, func(output string) bool {
 		return loginLink.MatchString(output) && pages(output)
 	}, binary, args...)
-}
-
-// understands checks that the agent knows a command and its flags.
-func (w *world) understands(args []string) error {
-	binary, err := w.build("./agent")
-	if err != nil {
-		return err
-	}
-	if out, err := exec.Command(binary, append(slices.Clone(args), "--help")...).CombinedOutput(); err != nil {
-		return fmt.Errorf("netatmo-agent %s: %w\n%s", strings.Join(args, " "), err, out)
-	}
-	return nil
 }
 
 func collectorServes(w *world, args []string) error {
 	if len(args) > 0 && args[0] == "validate" {
 		return command(os.Environ(), w.Tools["otelcol"], args...)
 	}
-	return serve(os.Environ(), listening("127.0.0.1:4317", "127.0.0.1:4318"), w.Tools["otelcol"], args...)
+	return w.leave(listening("127.0.0.1:4317", "127.0.0.1:4318"), w.Tools["otelcol"], args)
 }
 
 func prometheusServes(w *world, args []string) error {
-	return serve(os.Environ(), answers("http://localhost:9090/-/ready"), w.Tools["prometheus"], args...)
+	return w.leave(answers("http://localhost:9090/-/ready"), w.Tools["prometheus"], args)
 }
 
 func victoriaServes(w *world, args []string) error {
-	return serve(os.Environ(), answers("http://localhost:8428/health"), w.Tools["victoria-metrics"], args...)
+	return w.leave(answers("http://localhost:8428/health"), w.Tools["victoria-metrics"], args)
 }
 
 func answers(url string) func(string) bool {

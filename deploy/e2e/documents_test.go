@@ -80,8 +80,9 @@ var noCommands = []string{"", "nginx", "yaml"}
 // network but loopback, and with empty system folders. The agent, the Collector,
 // Prometheus and VictoriaMetrics are the real ones; what no test machine has,
 // such as docker or a running systemd, is played by stand-ins that judge what
-// they are given by the parsers of the real ones (see standIns). Servers are
-// stopped as soon as they serve.
+// they are given by the parsers of the real ones (see standIns). Servers run as
+// if in another terminal, to the end of the page; the agent is stopped as soon as
+// it serves.
 func TestDocuments(t *testing.T) {
 	shared := t.TempDir()
 	for _, page := range pages(t) {
@@ -126,6 +127,7 @@ type world struct {
 	Home    string
 	StandIn string // folder of the stand-ins, first in the PATH
 	State   string // what the stand-ins have seen on this page
+	Lib     string // /var/lib
 	Shared  string // what they have built, for all pages
 	Source  string // the tree that is tested
 	Go      string
@@ -139,7 +141,7 @@ func newWorld(t *testing.T, shared string) *world {
 	w := &world{
 		t: t, Shared: shared, Source: Source(t),
 		Project: filepath.Join(dir, "netatmo-agent"), Home: filepath.Join(dir, "home"),
-		StandIn: filepath.Join(dir, "bin"), State: filepath.Join(dir, "state"),
+		StandIn: filepath.Join(dir, "bin"), State: filepath.Join(dir, "state"), Lib: filepath.Join(dir, "lib"),
 		Go:    filepath.Join(run(t, "go", "env", "GOROOT"), "bin", "go"),
 		Tools: map[string]string{},
 	}
@@ -149,7 +151,7 @@ func newWorld(t *testing.T, shared string) *world {
 	for _, name := range []string{"GOCACHE", "GOMODCACHE", "GOPATH"} {
 		w.GoEnv = append(w.GoEnv, name+"="+run(t, "go", "env", name))
 	}
-	for _, d := range []string{w.Project, w.Home, w.StandIn, w.State} {
+	for _, d := range []string{w.Project, w.Home, w.StandIn, w.State, w.Lib} {
 		if err := os.Mkdir(d, 0o700); err != nil {
 			t.Fatal(err)
 		}
@@ -161,9 +163,12 @@ func newWorld(t *testing.T, shared string) *world {
 	}
 	for name := range standIns {
 		link := filepath.Join(w.StandIn, name)
-		if name == "run" { // of .ci/
+		switch name {
+		case "run": // of .ci/
 			link = filepath.Join(w.Project, ".ci", name)
 			_ = os.Remove(link)
+		case "netatmo-agent": // is where a page builds it
+			continue
 		}
 		if err := os.Symlink(self, link); err != nil {
 			t.Fatal(err)

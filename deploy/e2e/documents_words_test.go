@@ -113,7 +113,7 @@ func TestDocumentsNameCommandsThatExist(t *testing.T) {
 	}
 }
 
-var variable = regexp.MustCompile(`\b(?:NETATMO|OTEL)_[A-Z0-9_]+\b`)
+var variable = regexp.MustCompile(`\b(?:NETATMO|OTEL)_\w+`)
 
 // Every variable that a page or a shipped file names is in the README's tables,
 // or is one that the agent understands of another program.

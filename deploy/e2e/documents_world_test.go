@@ -4,13 +4,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -48,7 +46,7 @@ func here() (*world, error) {
 
 // enterWorld completes the namespaces that the process was started in, and
 // becomes the program that it is given.
-func enterWorld(_ *world, args []string) error {
+func enterWorld(w *world, args []string) error {
 	if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
 		return err
 	}
@@ -59,7 +57,10 @@ func enterWorld(_ *world, args []string) error {
 	if err != nil {
 		return err
 	}
-	for _, dir := range []string{"/etc", "/run", "/var/lib", "/usr/local/bin"} {
+	if err := syscall.Mount(w.Lib, "/var/lib", "", syscall.MS_BIND, ""); err != nil { // a disk, not memory
+		return fmt.Errorf("mount /var/lib: %w", err)
+	}
+	for _, dir := range []string{"/etc", "/run", "/usr/local/bin"} {
 		if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "mode=755"); err != nil {
 			return fmt.Errorf("mount %s: %w", dir, err)
 		}
@@ -123,33 +124,76 @@ func command(env []string, program string, args ...string) error {
 	return cmd.Run()
 }
 
-// serve starts a server, waits until it is ready, and ends it as an operator
-// does. It must end with 0.
-func serve(env []string, ready func(output string) bool, program string, args ...string) error {
-	var said watched
-	cmd := exec.Command(program, args...)
-	cmd.Env = env
-	cmd.Stdout, cmd.Stderr = io.MultiWriter(os.Stdout, &said), io.MultiWriter(os.Stderr, &said)
-	if err := cmd.Start(); err != nil {
-		return err
+// server is a program that runs until it is stopped, and writes into a file.
+type server struct {
+	cmd   *exec.Cmd
+	log   string
+	ended chan error
+}
+
+func startServer(cmd *exec.Cmd, log string) (*server, error) {
+	file, err := os.Create(log)
+	if err != nil {
+		return nil, err
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	for deadline := time.Now().Add(patience); !ready(said.String()); time.Sleep(50 * time.Millisecond) {
+	defer file.Close()
+	cmd.Stdout, cmd.Stderr = file, file
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	s := &server{cmd, log, make(chan error, 1)}
+	go func() { s.ended <- cmd.Wait() }()
+	return s, nil
+}
+
+// wait waits until the server is ready, which its log may tell. To end
+// meanwhile is an error.
+func (s *server) wait(ready func(log string) bool) error {
+	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
+		said, err := os.ReadFile(s.log)
+		if err != nil {
+			return err
+		}
+		if ready(string(said)) {
+			return nil
+		}
 		select {
-		case err := <-ended:
-			return fmt.Errorf("ended before it was ready: %w", errors.Join(err, errors.New("a server runs until it is stopped")))
+		case err := <-s.ended:
+			return errors.Join(fmt.Errorf("it ended before it served:\n%s", tail(string(said), 20)), err)
 		default:
 		}
 		if time.Now().After(deadline) {
-			_ = cmd.Process.Kill()
-			return fmt.Errorf("not ready within %v: %w", patience, <-ended)
+			return fmt.Errorf("it does not serve within %v:\n%s", patience, tail(string(said), 20))
 		}
+	}
+}
+
+// leave starts a server and, when it is ready, leaves it to run as long as the
+// page is read.
+func (w *world) leave(ready func(log string) bool, program string, args []string) error {
+	s, err := startServer(exec.Command(program, args...), filepath.Join(w.State, filepath.Base(program)+".log"))
+	if err != nil {
+		return err
+	}
+	return s.wait(ready)
+}
+
+// serve starts a server, waits until it is ready, and ends it as an operator
+// does. It must end with 0.
+func (w *world) serve(env []string, ready func(log string) bool, program string, args ...string) error {
+	cmd := exec.Command(program, args...)
+	cmd.Env = env
+	s, err := startServer(cmd, filepath.Join(w.State, "served.log"))
+	if err != nil {
+		return err
+	}
+	if err := s.wait(ready); err != nil {
+		return err
 	}
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		return err
 	}
-	return <-ended
+	return <-s.ended
 }
 
 // listening is ready when all addresses take connections.
@@ -164,22 +208,4 @@ func listening(addrs ...string) func(string) bool {
 		}
 		return true
 	}
-}
-
-// watched keeps what a process writes while others read it.
-type watched struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (w *watched) Write(b []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.text.Write(b)
-}
-
-func (w *watched) String() string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.text.String()
 }

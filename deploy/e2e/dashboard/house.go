@@ -8,7 +8,7 @@ import (
 
 var places = []label{{"home_name", "Home"}, {"station_name", "Station"}, {"module_name", "Module"}, {"module_type", "Type"}}
 
-func ago(metric string) string { return last(metric) + " * 1000" }
+func ago(metric string, matchers ...string) string { return last(metric, matchers...) + " * 1000" }
 
 const fromNow = "dateTimeFromNow" // of milliseconds
 
@@ -32,7 +32,7 @@ func now() row {
 			column{name: "CO2", expr: last("netatmo_co2_ppm"), unit: "ppm", colors: carbonDioxide},
 			column{name: "Noise", expr: last("netatmo_noise_dB"), unit: "dB"},
 			column{name: "Air", expr: last("netatmo_health_index"), words: health.words()},
-			column{name: "Measured", expr: ago("netatmo_measurement_time_seconds"), unit: fromNow},
+			column{name: "Measured", expr: ago("netatmo_measurement_time_seconds", withValues), unit: fromNow},
 		),
 	}}
 }

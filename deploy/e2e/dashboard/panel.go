@@ -3,6 +3,7 @@ package main
 import (
 	"strings"
 
+	"github.com/grafana/grafana-foundation-sdk/go/cog"
 	"github.com/grafana/grafana-foundation-sdk/go/common"
 	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
 	"github.com/grafana/grafana-foundation-sdk/go/prometheus"
@@ -113,7 +114,7 @@ type column struct {
 type label struct{ name, title string }
 
 // sheet is a table of the moment: a row for each set of labels, which come
-// first, and a column for each query.
+// first and in whose order rows stand, and a column for each query.
 func sheet(title string, width uint32, labels []label, columns ...column) *table.PanelBuilder {
 	p := table.NewPanelBuilder().
 		Title(title).
@@ -126,10 +127,13 @@ func sheet(title string, width uint32, labels []label, columns ...column) *table
 	for name := range strings.SplitSeq(identity+", "+sender, ", ") {
 		excluded[name] = true
 	}
+	var rows []cog.Builder[common.TableSortByFieldState]
 	for i, l := range labels {
 		renamed[l.name], order[l.name] = l.title, i
 		delete(excluded, l.name)
+		rows = append(rows, common.NewTableSortByFieldStateBuilder().DisplayName(l.title).Desc(false))
 	}
+	p.SortBy(rows) // Prometheus answers in any order
 	for i, c := range columns {
 		p.WithTarget(prometheus.NewDataqueryBuilder().
 			Expr(c.expr).Format(prometheus.PromQueryFormatTable).Instant().RefId(refID(i)))
