@@ -114,7 +114,7 @@ func (c chart) draw(p *charts.Painter, cloud *simcloud.Cloud) error {
 	var colors []charts.Color
 	for _, s := range c.curves {
 		values = append(values, c.fold(c.samples(cloud, s)))
-		names, colors = append(names, s.name), append(colors, s.color)
+		names, colors = append(names, " "+s.name), append(colors, s.color) // apart from its square
 	}
 	for _, l := range c.limits {
 		line := make([]float64, c.steps())
@@ -122,7 +122,7 @@ func (c chart) draw(p *charts.Painter, cloud *simcloud.Cloud) error {
 			line[i] = l.at
 		}
 		values = append(values, line)
-		names, colors = append(names, l.name), append(colors, l.color)
+		names, colors = append(names, " "+l.name), append(colors, l.color)
 	}
 	theme := charts.GetTheme(charts.ThemeGrafana).
 		WithBackgroundColor(card).WithTextColor(faint).WithTitleTextColor(bright).
