@@ -23,7 +23,7 @@ func twentyfold() simcloud.Options {
 // than at the start. A year of troubles, in fake time, is a test of agent/.
 func TestSoak(t *testing.T) {
 	t.Parallel()
-	length := duration(t, "E2E_SOAK", 3*time.Minute)
+	length := duration(t, "E2E_SOAK", 46*time.Second) // which is one trouble, a power cut
 	stale := 2 * twentyfold().Upload
 	r := newChain(t, setup{way: grpcCollector, backend: prometheusShipped}, twentyfold(), Env{
 		"NETATMO_DEVICES": "weather", "NETATMO_AGE_STALE": stale.String(), "OTEL_METRIC_EXPORT_INTERVAL": "5000",
