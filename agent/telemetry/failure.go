@@ -90,7 +90,15 @@ var sayings = map[string]saying{
 var symptoms = []struct{ text, reason, remedy string }{
 	{"proxyconnect", Unreachable, "the proxy cannot be reached: check HTTPS_PROXY and HTTP_PROXY"},
 	{"proxy authentication required", Unreachable, "the proxy wants a login: write it into HTTPS_PROXY or HTTP_PROXY, as http://user:password@proxy:port"},
-	{"looked like an http/1.1 header", NotOTLP, "the port speaks HTTP, not gRPC: set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"},
+	{"looked like an http/1.1 header", NotOTLP, speaksHTTP},
+	// What gRPC says of a web server: of one without ALPN, with HTTP/1.1 alone,
+	// and with HTTP/2. A proxy answers 502 to 504 for a gRPC server that is away.
+	{"missing selected alpn property", NotOTLP, withoutHTTP2},
+	{"no application protocol", NotOTLP, withoutHTTP2},
+	{"http status code received from server: 429", Throttled, ""},
+	{"http status code received from server: 2", NotOTLP, speaksHTTP},
+	{"http status code received from server: 3", NotOTLP, speaksHTTP},
+	{"http status code received from server: 4", NotOTLP, speaksHTTP},
 	{`malformed http response "\x00\x00`, NotOTLP, "the port speaks gRPC, not HTTP: set OTEL_EXPORTER_OTLP_PROTOCOL=grpc, or use the HTTP port, usually 4318"},
 	// Go's words for a server that speaks first, as gRPC's does.
 	{"readlooppeekfaillocked: %!w(<nil>)", NotOTLP, "the port speaks gRPC, not HTTP: set OTEL_EXPORTER_OTLP_PROTOCOL=grpc, or use the HTTP port, usually 4318"},
@@ -130,7 +138,12 @@ var symptoms = []struct{ text, reason, remedy string }{
 	{"connection reset", Unreachable, "see that the backend runs, and that the endpoint begins with https:// if it speaks TLS, else with http://"},
 }
 
-const unknownHost = "the host name is not known: check its spelling in OTEL_EXPORTER_OTLP_ENDPOINT"
+const (
+	unknownHost = "the host name is not known: check its spelling in OTEL_EXPORTER_OTLP_ENDPOINT"
+	speaksHTTP  = "the port speaks HTTP, not gRPC: set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"
+
+	withoutHTTP2 = "the port has no HTTP/2, which gRPC needs: set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf, or switch HTTP/2 on there"
+)
 
 // newFailure returns the Failure for a reason or, where that is a vague one,
 // for the better one that the detail gives away: what a server or a library
@@ -148,7 +161,9 @@ func newFailure(reason, detail string, err error) *Failure {
 			remedy = admitHistory
 		}
 	default:
-		remedy = ""
+		if found != reason {
+			remedy = ""
+		}
 	}
 	s := sayings[reason]
 	if remedy == "" {

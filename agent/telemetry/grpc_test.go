@@ -3,6 +3,7 @@ package telemetry
 import (
 	"context"
 	"crypto/tls"
+	"encoding/pem"
 	"io"
 	stdlog "log"
 	"net"
@@ -167,6 +168,14 @@ func TestGRPCConnections(t *testing.T) {
 			t.Cleanup(server.Close)
 			p.URL.Host = strings.TrimPrefix(server.URL, "http://")
 		}, NotOTLP, "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"},
+		{"a web server without ALPN", nil, accept, webServer(t, http.StatusOK), NotOTLP, "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"},
+		{"a web server without HTTP/2", nil, accept, webServer(t, http.StatusOK, "http/1.1"), NotOTLP, "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"},
+		{"a web server", nil, accept, webServer(t, http.StatusOK, "h2"), NotOTLP, "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"},
+		{"a web server that moved", nil, accept, webServer(t, http.StatusFound, "h2"), NotOTLP, "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"},
+		{"a web server without such a page", nil, accept, webServer(t, http.StatusNotFound, "h2"), NotOTLP, "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"},
+		{"a web server that asks to wait", nil, accept, webServer(t, http.StatusTooManyRequests, "h2"), Throttled, "OTEL_METRIC_EXPORT_INTERVAL"},
+		{"a gateway that wants a login", nil, accept, webServer(t, http.StatusUnauthorized, "h2"), Auth, "Authorization"},
+		{"a gateway whose backend is away", nil, accept, webServer(t, http.StatusBadGateway, "h2"), Unreachable, "502"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -182,6 +191,24 @@ func TestGRPCConnections(t *testing.T) {
 			}
 			judged(t, err, tt.reason, tt.text)
 		})
+	}
+}
+
+// webServer sets a push to an HTTPS server that answers with a status over one
+// of the protocols.
+func webServer(t *testing.T, status int, protocols ...string) func(*config.Push) {
+	t.Helper()
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }))
+	server.Config.ErrorLog, server.EnableHTTP2 = silent, true
+	server.TLS = &tls.Config{NextProtos: append([]string{}, protocols...)}
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return func(p *config.Push) {
+		p.URL, p.CAFile = &url.URL{Scheme: "https", Host: server.Listener.Addr().String()}, ca
 	}
 }
 
