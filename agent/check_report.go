@@ -43,8 +43,8 @@ type report struct {
 
 func newReport(out io.Writer, machine bool) *report {
 	r := &report{out: out, machine: machine, findings: []finding{}}
-	if f, ok := out.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		r.width, _, _ = term.GetSize(int(f.Fd()))
+	if fd, ok := terminal(out); ok {
+		r.width, _, _ = term.GetSize(fd)
 		r.colour = os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 	}
 	return r

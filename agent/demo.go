@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"netatmo-agent/agent/config"
 	"netatmo-agent/agent/netatmo"
@@ -151,7 +150,7 @@ func (d *demo) config() (*config.Config, error) {
 	for _, e := range os.Environ() {
 		name, _, _ := strings.Cut(e, "=")
 		ofNetatmo := strings.HasPrefix(name, "NETATMO_") && !strings.HasPrefix(name, "NETATMO_LOG_")
-		ofPush := strings.HasPrefix(name, "OTEL_EXPORTER_OTLP_") || name == "OTEL_METRICS_EXPORTER"
+		ofPush := strings.HasPrefix(name, "OTEL_EXPORTER_OTLP_") || strings.HasPrefix(name, "OTEL_METRIC")
 		if ofNetatmo || ofPush && d.view != nil {
 			if err := os.Unsetenv(name); err != nil {
 				return nil, err
@@ -235,15 +234,14 @@ func (d *demo) show(ctx context.Context) {
 		<-ctx.Done()
 		return
 	}
-	file, isFile := d.out.(*os.File)
-	terminal := isFile && term.IsTerminal(int(file.Fd()))
+	_, onTerminal := terminal(d.out)
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	shown := false
 	for {
 		points, last := d.view.arrived()
 		switch {
-		case terminal:
+		case onTerminal:
 			fmt.Fprint(d.out, "\x1b[H\x1b[2J")
 			d.print()
 		case !shown && points > 0 && time.Since(last) > time.Second:
@@ -252,7 +250,7 @@ func (d *demo) show(ctx context.Context) {
 		}
 		select {
 		case <-ctx.Done():
-			if !terminal {
+			if !onTerminal {
 				d.print()
 			}
 			return

@@ -87,9 +87,9 @@ func adoptFrom(c *cobra.Command, source *auth.Source) error {
 
 // readSecret reads a line, from a terminal without showing it.
 func readSecret(in io.Reader) (string, error) {
-	if f, ok := in.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+	if fd, ok := terminal(in); ok {
 		fmt.Fprint(os.Stderr, "Refresh token: ")
-		b, err := term.ReadPassword(int(f.Fd()))
+		b, err := term.ReadPassword(fd)
 		fmt.Fprintln(os.Stderr)
 		return string(b), err
 	}

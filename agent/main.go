@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"netatmo-agent/agent/catalogue"
 	"netatmo-agent/agent/config"
@@ -37,9 +38,47 @@ func main() {
 	if _, chosen := os.LookupEnv("GOGC"); !chosen {
 		debug.SetGCPercent(50)
 	}
+	os.Exit(process())
+}
+
+// process is main without its settings of the runtime, and returns the exit
+// code.
+func process() int {
 	ctx, stop := notifyContext()
 	defer stop()
-	os.Exit(execute(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	signal.Ignore(syscall.SIGPIPE)
+	return execute(ctx, os.Args[1:], os.Stdin, readBy{os.Stdout, cancel}, readBy{os.Stderr, cancel})
+}
+
+// readBy is an output that is read by another program, as in "demo | head" or
+// "run 2>&1 | tee". When that program has gone, the command is told to end: a
+// process is killed otherwise, also in the middle of a refresh.
+type readBy struct {
+	file *os.File
+	gone func()
+}
+
+func (r readBy) Write(b []byte) (int, error) {
+	n, err := r.file.Write(b)
+	if errors.Is(err, syscall.EPIPE) {
+		r.gone()
+		return len(b), nil
+	}
+	return n, err
+}
+
+// Fd lets a terminal be known.
+func (r readBy) Fd() uintptr { return r.file.Fd() }
+
+// terminal returns the file descriptor of an input or output that is a terminal.
+func terminal(stream any) (fd int, ok bool) {
+	f, ok := stream.(interface{ Fd() uintptr })
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return 0, false
+	}
+	return int(f.Fd()), true
 }
 
 // sameSignal is how long after a signal another one counts as the same:
@@ -153,6 +192,7 @@ func loadConfig(c *cobra.Command, need config.Need) (*config.Config, error) {
 		}
 	}
 	cfg, err := config.Load(set, need)
+	cfg.Push.Out = c.OutOrStdout()
 	return cfg, usage(err)
 }
 

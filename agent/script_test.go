@@ -18,11 +18,7 @@ import (
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"netatmo-agent": func() {
-			ctx, stop := notifyContext()
-			defer stop()
-			os.Exit(execute(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
-		},
+		"netatmo-agent": func() { os.Exit(process()) },
 	})
 }
 

@@ -77,3 +77,43 @@ func TestSignalsWaitForARefresh(t *testing.T) {
 		})
 	}
 }
+
+// Who reads an output may leave, as head does: then a command ends as after a
+// signal, and leaves nothing behind.
+func TestEndsWhenNobodyReads(t *testing.T) {
+	for name, arguments := range map[string][]string{
+		"the tables of the demo": {"demo"},
+		"the log of the agent":   {"run"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := httptest.NewServer(simcloud.New(simcloud.Options{ClientID: "id", ClientSecret: "secret"}))
+			t.Cleanup(server.Close)
+			dir, state := t.TempDir(), t.TempDir()
+			read, write, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			command := exec.Command("netatmo-agent", arguments...)
+			command.Env = append(os.Environ(), "TMPDIR="+dir, "RUNTIME_DIRECTORY=",
+				"NETATMO_CLIENT_ID=id", "NETATMO_CLIENT_SECRET=secret", "NETATMO_API_URL="+server.URL,
+				"NETATMO_TOKEN_FILE="+filepath.Join(state, "token.json"), "NETATMO_LISTEN_ADDR=off",
+				"OTEL_METRICS_EXPORTER=console", "OTEL_METRIC_EXPORT_INTERVAL=200")
+			command.Stdout, command.Stderr = write, write
+			if err := command.Start(); err != nil {
+				t.Fatal(err)
+			}
+			write.Close()
+			if !bufio.NewScanner(read).Scan() {
+				t.Error("it says nothing")
+			}
+			read.Close()
+			if err := command.Wait(); err != nil {
+				t.Errorf("it ended with %v", err)
+			}
+			if left, _ := os.ReadDir(dir); len(left) > 0 {
+				t.Errorf("left behind: %v", left)
+			}
+		})
+	}
+}

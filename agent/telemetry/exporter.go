@@ -1,11 +1,13 @@
 package telemetry
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -53,7 +55,7 @@ func newExporter(ctx context.Context, p config.Push, log *slog.Logger, options .
 	otel.SetLogger(logr.Discard())
 	defer routeOTel(log)
 	if p.Exporter == config.Console {
-		return &console{out: os.Stdout}, nil
+		return &console{out: cmp.Or[io.Writer](p.Out, os.Stdout)}, nil
 	}
 	h, err := newHeaders(p, log)
 	if err != nil {
