@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -24,17 +25,9 @@ const (
 
 // HandlerOptions say where the pages are and where they send the browser.
 type HandlerOptions struct {
-	External        *url.URL // base of the pages as the browser sees it, no slash at its end
-	AuthorizeOrigin string   // scheme://host of Netatmo's consent page
-	Logger          *slog.Logger
-}
-
-// login is what the pages need of a Source.
-type login interface {
-	Status() Status
-	AuthCodeURL(state string) string
-	Exchange(ctx context.Context, code string) error
-	AdoptRefreshToken(ctx context.Context, refreshToken string) error
+	External        *url.URL     // base of the pages as the browser sees it, no slash at its end
+	AuthorizeOrigin string       // scheme://host of Netatmo's consent page
+	Logger          *slog.Logger // nil: none
 }
 
 // Handler serves the pages that connect the agent to a Netatmo account, and
@@ -46,7 +39,7 @@ type login interface {
 // A request may take LoginTimeout; the server's write timeout must allow it.
 // Handler is safe for concurrent use.
 type Handler struct {
-	login    login
+	source   *Source
 	external *url.URL
 	csp      string
 	logger   *slog.Logger
@@ -59,14 +52,12 @@ type Handler struct {
 }
 
 // NewHandler returns the pages for the login of s.
-func NewHandler(s *Source, opts HandlerOptions) *Handler { return newHandler(s, opts) }
-
-func newHandler(l login, opts HandlerOptions) *Handler {
+func NewHandler(s *Source, opts HandlerOptions) *Handler {
 	h := &Handler{
-		login:    l,
+		source:   s,
 		external: opts.External,
 		csp:      policy(opts),
-		logger:   opts.Logger,
+		logger:   cmp.Or(opts.Logger, slog.New(slog.DiscardHandler)),
 		protect:  http.NewCrossOriginProtection(),
 		turn:     make(chan struct{}, 1),
 	}
@@ -94,8 +85,8 @@ func (h *Handler) LoginURL() string {
 func (h *Handler) currentKey() string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	status := h.login.Status()
-	needed := !status.Authorized || len(status.MissingScopes) > 0 || h.key != "" && status.Unsaved
+	status := h.source.Status()
+	needed := status.Waiting || h.key != "" && status.Unsaved
 	switch {
 	case !needed:
 		h.key, h.attempts = "", nil
@@ -175,7 +166,12 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request) (key string, ok 
 		return "", false
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-	if err := r.ParseForm(); err != nil {
+	err := r.ParseForm()
+	if _, tooLong := errors.AsType[*http.MaxBytesError](err); tooLong {
+		h.render(w, r, http.StatusRequestEntityTooLarge, "", noticeTooLong)
+		return "", false
+	}
+	if err != nil {
 		h.render(w, r, http.StatusBadRequest, "", noticeBadForm)
 		return "", false
 	}
@@ -194,7 +190,7 @@ func (h *Handler) authorize(w http.ResponseWriter, r *http.Request) {
 	a := h.attempts.begin()
 	h.mu.Unlock()
 	h.setCookie(w, a.state, a.secret, int(attemptLife.Seconds()))
-	http.Redirect(w, r, h.login.AuthCodeURL(a.state), http.StatusSeeOther)
+	http.Redirect(w, r, h.source.AuthCodeURL(a.state), http.StatusSeeOther)
 }
 
 func (h *Handler) setCookie(w http.ResponseWriter, state, secret string, maxAge int) {
@@ -238,7 +234,7 @@ func (h *Handler) callback(w http.ResponseWriter, r *http.Request) {
 	case query.Get("code") == "":
 		h.render(w, r, http.StatusBadRequest, key, noticeNoCode)
 	default:
-		h.finish(w, r, func(ctx context.Context) error { return h.login.Exchange(ctx, query.Get("code")) })
+		h.finish(w, r, func(ctx context.Context) error { return h.source.Exchange(ctx, query.Get("code")) })
 	}
 }
 
@@ -273,9 +269,9 @@ func (h *Handler) token(w http.ResponseWriter, r *http.Request) {
 	}
 	h.finish(w, r, func(ctx context.Context) error {
 		if pasted.RefreshToken != "" {
-			return h.login.AdoptRefreshToken(ctx, pasted.RefreshToken)
+			return h.source.AdoptRefreshToken(ctx, pasted.RefreshToken)
 		}
-		return h.login.Exchange(ctx, pasted.Code)
+		return h.source.Exchange(ctx, pasted.Code)
 	})
 }
 

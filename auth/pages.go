@@ -40,6 +40,8 @@ var (
 		"Its key is not the present one: a restart of the agent makes a new one, and so does a login that was lost. Use the newest link in the log."}
 	noticeOtherSite = &notice{"Refused: sent by another site",
 		"Another site tried to use this form, or the browser hides where the form came from. Open the link in the agent’s log and press the button there."}
+	noticeTooLong = &notice{"What was pasted is too long",
+		"Nothing was done with it. Go back, and paste a refresh token, a code, or the address the browser ended on, and nothing else."}
 	noticeBadForm = &notice{"The form could not be read",
 		"Open the link in the agent’s log and try again."}
 )
@@ -118,7 +120,7 @@ func (h *Handler) renderLost(w http.ResponseWriter, r *http.Request, code int) {
 func (h *Handler) page(r *http.Request) page {
 	p := page{
 		Style:    template.CSS(pageCSS), //nolint:gosec // a constant
-		Status:   h.login.Status(),
+		Status:   h.source.Status(),
 		External: h.external.String(),
 	}
 	if _, name := splitPath(r.URL.Path); name != startPath {

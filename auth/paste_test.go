@@ -113,7 +113,7 @@ func TestPasteRefused(t *testing.T) {
 		"spent code":     {aCode, "did not accept the code", 400},
 		"refused":        {agentURL + "/auth/callback?error=access_denied", "Access was not given", 400},
 		"too long":       {strings.Repeat("x", 5000), "too long", 400},
-		"a whole book":   {strings.Repeat("x", 50000), "could not be read", 400},
+		"a whole book":   {strings.Repeat("x", 50000), "too long", 413},
 		"no such thing":  {"<script>alert(1)</script>", "neither", 400},
 		"other address":  {"https://dev.netatmo.com/", "no code", 400},
 		"damaged, quote": {`http://x/?code="%zz`, "damaged", 400},
