@@ -34,7 +34,7 @@ type agent struct {
 
 	requests *requestCounts
 	gate     *netatmo.Gate
-	marks    *poll.Marks
+	state    *poll.State
 	poller   *poll.Poller
 	pusher   *telemetry.Pusher
 }
@@ -69,7 +69,7 @@ func newAgent(ctx context.Context, cfg *config.Config, gate *netatmo.Gate, log *
 		External: cfg.External, AuthorizeOrigin: authorize.Scheme + "://" + authorize.Host, Logger: log,
 	})
 
-	if a.marks, err = poll.OpenMarks(filepath.Join(cfg.StateDir, "state.json"), log); a.marks == nil {
+	if a.state, err = poll.OpenState(filepath.Join(cfg.StateDir, poll.StateFile), log); a.state == nil {
 		return nil, usage(err)
 	} else if err != nil {
 		log.Error("the state file cannot be saved; it is tried again, and until then a restart does not know what was delivered", "error", err)
@@ -83,10 +83,10 @@ func newAgent(ctx context.Context, cfg *config.Config, gate *netatmo.Gate, log *
 
 // connect makes the way from Netatmo to the backend.
 func (a *agent) connect(exporter telemetry.Exporter) (err error) {
-	a.poller = poll.New(a.pollConfig(), newClient(a.cfg, a.source, a.gate, a.requests.add, a.log), sink{a}, a.marks)
+	a.poller = poll.New(a.pollConfig(), newClient(a.cfg, a.source, a.gate, a.requests.add, a.log), sink{a}, a.state)
 	a.pusher, err = telemetry.NewPusher(telemetry.Options{
 		Exporter: exporter, Push: a.cfg.Push,
-		InstanceID: a.marks.InstanceID(), Version: readBuild().version,
+		InstanceID: a.state.InstanceID(), Version: readBuild().version,
 		ExporterNames: a.cfg.ExporterNames, Stale: a.cfg.AgeStale,
 		Readings: a.poller.Readings, ClockOK: a.poller.ClockOK, Delivered: a.poller.Delivered,
 		Agent: a.values, Logger: a.log,

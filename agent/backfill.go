@@ -193,8 +193,9 @@ func (s backfillSink) PushHistory(ctx context.Context, points []poll.Point) (int
 }
 
 func pushBackfill(ctx context.Context, c *cobra.Command, cfg *config.Config, b *poll.Backfill, log *slog.Logger) error {
-	// The series are the running agent's, so they need its instance id.
-	marks, err := poll.OpenMarks(filepath.Join(cfg.StateDir, "state.json"), log)
+	// The series are the agent's, so they need its instance id. The file is its
+	// too, and is written only if there is no id yet.
+	state, err := poll.OpenState(filepath.Join(cfg.StateDir, poll.StateFile), log)
 	if err != nil {
 		return usage(err)
 	}

@@ -90,7 +90,7 @@ func account(tb testing.TB, devices int) (turn func()) {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	marks, err := poll.OpenMarks(filepath.Join(tb.TempDir(), "state.json"), log)
+	state, err := poll.OpenState(filepath.Join(tb.TempDir(), "state.json"), log)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -98,7 +98,7 @@ func account(tb testing.TB, devices int) (turn func()) {
 	poller := poll.New(poll.Config{
 		Families: []netatmo.Family{netatmo.Weather}, Interval: time.Nanosecond, Stale: stale, Backfill: time.Hour,
 		HistoryTypes: history, Logger: log,
-	}, src, deaf{}, marks)
+	}, src, deaf{}, state)
 	pusher, err := telemetry.NewPusher(telemetry.Options{
 		Exporter: exporter, Push: push, Stale: stale, Readings: poller.Readings, Delivered: poller.Delivered, Logger: log,
 	})

@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"netatmo-agent/agent/poll"
 	"netatmo-agent/store"
 )
 
@@ -89,11 +90,8 @@ func exists(path string) bool {
 // stateFile only reads: the agent may be writing it.
 func (d *doctor) stateFile() {
 	const area = "files"
-	path := filepath.Join(d.cfg.StateDir, "state.json")
-	state, err := store.New[struct {
-		Instance string               `json:"instance_id"`
-		Marks    map[string]time.Time `json:"marks"`
-	}](path).Load()
+	path := filepath.Join(d.cfg.StateDir, poll.StateFile)
+	state, err := poll.ReadState(path)
 	if _, damaged := errors.AsType[*store.CorruptError](err); damaged {
 		d.warn(area, "the state file is damaged: "+err.Error(), "nothing: the agent keeps it aside and begins a new one; the login is not affected, a gap before its start is not filled")
 		return
@@ -105,15 +103,9 @@ func (d *doctor) stateFile() {
 		d.misset(area, "the state file cannot be used: "+err.Error(), "move "+path+" away, or let this user read it")
 		return
 	}
-	d.instance = state.Instance
-	var newest time.Time
-	for _, t := range state.Marks {
-		if t.After(newest) {
-			newest = t
-		}
-	}
-	if !newest.IsZero() {
-		d.ok(area, fmt.Sprintf("the backend has taken values of %s, the newest %s", several(len(state.Marks), "module"), ago(newest, "")))
+	d.instance = state.InstanceID()
+	if modules, newest := state.Acknowledged(); !newest.IsZero() {
+		d.ok(area, fmt.Sprintf("the backend has taken values of %s, the newest %s", several(modules, "module"), ago(newest, "")))
 	}
 }
 

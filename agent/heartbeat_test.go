@@ -129,7 +129,7 @@ func loops(t *testing.T, w world, log *slog.Logger) *agent {
 		AgeStale:  20 * time.Minute,
 		Push:      config.Push{Interval: time.Minute, ExportTimeout: 30 * time.Second, Timeout: 10 * time.Second, URL: &url.URL{}},
 	}}
-	marks, err := poll.OpenMarks(filepath.Join(t.TempDir(), "state.json"), log)
+	state, err := poll.OpenState(filepath.Join(t.TempDir(), "state.json"), log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +137,7 @@ func loops(t *testing.T, w world, log *slog.Logger) *agent {
 	a.poller = poll.New(poll.Config{
 		Families: []netatmo.Family{netatmo.Weather}, Stale: a.cfg.AgeStale, HistoryTypes: history,
 		Authorized: func() bool { return w.login }, Changed: func() <-chan struct{} { return nil }, Logger: log,
-	}, client, sink{a}, marks)
+	}, client, sink{a}, state)
 	a.pusher, err = telemetry.NewPusher(telemetry.Options{
 		Exporter: w, Push: a.cfg.Push, Stale: a.cfg.AgeStale,
 		Readings: a.poller.Readings, ClockOK: a.poller.ClockOK, Delivered: a.poller.Delivered, Logger: log,

@@ -72,7 +72,7 @@ func (a *agent) run(ctx context.Context) {
 	work.Wait()
 	stopPushing()
 	push.Wait()
-	if err := a.marks.Save(); err != nil {
+	if err := a.state.Save(); err != nil {
 		a.log.Error("what the backend has acknowledged is not saved, the next start fills the gap again", "error", err)
 	}
 	a.log.Info("stopped")

@@ -17,7 +17,7 @@ import (
 func BenchmarkPoll(b *testing.B) {
 	for _, devices := range []int{10, 100, 1000, 10000} {
 		b.Run(fmt.Sprint(devices, " devices"), func(b *testing.B) {
-			marks, err := poll.OpenMarks(filepath.Join(b.TempDir(), "state.json"), slog.New(slog.DiscardHandler))
+			state, err := poll.OpenState(filepath.Join(b.TempDir(), "state.json"), slog.New(slog.DiscardHandler))
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -26,7 +26,7 @@ func BenchmarkPoll(b *testing.B) {
 			p := poll.New(poll.Config{
 				Families: []netatmo.Family{netatmo.Weather}, Interval: time.Nanosecond,
 				Stale: 20 * time.Minute, Backfill: 24 * time.Hour, HistoryTypes: historyOf, Logger: slog.New(slog.DiscardHandler),
-			}, &stream{answers: answers}, sink, marks)
+			}, &stream{answers: answers}, sink, state)
 			ctx, cancel := context.WithCancel(b.Context())
 			done := make(chan struct{})
 			go func() { _ = p.Run(ctx); close(done) }()

@@ -53,14 +53,14 @@ func (f *follower) observe(readings []netatmo.Reading, sent time.Time, offset ti
 		s := f.stations[id]
 		if s == nil {
 			s = &station{}
-			if c := f.p.marks.cadence(id); c > 0 {
+			if c := f.p.state.cadence(id); c > 0 {
 				s.seen = []time.Duration{c}
 			}
 			f.stations[id] = s
 		}
 		s.observe(t, sent, f.polled, offset)
 		if s.sure {
-			f.p.marks.setCadence(id, s.value())
+			f.p.state.setCadence(id, s.value())
 		}
 	}
 	if complete {

@@ -48,7 +48,7 @@ func (m *module) held(now time.Time) bool {
 // a cadence, hence one and a half; and if live values were repeated until less
 // than half a cadence before r, nothing is missing.
 func (p *Poller) checkGap(r netatmo.Reading) bool {
-	mark, known := p.marks.mark(r.ModuleID)
+	mark, known := p.state.mark(r.ModuleID)
 	if !known || r.Measured.IsZero() || p.cfg.Backfill <= 0 || !p.history.said(r) {
 		return false
 	}
@@ -60,7 +60,7 @@ func (p *Poller) checkGap(r netatmo.Reading) bool {
 		return true
 	}
 	if mark.After(r.Answered.Add(tolerance)) {
-		p.marks.setMark(r.ModuleID, r.Measured) // it was made by a clock that was wrong
+		p.state.setMark(r.ModuleID, r.Measured) // it was made by a clock that was wrong
 		return false
 	}
 	cadence, reached := p.cadence(r.StationID), later(mark, m.live)
@@ -93,7 +93,7 @@ func (p *Poller) module(id string) *module {
 // cadence is the distance of two readings of a station's modules, or of rooms
 // for an empty id.
 func (p *Poller) cadence(station string) time.Duration {
-	c := p.marks.cadence(station)
+	c := p.state.cadence(station)
 	if c == 0 {
 		c = nominal
 	}
@@ -173,7 +173,7 @@ func (p *Poller) holdAgain() {
 
 // advance moves the mark of a module on, never back.
 func (p *Poller) advance(id string, t time.Time) {
-	if mark, known := p.marks.mark(id); !known || t.After(mark) {
-		p.marks.setMark(id, t)
+	if mark, known := p.state.mark(id); !known || t.After(mark) {
+		p.state.setMark(id, t)
 	}
 }

@@ -3,6 +3,7 @@ package poll
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
@@ -69,13 +70,13 @@ type Poller struct {
 	cfg   Config
 	src   Source
 	sink  Sink
-	marks *Marks
+	state *State
 	clock clock
 	stats stats
 
 	history  *history
 	families []*family
-	save     chan struct{} // capacity 1: marks are worth saving
+	save     chan struct{} // capacity 1: the state is worth saving
 	fill     chan struct{} // capacity 1: look for gaps to fill now
 
 	mu       sync.Mutex
@@ -87,12 +88,12 @@ type Poller struct {
 }
 
 // New returns a Poller. It makes no request.
-func New(cfg Config, src Source, sink Sink, marks *Marks) *Poller {
+func New(cfg Config, src Source, sink Sink, state *State) *Poller {
 	if cfg.Allows == nil {
 		cfg.Allows = func(string, string) bool { return true }
 	}
 	p := &Poller{
-		cfg: cfg, src: src, sink: sink, marks: marks,
+		cfg: cfg, src: src, sink: sink, state: state,
 		clock:    clock{log: cfg.Logger},
 		save:     make(chan struct{}, 1),
 		fill:     make(chan struct{}, 1),
@@ -108,19 +109,20 @@ func New(cfg Config, src Source, sink Sink, marks *Marks) *Poller {
 }
 
 // Run polls and fills gaps until ctx ends, and then returns nil. What is
-// acknowledged later still moves the marks; see Marks.Save.
+// acknowledged later still moves the marks; see State.Save.
 func (p *Poller) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	for _, f := range p.families {
 		wg.Go(func() { f.run(ctx) })
 	}
 	wg.Go(func() { p.fillGaps(ctx) })
-	wg.Go(func() { p.saveMarks(ctx) })
+	wg.Go(func() { p.saveState(ctx) })
 	wg.Wait()
 	return nil
 }
 
-func (p *Poller) saveMarks(ctx context.Context) {
+// saveState saves what there is to remember until ctx ends.
+func (p *Poller) saveState(ctx context.Context) {
 	log := outage.New(p.cfg.Logger, "saving the state file")
 	for {
 		select {
@@ -128,12 +130,32 @@ func (p *Poller) saveMarks(ctx context.Context) {
 			return
 		case <-p.save:
 		}
-		if err := p.marks.Save(); err != nil {
+		p.forgetGone()
+		if err := p.state.Save(); err != nil {
 			log.Failed("save", err)
 			continue
 		}
 		log.OK()
 	}
+}
+
+// forgetGone forgets what is known of modules that are neither in Netatmo's
+// answers nor were delivered for long.
+func (p *Poller) forgetGone() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	there := map[string]bool{}
+	for _, r := range p.snapshot.all {
+		there[r.ModuleID], there[r.StationID] = true, true
+	}
+	for _, w := range p.windows {
+		there[w.module] = true
+	}
+	p.state.forget(p.clock.now().Add(-remembered), there)
+	maps.DeleteFunc(p.modules, func(id string, _ *module) bool {
+		_, marked := p.state.mark(id)
+		return !marked && !there[id]
+	})
 }
 
 // Readings returns the newest reading of every module, without those values

@@ -32,7 +32,7 @@ type rig struct {
 	log     *bytes.Buffer
 	step    time.Duration // between two uploads
 
-	marks  *poll.Marks
+	saved  *poll.State
 	poller *poll.Poller
 	stop   func()
 }
@@ -77,11 +77,11 @@ func stateFile(t *testing.T) string {
 func (r *rig) start() {
 	r.t.Helper()
 	var err error
-	if r.marks, err = poll.OpenMarks(r.state, r.cfg.Logger); err != nil {
+	if r.saved, err = poll.OpenState(r.state, r.cfg.Logger); err != nil {
 		r.t.Fatal(err)
 	}
 	r.cfg.Stale = r.backend.stale
-	r.poller = poll.New(r.cfg, r.source, r.backend, r.marks)
+	r.poller = poll.New(r.cfg, r.source, r.backend, r.saved)
 	ctx, cancel := context.WithCancel(r.t.Context())
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = r.poller.Run(ctx) })
@@ -97,7 +97,7 @@ func (r *rig) terminate() {
 	r.t.Helper()
 	r.stop()
 	r.backend.push(r.poller)
-	if err := r.marks.Save(); err != nil {
+	if err := r.saved.Save(); err != nil {
 		r.t.Fatal(err)
 	}
 }

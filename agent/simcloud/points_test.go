@@ -115,7 +115,7 @@ func play(t *testing.T, out *bytes.Buffer, account *simcloud.Scenario, acts func
 		s := &stage{t: t, out: out, quirks: quirksOf(account)}
 		s.cloud = simcloud.New(simcloud.Options{Scenario: account, Start: pointsTime.AddDate(0, 0, -13), TokenLife: 1000 * time.Hour})
 		logger := slog.New(slog.NewTextHandler(&s.log, &slog.HandlerOptions{Level: slog.LevelWarn}))
-		marks, err := poll.OpenMarks(filepath.Join(t.TempDir(), "state.json"), logger)
+		state, err := poll.OpenState(filepath.Join(t.TempDir(), "state.json"), logger)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -125,7 +125,7 @@ func play(t *testing.T, out *bytes.Buffer, account *simcloud.Scenario, acts func
 			HistoryTypes: func(moduleType string) ([]string, []netatmo.Field) {
 				return catalogue.HistoryTypes(moduleType), catalogue.HistoryFields(moduleType)
 			},
-		}, s.client(), nobody{}, marks)
+		}, s.client(), nobody{}, state)
 		s.connect(poller.Readings, logger)
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan struct{})
@@ -184,7 +184,7 @@ func (s *stage) client() *netatmo.Client {
 	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return w.dial(ctx, "") }}
 	s.t.Cleanup(func() { transport.CloseIdleConnections(); _ = server.Close() })
 	login := s.cloud.Auth().Grant("read_station", "read_homecoach", "read_thermostat")
-	return netatmo.NewClient(netatmo.Options{BaseURL: "http://cloud", HTTP: &http.Client{Transport: transport}, Tokens: holder(login.Access)})
+	return netatmo.NewClient(netatmo.Options{BaseURL: "http://cloud", HTTP: &http.Client{Transport: transport}, Tokens: holder(login.Access), Gate: netatmo.NewGate(400)})
 }
 
 type holder string

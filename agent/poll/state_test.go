@@ -6,9 +6,11 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -18,7 +20,7 @@ import (
 	"netatmo-agent/agent/poll"
 )
 
-func TestOpenMarks(t *testing.T) {
+func TestOpenState(t *testing.T) {
 	const id = "0f8fad5b-d9cb-469f-a165-70867728950e"
 	tests := map[string]struct {
 		content string // empty: no file
@@ -42,7 +44,7 @@ func TestOpenMarks(t *testing.T) {
 				write(t, path, test.content)
 			}
 			var log bytes.Buffer
-			m, err := poll.OpenMarks(path, slog.New(slog.NewTextHandler(&log, nil)))
+			m, err := poll.OpenState(path, slog.New(slog.NewTextHandler(&log, nil)))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -52,7 +54,7 @@ func TestOpenMarks(t *testing.T) {
 			if test.said == "" && log.Len() > 0 || !strings.Contains(log.String(), test.said) {
 				t.Errorf("log: %s", &log)
 			}
-			again, err := poll.OpenMarks(path, slog.New(slog.DiscardHandler))
+			again, err := poll.OpenState(path, slog.New(slog.DiscardHandler))
 			if err != nil || again.InstanceID() != m.InstanceID() {
 				t.Errorf("instance id %q the next time, %v", again.InstanceID(), err)
 			}
@@ -71,16 +73,106 @@ func TestOpenMarks(t *testing.T) {
 
 var uuid = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
 
-func TestOpenMarksFails(t *testing.T) {
+func TestOpenStateFails(t *testing.T) {
 	dir := t.TempDir()
-	if _, err := poll.OpenMarks(dir, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), dir) {
+	if _, err := poll.OpenState(dir, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), dir) {
 		t.Errorf("a directory: %v", err)
 	}
 	file := filepath.Join(dir, "file")
 	write(t, file, "")
-	if _, err := poll.OpenMarks(filepath.Join(file, "state.json"), slog.New(slog.DiscardHandler)); err == nil || errors.Is(err, fs.ErrNotExist) {
+	if _, err := poll.OpenState(filepath.Join(file, "state.json"), slog.New(slog.DiscardHandler)); err == nil || errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("under a file: %v", err)
 	}
+}
+
+// To look at the state, or to have the instance id of one that is there, is not
+// to write it: the agent beside which that happens does.
+func TestStateIsLeftAlone(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state.json")
+	if _, err := poll.ReadState(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("no file: %v", err)
+	}
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("afterwards: %v", err)
+	}
+
+	const damaged = `{"instance_id":`
+	write(t, path, damaged)
+	if _, err := poll.ReadState(path); err == nil || !strings.Contains(err.Error(), "damaged") {
+		t.Errorf("a damaged file: %v", err)
+	}
+	if got := read(t, path); got != damaged {
+		t.Errorf("afterwards it holds %s", got)
+	}
+
+	const whole = ` {"more":1,"instance_id":"0f8fad5b-d9cb-469f-a165-70867728950e","marks":{"a":"2020-01-02T03:04:05Z","b":"2026-01-02T03:04:05Z"}}`
+	write(t, path, whole)
+	state, err := poll.ReadState(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if modules, newest := state.Acknowledged(); modules != 2 || newest.Format(time.RFC3339) != "2026-01-02T03:04:05Z" {
+		t.Errorf("values of %d modules, the newest %s", modules, newest)
+	}
+	if opened, err := poll.OpenState(path, slog.New(slog.DiscardHandler)); err != nil || opened.InstanceID() != state.InstanceID() {
+		t.Errorf("opened: %v", err)
+	}
+	if got := read(t, path); got != whole {
+		t.Errorf("afterwards it holds %s", got)
+	}
+}
+
+// Modules and stations that Netatmo no longer names are forgotten after 90
+// days, whether the agent ran all the time or not; what is there, or was not
+// long ago, is not.
+func TestModulesThatAreGoneAreForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const day = 24 * time.Hour
+		names := func(modules ...string) func() (netatmo.Answer, error) {
+			return func() (netatmo.Answer, error) {
+				var all []netatmo.Reading
+				for _, m := range modules {
+					all = append(all, outdoor("station", m, time.Now(), 20))
+				}
+				return answer(all...), nil
+			}
+		}
+		a := newAgent(t, &fake{weather: names("here", "back", "leaving")}, netatmo.Weather)
+		a.cfg.Interval, a.backend.interval = 6*time.Hour, 6*time.Hour
+		ago := func(d time.Duration) string { return time.Now().Add(-d).Format(time.RFC3339) }
+		write(t, a.state, `{"instance_id":"0f8fad5b-d9cb-469f-a165-70867728950e",`+
+			`"cadences":{"station":600,"bare":600,"lately":600,"long ago":600},`+
+			`"marks":{"back":"`+ago(100*day)+`","lately":"`+ago(80*day)+`","long ago":"`+ago(91*day)+`"}}`)
+		a.start()
+		a.sleep(day)
+		if got := a.remembered(); got != "marks back here lately leaving, cadences lately station" {
+			t.Errorf("after a restart: %s", got)
+		}
+		a.fake.weather = names("here", "back")
+		a.sleep(80 * day)
+		if got := a.remembered(); got != "marks back here leaving, cadences station" {
+			t.Errorf("80 days later: %s", got)
+		}
+		a.sleep(11 * day)
+		if got := a.remembered(); got != "marks back here, cadences station" {
+			t.Errorf("91 days later: %s", got)
+		}
+		a.kill()
+	})
+}
+
+// remembered lists what the state file knows.
+func (r *rig) remembered() string {
+	r.t.Helper()
+	var doc struct {
+		Marks    map[string]time.Time `json:"marks"`
+		Cadences map[string]float64   `json:"cadences"`
+	}
+	if err := json.Unmarshal([]byte(read(r.t, r.state)), &doc); err != nil {
+		r.t.Fatal(err)
+	}
+	list := func(ids []string) string { return strings.Join(ids, " ") }
+	return "marks " + list(slices.Sorted(maps.Keys(doc.Marks))) + ", cadences " + list(slices.Sorted(maps.Keys(doc.Cadences)))
 }
 
 // The marks are written when something new was delivered, not at every push,
@@ -163,20 +255,20 @@ func read(t *testing.T, path string) string {
 	return string(b)
 }
 
-// FuzzOpenMarks opens any content without a panic, and what is opened can be
+// FuzzOpenState opens any content without a panic, and what is opened can be
 // saved and opened again.
-func FuzzOpenMarks(f *testing.F) {
+func FuzzOpenState(f *testing.F) {
 	f.Add(`{"instance_id":"0f8fad5b-d9cb-469f-a165-70867728950e","marks":{"a":"2026-01-02T03:04:05Z"},"cadences":{"s":605.5}}`)
 	f.Add(`{"marks":null,"cadences":{"s":-1e300}}`)
 	f.Add(`[]`)
 	f.Fuzz(func(t *testing.T, content string) {
 		path := filepath.Join(t.TempDir(), "state.json")
 		write(t, path, content)
-		m, err := poll.OpenMarks(path, slog.New(slog.DiscardHandler))
+		m, err := poll.OpenState(path, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}
-		again, err := poll.OpenMarks(path, slog.New(slog.DiscardHandler))
+		again, err := poll.OpenState(path, slog.New(slog.DiscardHandler))
 		if err != nil || again.InstanceID() != m.InstanceID() {
 			t.Errorf("opened again: %v", err)
 		}
