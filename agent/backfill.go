@@ -205,7 +205,7 @@ func pushBackfill(ctx context.Context, c *cobra.Command, cfg *config.Config, b *
 	}
 	defer func() { _ = exporter.Shutdown(context.WithoutCancel(ctx)) }()
 	pusher, err := telemetry.NewPusher(telemetry.Options{
-		Exporter: exporter, Push: cfg.Push, InstanceID: marks.InstanceID(), Version: readBuild().version,
+		Exporter: exporter, Push: cfg.Push, InstanceID: state.InstanceID(), Version: readBuild().version,
 		ExporterNames: cfg.ExporterNames, Stale: cfg.AgeStale, Logger: log,
 	})
 	if err != nil {
