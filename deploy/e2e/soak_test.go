@@ -23,7 +23,7 @@ func twentyfold() simcloud.Options {
 // than at the start. A year of troubles, in fake time, is a test of agent/.
 func TestSoak(t *testing.T) {
 	t.Parallel()
-	length := duration(t, "E2E_SOAK", 46*time.Second) // which is one trouble, a power cut
+	length := duration(t, "E2E_SOAK", 35*time.Second) // which is one trouble, a power cut of two minutes
 	stale := 2 * twentyfold().Upload
 	r := newChain(t, setup{way: grpcCollector, backend: prometheusShipped}, twentyfold(), Env{
 		"NETATMO_DEVICES": "weather", "NETATMO_AGE_STALE": stale.String(), "OTEL_METRIC_EXPORT_INTERVAL": "5000",
@@ -38,7 +38,7 @@ func TestSoak(t *testing.T) {
 	t.Logf("at the start: %d files, %.1f MiB anonymous", files, mib(r.agent.memory("RssAnon")))
 
 	random := rand.New(rand.NewPCG(uint64(length), 0))
-	calm := 4 * twentyfold().Upload // enough to fill a gap and to look at it again
+	calm := 3 * twentyfold().Upload // enough to fill a gap and to look at it again
 	for end := r.began.Add(length); time.Now().Before(end); time.Sleep(calm) {
 		x := troubles[random.IntN(len(troubles))]
 		t.Logf("after %v: %s", time.Since(r.began).Round(time.Second), x.name)
