@@ -1,10 +1,17 @@
 package main
 
-import "runtime/debug"
+import (
+	"fmt"
+	"runtime/debug"
+)
 
 // build describes the running binary.
 type build struct {
 	version, commit, goVersion string
+}
+
+func (b build) String() string {
+	return fmt.Sprintf("%s (commit %s, %s)", b.version, b.commit, b.goVersion)
 }
 
 // release is the version of the source tree, for binaries that were not

@@ -35,11 +35,11 @@ is needed.`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return runCheck(c, o) },
 	}
-	addSettings(c)
 	c.Flags().BoolVar(&o.offline, "offline", false, "make no request: settings, files and the state of the login only")
 	c.Flags().BoolVar(&o.json, "json", false, "print the findings as a JSON array")
 	c.Flags().BoolVar(&o.refresh, "refresh", false, "renew the access token where that is due, as the agent would")
 	c.Flags().BoolVar(&o.live, "live", false, "only say whether the running agent is alive, by its heartbeat: for container health probes")
+	addSettings(c)
 	return c
 }
 

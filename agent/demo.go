@@ -40,9 +40,10 @@ func demoCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "demo",
 		Short: "See the agent at work against a simulated Netatmo cloud",
-		Long: `Runs the agent against a simulated Netatmo cloud inside this process. It logs in by
-OAuth, keeps a token file, polls, and pushes over OTLP/gRPC to a small receiver, also inside this
-process, that shows what arrived. Needs no account, no configuration and no network.
+		Long: `Runs the agent against a simulated Netatmo cloud inside this process. It logs
+in by OAuth, keeps a token file, polls, and pushes over OTLP/gRPC to a small
+receiver, also inside this process, that shows what arrived. Needs no account,
+no configuration and no network.
 
 With OTEL_EXPORTER_OTLP_ENDPOINT set the readings are pushed there instead.`,
 		Args: noArgs,
@@ -69,18 +70,20 @@ func runDemo(c *cobra.Command, length time.Duration) error {
 		return err
 	}
 	defer d.close()
+	d.length = length
 	return d.run(ctx)
 }
 
 // demo is the agent with everything that the outside world usually provides.
 type demo struct {
-	out   io.Writer
-	agent *agent
-	view  *demoView         // nil when the readings go elsewhere
-	cloud string            // URL of the simulated cloud
-	dir   string            // of the token file
-	env   map[string]string // settings, where the user has none
-	close func()
+	out    io.Writer
+	agent  *agent
+	view   *demoView         // nil when the readings go elsewhere
+	cloud  string            // URL of the simulated cloud
+	dir    string            // of the token file
+	env    map[string]string // settings, where the user has none
+	length time.Duration     // 0: until a signal
+	close  func()
 }
 
 func newDemo(ctx context.Context, c *cobra.Command) (_ *demo, err error) {
@@ -230,7 +233,7 @@ func (d *demo) login(ctx context.Context) error {
 // complete and at the end elsewhere, until ctx ends.
 func (d *demo) show(ctx context.Context) {
 	if d.view == nil {
-		fmt.Fprint(d.out, d.header())
+		fmt.Fprint(d.out, d.header()+d.end())
 		<-ctx.Done()
 		return
 	}
@@ -244,8 +247,10 @@ func (d *demo) show(ctx context.Context) {
 		case onTerminal:
 			fmt.Fprint(d.out, "\x1b[H\x1b[2J")
 			d.print()
+			fmt.Fprint(d.out, d.end())
 		case !shown && points > 0 && time.Since(last) > time.Second:
 			d.print()
+			fmt.Fprint(d.out, d.end())
 			shown = true
 		}
 		select {
@@ -282,6 +287,13 @@ func (d *demo) header() string {
 func (d *demo) footer() string {
 	return `Next: your own station in four steps, see README.md, "A real account".
       With a Collector: OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4317 go run ./agent demo
-      Ctrl-C ends this.
 `
+}
+
+// end says what a demo that runs is waiting for.
+func (d *demo) end() string {
+	if d.length > 0 {
+		return fmt.Sprintf("      This ends by itself after %v, and by Ctrl-C.\n", d.length)
+	}
+	return "      Ctrl-C ends this.\n"
 }

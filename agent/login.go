@@ -39,8 +39,8 @@ dev.netatmo.com shows one, from standard input instead.`,
 			return runLogin(c, refreshToken == "-")
 		},
 	}
-	addSettings(c)
 	c.Flags().StringVar(&refreshToken, "refresh-token", "", "- reads a refresh token from standard input")
+	addSettings(c)
 	return c
 }
 

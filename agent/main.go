@@ -155,9 +155,11 @@ settings). To see it work with nothing configured: netatmo-agent demo`,
 		SilenceUsage:      true,
 		SilenceErrors:     true,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
+		Version:           readBuild().String(),
 		Args:              noArgs,
 		RunE:              runAgent,
 	}
+	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usage(fmt.Errorf("%w\nSee: %s --help", err, c.CommandPath()))
 	})
@@ -175,8 +177,13 @@ func noArgs(c *cobra.Command, args []string) error {
 
 // addSettings gives c a flag for every setting that is not a secret.
 func addSettings(c *cobra.Command) {
+	c.Flags().SortFlags = false
 	for _, f := range config.Flags() {
-		c.Flags().String(f.Name, "", fmt.Sprintf("%s (%s, default %s)", f.Usage, f.Variable, f.Default))
+		fallback := "required"
+		if !f.Required {
+			fallback = "default " + f.Default
+		}
+		c.Flags().String(f.Name, "", fmt.Sprintf("%s (%s, %s)", f.Usage, f.Variable, fallback))
 		if f.Switch {
 			c.Flags().Lookup(f.Name).NoOptDefVal = "true"
 		}
@@ -213,8 +220,7 @@ func versionCommand() *cobra.Command {
 		Short: "Print the version, the commit and the Go version",
 		Args:  noArgs,
 		Run: func(c *cobra.Command, _ []string) {
-			b := readBuild()
-			fmt.Fprintf(c.OutOrStdout(), "netatmo-agent %s (commit %s, %s)\n", b.version, b.commit, b.goVersion)
+			fmt.Fprintf(c.OutOrStdout(), "netatmo-agent %s\n", readBuild())
 		},
 	}
 }

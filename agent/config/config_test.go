@@ -206,7 +206,7 @@ func TestSettingsMarkdown(t *testing.T) {
 		if !strings.Contains(b.String(), "`"+f.Variable+"` | `--"+f.Name+"` |") {
 			t.Errorf("no row for %s and --%s", f.Variable, f.Name)
 		}
-		if f.Usage == "" || f.Default == "" || strings.Contains(f.Usage+f.Default, "`") {
+		if f.Usage == "" || (f.Default == "") != f.Required || strings.Contains(f.Usage+f.Default, "`") {
 			t.Errorf("--%s: usage %q, default %q", f.Name, f.Usage, f.Default)
 		}
 	}

@@ -41,8 +41,9 @@ type environment struct {
 type Flag struct {
 	Name     string // without dashes
 	Variable string
-	Default  string // for people; mostly a value of the flag
+	Default  string // for people; mostly a value of the flag, empty if it is required
 	Usage    string // for people, without the default
+	Required bool   // there is no default
 	Switch   bool   // may stand without a value, which means true
 }
 
@@ -51,7 +52,8 @@ type Flag struct {
 func Flags() []Flag {
 	var flags []Flag
 	for _, s := range new(environment).settings() {
-		if s.decided != "" {
+		s.Required = s.decided == required
+		if s.decided != "" && !s.Required {
 			s.Default = strings.ReplaceAll(s.decided, "`", "")
 		}
 		flags = append(flags, s.Flag)
@@ -65,12 +67,14 @@ type setting struct {
 	decided string  // markdown: what decides where there is no value by default
 }
 
+const required = "required"
+
 func (e *environment) settings() []setting {
 	return []setting{
 		{Flag{Name: "client-id", Variable: "NETATMO_CLIENT_ID",
-			Usage: "client ID of your app, from dev.netatmo.com"}, &e.ClientID, "required"},
+			Usage: "client ID of your app, from dev.netatmo.com"}, &e.ClientID, required},
 		{Flag{Name: "client-secret-file", Variable: "NETATMO_CLIENT_SECRET_FILE",
-			Usage: "file that holds the client secret"}, &e.ClientSecretFile, "required"},
+			Usage: "file that holds the client secret, unless NETATMO_CLIENT_SECRET does"}, &e.ClientSecretFile, required},
 		{Flag{Name: "token-file", Variable: "NETATMO_TOKEN_FILE",
 			Usage: "where the login is kept; its directory holds the other files too"}, &e.TokenFile,
 			"`token.json` in the first that is set of `$STATE_DIRECTORY` and `$XDG_STATE_HOME/netatmo-agent`, or in `~/.local/state/netatmo-agent`"},
@@ -114,7 +118,7 @@ type pushSetting struct {
 
 var pushSettings = []pushSetting{
 	{"OTEL_EXPORTER_OTLP_ENDPOINT", true, "`http://localhost:4317`",
-		"where to push; the scheme decides TLS. Over HTTP `/v1/metrics` is added where it is missing; the `_METRICS_` form is used as it is"},
+		"where to push; the scheme decides TLS. Over HTTP `/v1/metrics` is added where it is missing; the `_METRICS_` form is used as it is if it has a path"},
 	{"OTEL_EXPORTER_OTLP_PROTOCOL", true, "`http/protobuf` if the endpoint has a path or port 4318, else `grpc`", "`grpc` or `http/protobuf`"},
 	{"OTEL_EXPORTER_OTLP_HEADERS", true, "", "`Name=value`, separated by commas, values percent-encoded; the `_METRICS_` form adds to the general one and wins for each header"},
 	{"OTEL_EXPORTER_OTLP_HEADERS_FILE", false, "", "file with a `Name: value` on each line, taken literally; a change counts from the next push on"},
