@@ -6,14 +6,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"sync"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"netatmo-agent/agent/config"
 	"netatmo-agent/agent/netatmo"
@@ -46,10 +44,10 @@ history, Mimir and Grafana Cloud out_of_order_time_window, VictoriaMetrics
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return runBackfill(c, o) },
 	}
-	addSettings(c)
 	c.Flags().StringVar(&o.since, "since", "", "where to begin: a day, a time, or how long ago (required)")
 	c.Flags().StringVar(&o.until, "until", "", "where to end (default now)")
 	c.Flags().BoolVar(&o.dryRun, "dry-run", false, "only say what there is to do")
+	addSettings(c)
 	return c
 }
 
@@ -228,7 +226,7 @@ func pushBackfill(ctx context.Context, c *cobra.Command, cfg *config.Config, b *
 func progressTo(w io.Writer) (report func(poll.Progress), done func()) {
 	start, last := time.Now(), time.Time{}
 	rate := func(p poll.Progress) float64 { return float64(p.Points) / max(time.Since(start).Seconds(), 0.001) }
-	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+	if _, ok := terminal(w); ok {
 		bar := progressbar.NewOptions64(1,
 			progressbar.OptionSetWriter(w), progressbar.OptionSetWidth(30), progressbar.OptionFullWidth(),
 			progressbar.OptionSetPredictTime(true), progressbar.OptionThrottle(200*time.Millisecond))
