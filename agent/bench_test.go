@@ -96,7 +96,7 @@ func account(tb testing.TB, devices int) (turn func()) {
 	}
 	const stale = time.Hour // the answer is always the same
 	poller := poll.New(poll.Config{
-		Families: []netatmo.Family{netatmo.Weather}, Interval: time.Nanosecond, Stale: stale, Backfill: time.Hour,
+		Families: []netatmo.Family{netatmo.Weather}, Interval: time.Nanosecond, Stale: stale, MaxGap: time.Hour,
 		HistoryTypes: history, Logger: log,
 	}, src, deaf{}, state)
 	pusher, err := telemetry.NewPusher(telemetry.Options{

@@ -10,6 +10,7 @@ import (
 
 	"netatmo-agent/agent/config"
 	"netatmo-agent/agent/netatmo"
+	"netatmo-agent/agent/poll"
 )
 
 // devices are what a family calls its devices.
@@ -49,7 +50,7 @@ func (d *doctor) families(ctx context.Context, renews bool) {
 			complete = false
 			continue
 		}
-		answer, err := d.ask(ctx, client, family)
+		answer, err := poll.Ask(ctx, client, family, d.cfg.Favorites, nil)
 		if ctx.Err() != nil {
 			return
 		}
@@ -68,31 +69,6 @@ func (d *doctor) families(ctx context.Context, renews bool) {
 	if complete {
 		d.unknownStations(all)
 	}
-}
-
-// ask returns everything about a family in one answer.
-func (d *doctor) ask(ctx context.Context, c *netatmo.Client, family netatmo.Family) (all netatmo.Answer, err error) {
-	switch family {
-	case netatmo.Weather:
-		return c.Weather(ctx, d.cfg.Favorites)
-	case netatmo.HomeCoach:
-		return c.HomeCoaches(ctx)
-	}
-	homes, err := c.Homes(ctx)
-	for _, h := range homes {
-		answer, err := c.HomeStatus(ctx, h)
-		failed, _ := errors.AsType[*netatmo.Error](err)
-		switch {
-		case err == nil:
-			all.Readings = append(all.Readings, answer.Readings...)
-			all.Rejected = append(all.Rejected, answer.Rejected...)
-		case failed != nil && (failed.Class == netatmo.ClassInvalid || failed.Class == netatmo.ClassNotFound):
-			all.Rejected = append(all.Rejected, netatmo.ItemError{ID: "home " + h.ID, Reason: "Netatmo does not give its state to this account"})
-		default:
-			return all, err
-		}
-	}
-	return all, err
 }
 
 // refused tells why a family could not be asked about.

@@ -9,12 +9,12 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"netatmo-agent/agent/poll"
 )
 
 const (
 	answerPatience = 20 * time.Second
-	// The agent pushes nothing when the clock is further off than this.
-	clockTolerance = 2 * time.Minute
 	// A clock that is kept by NTP is never this far off.
 	clockDoubt = 20 * time.Second
 )
@@ -87,7 +87,7 @@ func (d *doctor) clock(sent, local time.Time) {
 		direction = "behind"
 	}
 	switch text := fmt.Sprintf("the clock of this machine is %s %s Netatmo's", span(off), direction); {
-	case off > clockTolerance:
+	case off > poll.ClockTolerance:
 		d.fail(area, text+", so nothing is pushed", howToSetClock)
 	case off > clockDoubt:
 		d.warn(area, text, howToSetClock)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"netatmo-agent/agent/config"
+	"netatmo-agent/agent/poll"
 	"netatmo-agent/agent/telemetry"
 )
 
@@ -22,7 +23,7 @@ func (d *doctor) push(ctx context.Context) {
 	case p.Exporter == config.Console:
 		d.ok(area, "nothing is pushed: the metrics are printed")
 		return
-	case d.offset.Abs() > clockTolerance:
+	case d.offset.Abs() > poll.ClockTolerance:
 		d.warn(area, "not tried, because the clock is wrong: a point of another time could keep the right ones out", "see above")
 		return
 	}

@@ -22,16 +22,16 @@ type BackfillConfig struct {
 	// HistoryTypes is as in Config.
 	HistoryTypes func(moduleType string) (types []string, fields []netatmo.Field)
 
-	Since, Until time.Time // both inclusive; a zero Until is now
-	File         string    // path of the progress
-	Logger       *slog.Logger
+	Since, Until time.Time    // both inclusive; a zero Until is now
+	File         string       // path of the progress
+	Logger       *slog.Logger // required
 }
 
 // Backfill pushes the history of all modules, however long, from the oldest
 // sample on. Its requests are of priority Live: it is for a process of its own,
-// whose Gate leaves enough of the hour to the agent. It keeps its progress in a file, so that it can be ended at any
-// time and goes on where it was; what was delivered once is not delivered
-// again, whatever the next Since and Until are.
+// whose Gate leaves enough of the hour to the agent. It keeps its progress in a
+// file, so that it can be ended at any time and goes on where it was; what was
+// delivered once is not delivered again, whatever the next Since and Until are.
 type Backfill struct {
 	cfg     BackfillConfig
 	history *history
@@ -66,12 +66,11 @@ const measureStep = 5 * time.Minute
 // it is never noted as done.
 const recent = time.Hour
 
-// Plan is what a backfill has to do. Requests, samples and points are
-// estimates: Netatmo does not say how much it keeps.
+// Plan is what a backfill has to do. Requests and points are estimates:
+// Netatmo does not say how much it keeps.
 type Plan struct {
 	Modules  []ModulePlan
 	Requests int
-	Samples  int // times at which a module measured
 	Points   int // values of sensors
 }
 
@@ -100,6 +99,9 @@ type Progress struct {
 func OpenBackfill(ctx context.Context, cfg BackfillConfig, src Source) (*Backfill, error) {
 	if cfg.Until.IsZero() || cfg.Until.After(time.Now()) {
 		cfg.Until = time.Now()
+	}
+	if cfg.Allows == nil {
+		cfg.Allows = func(string, string) bool { return true }
 	}
 	b := &Backfill{cfg: cfg, history: &history{src: src, types: cfg.HistoryTypes}, file: store.New[backfillState](cfg.File)}
 	var err error
@@ -130,12 +132,28 @@ func OpenBackfill(ctx context.Context, cfg BackfillConfig, src Source) (*Backfil
 	return b, nil
 }
 
+// readings asks for everything that the account has and the filter allows.
+func (b *Backfill) readings(ctx context.Context, src Source) ([]netatmo.Reading, error) {
+	var all []netatmo.Reading
+	for _, family := range b.cfg.Families {
+		answer, err := Ask(ctx, src, family, b.cfg.Favorites, b.cfg.Allows)
+		if refused(err) {
+			b.cfg.Logger.Warn("a device family is left out", "family", family, "error", err)
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, answer.Readings...)
+	}
+	return slices.DeleteFunc(all, func(r netatmo.Reading) bool { return !b.cfg.Allows(r.StationID, r.HomeID) }), nil
+}
+
 // Plan returns what is left to do.
 func (b *Backfill) Plan() Plan {
 	p := Plan{Modules: slices.Clone(b.modules)}
 	for _, w := range b.windows {
 		samples := int(w.to.Sub(w.done)/measureStep) + 1
-		p.Samples += samples
 		p.Points += samples * len(b.history.columns(w.readings[0].ModuleType).fields) * len(w.readings)
 		p.Requests += (samples + netatmo.PageRows - 1) / netatmo.PageRows
 	}

@@ -7,8 +7,9 @@ import (
 	"time"
 )
 
-// tolerance is how far the local clock may be from Netatmo's.
-const tolerance = 2 * time.Minute
+// ClockTolerance is how far the local clock may be from Netatmo's; beyond it
+// nothing is pushed.
+const ClockTolerance = 2 * time.Minute
 
 // clock compares the local clock with Netatmo's. A Raspberry Pi has none that
 // survives a power cut, and points with a wrong time spoil a backend for days:
@@ -30,13 +31,13 @@ func (c *clock) observe(offset time.Duration) {
 	defer c.mu.Unlock()
 	c.answered = time.Now()
 	c.wall, c.offset, c.told = c.answered.Round(0), offset, false
-	switch bad := offset.Abs() > tolerance; {
+	switch bad := offset.Abs() > ClockTolerance; {
 	case bad && !c.bad:
 		c.log.Warn("the local clock is wrong: nothing is pushed until it is right; set it, or let NTP do so", "deviation", describe(offset))
 	case !bad && c.bad:
 		c.log.Info("the local clock is right again")
 	}
-	c.bad = offset.Abs() > tolerance
+	c.bad = offset.Abs() > ClockTolerance
 }
 
 func describe(offset time.Duration) string {
@@ -61,7 +62,7 @@ func (c *clock) skew(now time.Time) time.Duration {
 func (c *clock) ok() (ok, news bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	ok = c.skew(time.Now()).Abs() <= tolerance
+	ok = c.skew(time.Now()).Abs() <= ClockTolerance
 	news = ok == c.bad && !c.told
 	c.told = c.told || news
 	return ok, news

@@ -17,7 +17,7 @@ func TestClockStep(t *testing.T) {
 			c.wall = c.wall.Add(-step)
 			time.Sleep(time.Minute)
 			ok, news := c.ok()
-			if want := step.Abs() < tolerance; ok != want || news == want {
+			if want := step.Abs() < ClockTolerance; ok != want || news == want {
 				t.Errorf("after a step of %s: ok %v, news %v", step, ok, news)
 			}
 			if got := time.Since(c.now()); got != step+10*time.Second {

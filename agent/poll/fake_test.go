@@ -116,7 +116,7 @@ func newAgent(t *testing.T, f *fake, families ...netatmo.Family) *agent {
 	}
 	r := &rig{t: t, state: stateFile(t), backend: newBackend(), log: &bytes.Buffer{}, source: f}
 	r.cfg = poll.Config{
-		Families: families, Interval: 10 * time.Minute, Backfill: 24 * time.Hour,
+		Families: families, Interval: 10 * time.Minute, MaxGap: 24 * time.Hour,
 		HistoryTypes: historyOf, Logger: slog.New(slog.NewTextHandler(r.log, nil)),
 	}
 	r.backend.world = &f.world

@@ -34,9 +34,18 @@ type family struct {
 	schedule schedule
 	kick     chan struct{} // capacity 1: poll now
 	outage   *outage.Log
-	failures int    // polls in a row
-	aside    string // why it is polled once a day only
+	failures int    // polls that failed in a row
+	aside    reason // empty: it is not aside
 }
+
+// reason is why a family is aside, which is to be polled rarely and to count as
+// no fault.
+type reason string
+
+const (
+	noScope  reason = "the login lacks its scope"
+	noDevice reason = "the account has no such device"
+)
 
 func newFamily(p *Poller, name netatmo.Family) *family {
 	f := &family{
@@ -44,16 +53,10 @@ func newFamily(p *Poller, name netatmo.Family) *family {
 		kick:   make(chan struct{}, 1),
 		outage: outage.New(p.cfg.Logger.With("family", name), "polling"),
 	}
-	follow := func(ask func(context.Context) (netatmo.Answer, error)) schedule {
-		return &follower{p: p, name: name, ask: ask, stations: map[string]*station{}}
-	}
-	switch name {
-	case netatmo.Weather:
-		f.schedule = follow(func(ctx context.Context) (netatmo.Answer, error) { return p.src.Weather(ctx, p.cfg.Favorites) })
-	case netatmo.HomeCoach:
-		f.schedule = follow(p.src.HomeCoaches)
-	default:
+	if name == netatmo.Energy {
 		f.schedule = &heating{p: p, homes: map[string]*home{}}
+	} else {
+		f.schedule = &follower{p: p, name: name, stations: map[string]*station{}}
 	}
 	return f
 }
@@ -87,10 +90,10 @@ func (f *family) judge(err error) time.Time {
 		return f.schedule.next()
 	case class == netatmo.ClassScope:
 		f.scope(false)
-		return f.putAside(string(class), err)
+		return f.putAside(noScope, err)
 	case class == netatmo.ClassNotFound, errors.Is(err, errNothing):
 		f.scope(true)
-		return f.putAside("nothing", err)
+		return f.putAside(noDevice, err)
 	}
 	f.failures++
 	if class != netatmo.ClassLogin { // which has a log of its own
@@ -101,17 +104,16 @@ func (f *family) judge(err error) time.Time {
 
 // scope tells that the family's scope is missing, or no longer is.
 func (f *family) scope(granted bool) {
-	wasRefused := f.aside == string(netatmo.ClassScope)
-	if f.p.cfg.OnScope != nil && (!granted || wasRefused) {
+	if f.p.cfg.OnScope != nil && (!granted || f.aside == noScope) {
 		f.p.cfg.OnScope(f.name, granted)
 	}
 }
 
-// putAside leaves the family alone for a day, unless the login changes.
-func (f *family) putAside(why string, err error) time.Time {
+// putAside leaves the family alone for a day, or until the login changes.
+func (f *family) putAside(why reason, err error) time.Time {
 	f.outage.OK()
 	if f.aside != why {
-		f.p.cfg.Logger.Warn("a device family is left out; it is tried again once a day and after a login", "family", f.name, "reason", err)
+		f.p.cfg.Logger.Warn("a device family is left out; it is tried again with every new access token, and once a day", "family", f.name, "reason", err)
 	}
 	f.failures, f.aside = 0, why
 	return time.Now().Add(asideFor)
@@ -141,7 +143,8 @@ func (f *family) changed() <-chan struct{} {
 }
 
 // sleep waits until next, a kick, the end of ctx, or, for a family that is
-// aside, a change of the login.
+// aside or failed, a change of the login. A new access token, which comes every
+// few hours, is such a change: it may have other scopes.
 func (f *family) sleep(ctx context.Context, next time.Time) {
 	var changed <-chan struct{}
 	if f.aside != "" || f.failures > 0 {
@@ -155,18 +158,6 @@ func (f *family) sleep(ctx context.Context, next time.Time) {
 	case <-changed:
 	case <-timer.C:
 	}
-}
-
-// classOf is the class of an error of the Source, empty for nil. Other errors
-// count as faults of the server.
-func classOf(err error) netatmo.Class {
-	if err == nil {
-		return ""
-	}
-	if e, ok := errors.AsType[*netatmo.Error](err); ok {
-		return e.Class
-	}
-	return netatmo.ClassServer
 }
 
 // backoff is the time to wait after the n-th failure in a row: it doubles from

@@ -23,7 +23,7 @@ type filler struct {
 	p        *Poller
 	outage   *outage.Log
 	batch    *batch    // that the sink did not take yet
-	failures int       // rounds in a row
+	failures int       // rounds that failed in a row
 	retry    time.Time // not before
 
 	samples int       // delivered since the log last said so
@@ -70,7 +70,7 @@ func (f *filler) next(now time.Time) (round []*window, wait time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	wait = time.Hour
-	oldest := p.clock.now().Add(-p.cfg.Backfill)
+	oldest := p.clock.now().Add(-p.cfg.MaxGap)
 	var due []*window
 	var readings map[string][]netatmo.Reading
 	for _, w := range slices.Clone(p.windows) {

@@ -14,7 +14,6 @@ import (
 type follower struct {
 	p        *Poller
 	name     netatmo.Family
-	ask      func(context.Context) (netatmo.Answer, error)
 	stations map[string]*station // by station id
 	polled   time.Time
 	some     time.Time // when an answer last had a station
@@ -23,28 +22,28 @@ type follower struct {
 
 func (f *follower) poll(ctx context.Context) error {
 	sent := time.Now()
-	answer, err := f.ask(ctx)
+	answer, err := Ask(ctx, f.p.src, f.name, f.p.cfg.Favorites, f.p.cfg.Allows)
 	f.polled = time.Now()
-	if err != nil && len(answer.Readings) == 0 {
+	if err != nil {
 		return err
 	}
 	if !f.doubt.believes(len(answer.Readings) == 0 && len(answer.Rejected) == 0) {
 		return doubtError(f.doubt)
 	}
-	readings := f.p.merge(group{family: f.name}, answer, err == nil)
-	f.observe(readings, sent, answer.Offset, err == nil)
+	readings := f.p.merge(group{family: f.name}, answer)
+	f.observe(readings, sent, answer.Offset)
 	if len(readings) > 0 || len(answer.Rejected) > 0 {
 		f.some = f.polled
 	}
-	if err == nil && time.Since(f.some) > asideFor {
+	if time.Since(f.some) > asideFor {
 		return errNothing
 	}
-	return err
+	return nil
 }
 
 // observe tells each station about the newest measurement of its modules, and
 // forgets the stations that are gone.
-func (f *follower) observe(readings []netatmo.Reading, sent time.Time, offset time.Duration, complete bool) {
+func (f *follower) observe(readings []netatmo.Reading, sent time.Time, offset time.Duration) {
 	newest := map[string]time.Time{}
 	for _, r := range readings {
 		newest[r.StationID] = later(newest[r.StationID], r.Measured)
@@ -63,11 +62,9 @@ func (f *follower) observe(readings []netatmo.Reading, sent time.Time, offset ti
 			f.p.state.setCadence(id, s.value())
 		}
 	}
-	if complete {
-		for id := range f.stations {
-			if _, there := newest[id]; !there {
-				delete(f.stations, id)
-			}
+	for id := range f.stations {
+		if _, there := newest[id]; !there {
+			delete(f.stations, id)
 		}
 	}
 }

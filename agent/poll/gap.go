@@ -49,7 +49,7 @@ func (m *module) held(now time.Time) bool {
 // than half a cadence before r, nothing is missing.
 func (p *Poller) checkGap(r netatmo.Reading) bool {
 	mark, known := p.state.mark(r.ModuleID)
-	if !known || r.Measured.IsZero() || p.cfg.Backfill <= 0 || !p.history.said(r) {
+	if !known || r.Measured.IsZero() || p.cfg.MaxGap <= 0 || !p.history.said(r) {
 		return false
 	}
 	m := p.module(r.ModuleID)
@@ -59,7 +59,7 @@ func (p *Poller) checkGap(r netatmo.Reading) bool {
 		}
 		return true
 	}
-	if mark.After(r.Answered.Add(tolerance)) {
+	if mark.After(r.Answered.Add(ClockTolerance)) {
 		p.state.setMark(r.ModuleID, r.Measured) // it was made by a clock that was wrong
 		return false
 	}
@@ -123,7 +123,7 @@ func (p *Poller) withoutHeld(readings []netatmo.Reading) []netatmo.Reading {
 // clock, the live values of these readings, which came from Readings. It moves
 // the marks of their modules.
 func (p *Poller) Delivered(at time.Time, readings []netatmo.Reading) {
-	if limit := p.clock.now().Add(tolerance); at.After(limit) {
+	if limit := p.clock.now().Add(ClockTolerance); at.After(limit) {
 		at = limit
 	}
 	p.mu.Lock()

@@ -235,7 +235,7 @@ func TestLongGap(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				m := &twoModules{}
 				a := newAgent(t, &fake{weather: m.weather, measure: sampled(nil)}, netatmo.Weather)
-				a.cfg.Backfill = test.backfill
+				a.cfg.MaxGap = test.backfill
 				a.start()
 				a.sleep(time.Hour)
 				a.terminate()

@@ -26,7 +26,7 @@ type heating struct {
 // home is a home of the account.
 type home struct {
 	netatmo.Home
-	refused  time.Time       // when Netatmo did not give its state: shared with the account, but not to be asked about
+	refused  time.Time       // when Netatmo did not give its state, see homeRefused
 	empty    bool            // without energy devices when it was last asked about
 	nameless map[string]bool // modules of which Netatmo has no name
 	doubt    doubt
@@ -120,9 +120,9 @@ func (h *heating) askStatus(ctx context.Context, x *home) error {
 		}
 		answer, err = h.p.src.HomeStatus(ctx, x.Home)
 	}
-	switch class := classOf(err); {
+	switch {
 	case err == nil:
-	case class == netatmo.ClassInvalid, class == netatmo.ClassNotFound:
+	case homeRefused(err):
 		x.refused = time.Now()
 		h.p.cfg.Logger.Warn("a home is left out: Netatmo does not give its state to this account", "home", x.ID, "name", x.Name, "error", err)
 		h.p.drop(group{netatmo.Energy, x.ID})
@@ -140,7 +140,7 @@ func (h *heating) askStatus(ctx context.Context, x *home) error {
 		return nil // it is asked again at the usual pace
 	}
 	x.empty = empty
-	h.p.merge(group{netatmo.Energy, x.ID}, answer, true)
+	h.p.merge(group{netatmo.Energy, x.ID}, answer)
 	return nil
 }
 

@@ -50,21 +50,47 @@ const (
 	pageModules  = 16  // in one round, so that memory does not grow with the account
 )
 
-// window is a span of one module's history that is to be delivered.
+// byModule groups the readings of modules with a history by module id, those of
+// the user's own stations first. Two stations can list one module.
+func (h *history) byModule(readings []netatmo.Reading) map[string][]netatmo.Reading {
+	groups := map[string][]netatmo.Reading{}
+	for _, r := range readings {
+		if len(h.columns(r.ModuleType).types) > 0 {
+			groups[r.ModuleID] = append(groups[r.ModuleID], r)
+		}
+	}
+	for _, same := range groups {
+		ownFirst(same)
+	}
+	return groups
+}
+
+func ownFirst(readings []netatmo.Reading) {
+	foreign := map[bool]int{true: 1}
+	slices.SortStableFunc(readings, func(a, b netatmo.Reading) int { return cmp.Compare(foreign[a.Foreign], foreign[b.Foreign]) })
+}
+
+// window is a span of one module's history that is to be delivered. It is read
+// from the oldest sample on, a page at a time:
+//
+//	from ======== done -------- reached ........ end ~~~~~~~~ to
+//	    delivered      this page       later pages   uploaded while
+//	                                                 it is fetched
+//
+// Each of the times but from belongs to what is to its left. A second look goes
+// back to from.
 type window struct {
 	module   string
 	readings []netatmo.Reading // identities under which it is reported; the first is asked for
-	from     time.Time         // what is wanted begins after this
-	done     time.Time         // all up to this is delivered
-	to       time.Time         // the end, inclusive; it may move on while a page is fetched
-	end      time.Time         // the end as of the page under way
-	cadence  time.Duration     // distance of two uploads of its station
-	failures int               // requests in a row
 
-	delivered []int64 // times of the samples delivered, ascending Unix seconds; they are left out
-	again     bool    // a second look
-	notBefore time.Time
-	reached   time.Time // the page under way holds all up to this
+	from, done, reached, end, to time.Time
+
+	cadence   time.Duration // distance of two uploads of its station
+	failures  int           // requests that failed in a row
+	delivered []int64       // times of the samples delivered, ascending Unix seconds; they are left out
+
+	again     bool      // a second look at a gap that was filled
+	notBefore time.Time // when it is due
 }
 
 // open reports whether something is left to deliver.

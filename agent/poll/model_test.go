@@ -33,7 +33,7 @@ func randomOutages(t *testing.T, seed uint64) {
 	random := rand.New(rand.NewPCG(seed, 7))
 	r := newRig(t, simcloud.Options{}, netatmo.Weather, netatmo.HomeCoach)
 	r.backend.onLive = r.checkLive
-	r.cfg.Backfill = 72 * time.Hour
+	r.cfg.MaxGap = 72 * time.Hour
 	r.start()
 	begin := time.Now()
 	time.Sleep(40 * time.Minute)

@@ -45,7 +45,7 @@ type Config struct {
 	Allows    func(stationID, homeID string) bool // nil: every station and home
 	Interval  time.Duration                       // between polls; 0 follows the stations
 	Stale     time.Duration                       // values older than this are not pushed
-	Backfill  time.Duration                       // of a longer gap only the newest part is filled; 0: none
+	MaxGap    time.Duration                       // of a longer gap only the newest part is filled; 0: none
 
 	// HistoryTypes names what Netatmo keeps of a module of the type: what
 	// getmeasure, or for a room getroommeasure, is asked for, and the fields
@@ -61,7 +61,7 @@ type Config struct {
 	// scope, and when it answers about such a family again. It may be nil.
 	OnScope func(f netatmo.Family, granted bool)
 
-	Logger *slog.Logger
+	Logger *slog.Logger // required
 }
 
 // Poller keeps the newest readings and fills gaps. Its methods are safe for
@@ -108,7 +108,8 @@ func New(cfg Config, src Source, sink Sink, state *State) *Poller {
 	return p
 }
 
-// Run polls and fills gaps until ctx ends, and then returns nil. What is
+// Run polls and fills gaps until ctx ends, and then returns nil: it has the form
+// that the parts of the agent share, and nothing in it ends early. What is
 // acknowledged later still moves the marks; see State.Save.
 func (p *Poller) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
@@ -168,7 +169,7 @@ func (p *Poller) Readings() []netatmo.Reading {
 }
 
 // ClockOK reports whether the local clock is right, as far as is known: within
-// 2 minutes of Netatmo's. If it was moved since the last answer, Netatmo is
+// ClockTolerance of Netatmo's. If it was moved since the last answer, Netatmo is
 // asked at once.
 func (p *Poller) ClockOK() bool {
 	ok, news := p.clock.ok()
@@ -182,7 +183,7 @@ func (p *Poller) ClockOK() bool {
 
 // merge takes an answer into the snapshot, looks for gaps, and wakes the sink
 // if something is new. It returns the readings of the group that are allowed.
-func (p *Poller) merge(g group, answer netatmo.Answer, complete bool) []netatmo.Reading {
+func (p *Poller) merge(g group, answer netatmo.Answer) []netatmo.Reading {
 	if !answer.Server.IsZero() {
 		p.clock.observe(answer.Offset)
 	}
@@ -196,7 +197,7 @@ func (p *Poller) merge(g group, answer netatmo.Answer, complete bool) []netatmo.
 	p.mu.Lock()
 	p.say(g, answer.Rejected)
 	before, known := p.snapshot.groups[g]
-	readings, news := p.snapshot.merge(g, allowed, answer.Rejected, complete)
+	readings, news := p.snapshot.merge(g, allowed, answer.Rejected)
 	p.announce(g, before, readings, !known)
 	gaps := false
 	for _, r := range readings {

@@ -54,7 +54,7 @@ func newRig(t *testing.T, o simcloud.Options, families ...netatmo.Family) *rig {
 		Tokens:  staticToken(r.cloud.Auth().Grant("read_station", "read_homecoach", "read_thermostat").Access),
 	})
 	r.cfg = poll.Config{
-		Families: families, Backfill: 24 * time.Hour,
+		Families: families, MaxGap: 24 * time.Hour,
 		HistoryTypes: historyOf,
 		Logger:       slog.New(slog.NewTextHandler(r.log, nil)),
 	}

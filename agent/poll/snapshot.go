@@ -35,13 +35,13 @@ type snapshot struct {
 }
 
 // merge takes the readings of an answer in the place of those of its group.
-// What the answer does not mention is gone, except if the answer is incomplete,
-// because it came with an error, or holds a device that was not understood. It returns the readings of the group and whether they say
+// What the answer does not mention is gone, unless it may be the device that was
+// not understood. It returns the readings of the group and whether they say
 // anything new.
-func (s *snapshot) merge(g group, readings []netatmo.Reading, rejected []netatmo.ItemError, complete bool) ([]netatmo.Reading, bool) {
+func (s *snapshot) merge(g group, readings []netatmo.Reading, rejected []netatmo.ItemError) ([]netatmo.Reading, bool) {
 	old := s.groups[g]
 	kept := func(r netatmo.Reading) bool {
-		return !complete || slices.ContainsFunc(rejected, func(e netatmo.ItemError) bool {
+		return slices.ContainsFunc(rejected, func(e netatmo.ItemError) bool {
 			return e.ID == "" || e.ID == r.ModuleID || e.ID == r.StationID
 		})
 	}
@@ -105,7 +105,7 @@ func (s *snapshot) newest(r netatmo.Reading) netatmo.Reading {
 		return r
 	}
 	last, known := s.measured[keyOf(r)]
-	if !known || !r.Measured.Before(last.Measured) || last.Measured.After(r.Answered.Add(tolerance)) {
+	if !known || !r.Measured.Before(last.Measured) || last.Measured.After(r.Answered.Add(ClockTolerance)) {
 		s.measured[keyOf(r)] = r
 		return r
 	}
