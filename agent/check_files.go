@@ -100,7 +100,7 @@ func (d *doctor) stateFile() {
 		return // before the first start
 	}
 	if err != nil {
-		d.misset(area, "the state file cannot be used: "+err.Error(), "move "+path+" away, or let this user read it")
+		d.warn(area, "the state file cannot be used: "+err.Error()+". An agent starts without it, but does not know what was delivered before", "move "+path+" away, or let this user read it")
 		return
 	}
 	d.instance = state.InstanceID()

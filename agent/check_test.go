@@ -65,7 +65,7 @@ var brokenFiles = []brokenSetup{
 		if err := os.Mkdir(filepath.Join(r.dir, "state.json"), 0o700); err != nil {
 			r.Fatal(err)
 		}
-	}, "", levelFail, "files", "state file cannot be used", "move", 2},
+	}, "", levelWarn, "files", "state file cannot be used", "move", 0},
 	{"running agent hangs", func(r *checkRig) {
 		h := alive(time.Minute, time.Minute)
 		h.Hanging = []string{"the push is late by 20 min"}

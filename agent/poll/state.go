@@ -28,6 +28,8 @@ type State struct {
 	file *store.File[document]
 	turn chan struct{} // held while saving
 
+	inTheWay bool // at path is what may have to be kept; guarded by turn
+
 	mu      sync.Mutex
 	doc     document
 	changes int // since the start
@@ -60,25 +62,42 @@ func ReadState(path string) (*State, error) {
 
 // OpenState reads the state file at path. It writes only where it must: it
 // begins a file where there is none, gives it an instance id where it has
-// none, and keeps a damaged one aside and says so in the log. If all that is
-// wrong is that the file cannot be written, there is a State beside the error.
+// none, and keeps a damaged one aside and says so in the log. There is always a
+// State; the error says why it is in memory alone, until a Save succeeds.
 func OpenState(path string, log *slog.Logger) (*State, error) {
 	s := newState(path)
 	err := s.load()
-	if corrupt, ok := errors.AsType[*store.CorruptError](err); ok {
-		kept, err := s.file.KeepBad(time.Now())
-		if err != nil {
-			return nil, fmt.Errorf("%w; and it cannot be kept aside: %w", corrupt, err)
-		}
-		log.Warn("the state file is damaged: starting a new one; the login is not affected, readings missed before this start are not filled in", "error", corrupt, "kept", kept)
-	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("read the state file: %w", err)
+	s.inTheWay = err != nil && !errors.Is(err, fs.ErrNotExist)
+	kept, keepErr := s.makeWay()
+	if kept != "" {
+		log.Warn("the state file is damaged: starting a new one; the login is not affected, readings missed before this start are not filled in", "error", err, "kept", kept)
 	}
 	if _, err := uuid.Parse(s.doc.Instance); err != nil {
 		s.doc.Instance = uuid.NewString()
 		s.changes++
 	}
+	if keepErr != nil {
+		return s, keepErr
+	}
 	return s, s.Save()
+}
+
+// makeWay keeps a damaged file aside, before it is replaced. A file that cannot
+// be read is not replaced at all.
+func (s *State) makeWay() (kept string, err error) {
+	if !s.inTheWay {
+		return "", nil
+	}
+	_, err = s.file.Load()
+	if corrupt, ok := errors.AsType[*store.CorruptError](err); ok {
+		if kept, err = s.file.KeepBad(time.Now()); err != nil {
+			return "", fmt.Errorf("%w; and it cannot be kept aside: %w", corrupt, err)
+		}
+	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("read the state file: %w", err)
+	}
+	s.inTheWay = false
+	return kept, nil
 }
 
 func newState(path string) *State {
@@ -122,6 +141,9 @@ func (s *State) Save() error {
 	s.mu.Unlock()
 	if unchanged {
 		return nil
+	}
+	if _, err := s.makeWay(); err != nil {
+		return err
 	}
 	if err := s.file.Save(now); err != nil {
 		return fmt.Errorf("save the state file: %w", err)

@@ -73,15 +73,40 @@ func TestOpenState(t *testing.T) {
 
 var uuid = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
 
+// What cannot be read costs no start, and is not replaced: the state is in
+// memory until there is a way.
 func TestOpenStateFails(t *testing.T) {
 	dir := t.TempDir()
-	if _, err := poll.OpenState(dir, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), dir) {
+	state, err := poll.OpenState(dir, slog.New(slog.DiscardHandler))
+	if err == nil || !strings.Contains(err.Error(), dir) || state.InstanceID() == "" {
 		t.Errorf("a directory: %v", err)
 	}
-	file := filepath.Join(dir, "file")
-	write(t, file, "")
-	if _, err := poll.OpenState(filepath.Join(file, "state.json"), slog.New(slog.DiscardHandler)); err == nil || errors.Is(err, fs.ErrNotExist) {
+	if err := state.Save(); err == nil {
+		t.Error("a directory: saved")
+	}
+	if err := os.Remove(dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := state.Save(); err != nil || !strings.Contains(read(t, dir), state.InstanceID()) {
+		t.Errorf("after the directory is gone: %v", err)
+	}
+	if state, err := poll.OpenState(filepath.Join(dir, "state.json"), slog.New(slog.DiscardHandler)); err == nil || errors.Is(err, fs.ErrNotExist) || state == nil {
 		t.Errorf("under a file: %v", err)
+	}
+}
+
+// A damaged file that cannot be kept aside, as on a full disk, costs no start
+// and is not replaced.
+func TestDamagedStateThatCannotBeKept(t *testing.T) {
+	path := filepath.Join(t.TempDir(), strings.Repeat("s", 240)) // with .bad-<time> too long for a name
+	const damaged = `{"instance_id":`
+	write(t, path, damaged)
+	state, err := poll.OpenState(path, slog.New(slog.DiscardHandler))
+	if err == nil || !strings.Contains(err.Error(), "cannot be kept aside") || state.InstanceID() == "" {
+		t.Errorf("%v", err)
+	}
+	if err := state.Save(); err == nil || read(t, path) != damaged {
+		t.Errorf("saved over it: %v", err)
 	}
 }
 
