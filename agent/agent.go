@@ -69,10 +69,8 @@ func newAgent(ctx context.Context, cfg *config.Config, gate *netatmo.Gate, log *
 		External: cfg.External, AuthorizeOrigin: authorize.Scheme + "://" + authorize.Host, Logger: log,
 	})
 
-	if a.state, err = poll.OpenState(filepath.Join(cfg.StateDir, poll.StateFile), log); a.state == nil {
-		return nil, usage(err)
-	} else if err != nil {
-		log.Error("the state file cannot be saved; it is tried again, and until then a restart does not know what was delivered", "error", err)
+	if a.state, err = poll.OpenState(filepath.Join(cfg.StateDir, poll.StateFile), log); err != nil {
+		log.Error("the state file cannot be used; that is tried again, and until then a restart does not know what was delivered", "error", err)
 	}
 	exporter, err := telemetry.NewExporter(ctx, cfg.Push, log)
 	if err != nil {
