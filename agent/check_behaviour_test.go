@@ -5,9 +5,11 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -123,6 +125,28 @@ func TestCheckRefreshes(t *testing.T) {
 	// With a token that is good there is nothing to renew.
 	if code, _ := r.check("--refresh"); code != 0 || r.refreshes() != 1 {
 		t.Errorf("exit code %d, %d refreshes", code, r.refreshes())
+	}
+}
+
+// TestCheckWhileTheTokenIsRenewed lets a running agent renew it after check has
+// read it.
+func TestCheckWhileTheTokenIsRenewed(t *testing.T) {
+	r := newCheckRig(t)
+	var once sync.Once
+	r.observe = func(req *http.Request) {
+		if strings.HasPrefix(req.URL.Path, "/api/") {
+			once.Do(func() {
+				r.pair = r.cloud.Auth().Grant("read_station", "read_homecoach")
+				r.token(2*time.Hour, true)
+			})
+		}
+	}
+	code, findings := r.check()
+	if code != 0 {
+		t.Errorf("exit code %d: %+v", code, findings)
+	}
+	if n := r.refreshes(); n != 0 {
+		t.Errorf("%d refreshes", n)
 	}
 }
 

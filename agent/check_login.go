@@ -114,7 +114,8 @@ func (d *doctor) noToken(err error) {
 
 var errNotRenewed = errors.New("check does not renew it")
 
-// present gives the API the access token that is there, and never renews it.
+// present gives the API the access token that is there, and never renews it. If
+// one is rejected, a running agent may have renewed it since it was read.
 type present struct {
 	source *auth.Source
 
@@ -123,13 +124,18 @@ type present struct {
 }
 
 // Token implements netatmo.TokenSource.
-func (p *present) Token(context.Context) (string, error) {
+func (p *present) Token(ctx context.Context) (string, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if access, _ := p.source.Present(); access != "" && access != p.rejected {
-		return access, nil
+	access, _ := p.source.Present()
+	if access != "" && access == p.rejected {
+		p.source.Reread(ctx)
+		access, _ = p.source.Present()
 	}
-	return "", errNotRenewed
+	if access == "" || access == p.rejected {
+		return "", errNotRenewed
+	}
+	return access, nil
 }
 
 // Reject implements netatmo.TokenSource.

@@ -44,6 +44,7 @@ type checkRig struct {
 	pair     authtest.Pair
 	dir      string       // of the token file
 	requests atomic.Int64 // to the cloud
+	observe  func(*http.Request)
 
 	mu     sync.Mutex
 	points []telemetry.ReceivedPoint
@@ -101,6 +102,9 @@ func (r *checkRig) account(s *simcloud.Scenario, scopes []string) {
 	})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		r.requests.Add(1)
+		if r.observe != nil {
+			r.observe(req)
+		}
 		r.cloud.ServeHTTP(w, req)
 	}))
 	r.Cleanup(server.Close)

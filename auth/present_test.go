@@ -40,3 +40,25 @@ func TestPresentNeverRenews(t *testing.T) {
 		})
 	}
 }
+
+// A token that another process has renewed is taken up without asking Netatmo.
+func TestReread(t *testing.T) {
+	inBubble(t, authtest.Options{}, func(r *rig) {
+		r.putPair(r.server.Grant(), time.Hour)
+		s := r.open()
+		renewed := r.server.Grant()
+		r.putPair(renewed, time.Hour)
+		s.Reread(r.Context())
+		if access, _ := s.Present(); access != renewed.Access {
+			r.Error("the old token is still in use")
+		}
+		r.put("{")
+		s.Reread(r.Context())
+		if access, _ := s.Present(); access != renewed.Access {
+			r.Error("the damaged file counts")
+		}
+		if n := r.asked(); n > 0 {
+			r.Errorf("%d requests", n)
+		}
+	})
+}
