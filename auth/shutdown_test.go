@@ -22,6 +22,7 @@ func TestAShutdownFinishesTheRefreshUnderWayAndBeginsNone(t *testing.T) {
 		if took := time.Since(start); took != 19*time.Second {
 			r.Errorf("ended after %v", took)
 		}
+		r.wantLogged("WARN", "a second signal ends at once")
 		if !r.onDisk(r.server.Current()) {
 			r.Error("the new pair is not on the disk")
 		}
@@ -47,6 +48,7 @@ func TestAShutdownWaitsForTheRefreshOfACaller(t *testing.T) {
 		go func() { _, _ = s.Token(ctx) }()
 		time.Sleep(2 * time.Second)
 		stop()
+		r.wantLogged("WARN", "a second signal ends at once")
 		if r.asked() != 1 || !r.onDisk(r.server.Current()) {
 			r.Error("ended before the new pair was on the disk")
 		}

@@ -54,6 +54,7 @@ func (e *TokenError) Unwrap() error { return e.Err }
 func (s *Source) ask(ctx context.Context, get func(context.Context) (*oauth2.Token, error)) (document, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTimeout)
 	defer cancel()
+	go s.tellWaiting(ctx)
 	var sent atomic.Bool // set by a goroutine that may outlive the request
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { sent.Store(true) }})
 	token, err := get(context.WithValue(ctx, oauth2.HTTPClient, s.client))
@@ -66,6 +67,19 @@ func (s *Source) ask(ctx context.Context, get func(context.Context) (*oauth2.Tok
 	}
 	d.Expiry = time.Now().UTC().Add(d.Life).Truncate(time.Second)
 	return d, nil
+}
+
+// tellWaiting says why a process that was told to stop does not, until ctx ends.
+func (s *Source) tellWaiting(ctx context.Context) {
+	s.mu.Lock()
+	stopping := s.stopping
+	s.mu.Unlock()
+	select {
+	case <-ctx.Done():
+	case <-stopping:
+		s.log.Warn("stopping when Netatmo has answered a token request that is under way; a second signal ends at once, and may cost the login",
+			"at_most", askTimeout.String())
+	}
 }
 
 // tokenError says what went wrong without quoting an answer, which may hold
