@@ -13,7 +13,7 @@ import (
 // a class can be an attribute of a metric.
 type Class string
 
-// The classes. Which code belongs to which is in the table classes.
+// The classes. The table byCode says which code belongs to which.
 const (
 	ClassAuth      Class = "auth"      // the access token was refused, also after a renewal
 	ClassScope     Class = "scope"     // the login lacks a scope

@@ -13,8 +13,8 @@ const (
 	hold = 2 * time.Minute
 	// away is after how long without a delivery nothing counts as deliverable.
 	away = 10 * time.Minute
-	// refusal is for how long a module whose history Netatmo refused is not
-	// asked for again.
+	// refusal is for how long Netatmo is not asked again for what it refused: the
+	// history of a module, or the state of a home.
 	refusal = 24 * time.Hour
 )
 

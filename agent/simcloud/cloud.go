@@ -58,7 +58,7 @@ type Cloud struct {
 	requests map[string]int
 	frozen   spans
 	down     bool
-	turns    int
+	turns    int // answers about devices that go Backwards
 }
 
 type home struct {
