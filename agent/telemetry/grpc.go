@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetricgrpc"
@@ -36,9 +38,10 @@ func newGRPC(ctx context.Context, p config.Push, h *headers, log *slog.Logger, o
 	if tls != nil {
 		secure = credentials.NewTLS(tls)
 	}
-	i := &grpcInterceptor{headers: h, judge: &judge{log: log}}
+	last := &lastConn{TransportCredentials: secure}
+	i := &grpcInterceptor{headers: h, judge: &judge{log: log}, conn: last}
 	options = append([]grpc.DialOption{
-		grpc.WithTransportCredentials(secure),
+		grpc.WithTransportCredentials(last),
 		grpc.WithUnaryInterceptor(i.intercept),
 		grpc.WithUserAgent(userAgent),
 		grpc.WithDisableServiceConfig(), // no DNS look-ups for one
@@ -83,11 +86,39 @@ func (e *grpcExporter) Shutdown(ctx context.Context) error {
 	return errors.Join(e.Exporter.Shutdown(ctx), e.conn.Close())
 }
 
+// lastConn remembers the connection in use, so that a request that times out
+// can take it along: gRPC would go on using it, dead or not, until a ping tells,
+// and servers allow one in five minutes.
+type lastConn struct {
+	credentials.TransportCredentials
+
+	mu   sync.Mutex
+	conn net.Conn
+}
+
+func (l *lastConn) ClientHandshake(ctx context.Context, authority string, raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	l.mu.Lock()
+	l.conn = raw
+	l.mu.Unlock()
+	return l.TransportCredentials.ClientHandshake(ctx, authority, raw)
+}
+
+func (l *lastConn) Clone() credentials.TransportCredentials { return l }
+
+func (l *lastConn) drop() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.conn != nil {
+		_ = l.conn.Close()
+	}
+}
+
 // grpcInterceptor adds the headers of the moment to a request and turns what
 // the server answers into a *Failure.
 type grpcInterceptor struct {
 	headers *headers
 	judge   *judge
+	conn    *lastConn
 }
 
 func (i *grpcInterceptor) intercept(ctx context.Context, method string, request, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, options ...grpc.CallOption) error {
@@ -98,6 +129,9 @@ func (i *grpcInterceptor) intercept(ctx context.Context, method string, request,
 	}
 	ctx = metadata.AppendToOutgoingContext(ctx, pairs...)
 	if err := invoke(ctx, method, request, reply, conn, options...); err != nil {
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			i.conn.drop()
+		}
 		return fromStatus(err, sent)
 	}
 	if answer, ok := reply.(*colmetricpb.ExportMetricsServiceResponse); ok {

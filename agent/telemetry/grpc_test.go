@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -264,6 +265,74 @@ func TestGRPCReconnects(t *testing.T) {
 			t.Fatal("not found again within 10 s")
 		}
 	}
+}
+
+// A connection that fell silent, with something in between that keeps it open,
+// is not used again.
+func TestGRPCSilentConnection(t *testing.T) {
+	ca := newAuthority(t)
+	for _, secure := range []*tls.Config{nil, ca.serverTLS("", time.Now().Add(time.Hour), false)} {
+		p := grpcServer(t, secure, accept)
+		p.CAFile = ca.File
+		host, mute := forwarder(t, p.URL.Host)
+		p.URL.Host, p.Timeout = host, 300*time.Millisecond
+		e := newTestExporter(t, p, &testLog{})
+		for deadline := time.Now().Add(10 * time.Second); e.Export(t.Context(), onePoint()) != nil; {
+			if time.Now().After(deadline) {
+				t.Fatal("no connection")
+			}
+		}
+		mute()
+		judged(t, e.Export(t.Context(), onePoint()), Timeout, "")
+		for deadline := time.Now().Add(10 * time.Second); e.Export(t.Context(), onePoint()) != nil; time.Sleep(50 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatal("not found again within 10 s")
+			}
+		}
+	}
+}
+
+// forwarder returns an address that leads to another, and a func that makes
+// the connections of until then mute, though not closed.
+func forwarder(t *testing.T, to string) (addr string, mute func()) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	var accepted, muted atomic.Int64
+	forward := func(number int64, to io.WriteCloser, from io.Reader) {
+		b := make([]byte, 1<<16)
+		for {
+			n, err := from.Read(b)
+			if number > muted.Load() {
+				if _, failed := to.Write(b[:n]); failed != nil || err != nil {
+					_ = to.Close()
+				}
+			}
+			if err != nil {
+				return
+			}
+		}
+	}
+	go func() {
+		for {
+			near, err := l.Accept()
+			if err != nil {
+				return
+			}
+			far, err := net.Dial("tcp", to)
+			if err != nil {
+				_ = near.Close()
+				continue
+			}
+			number := accepted.Add(1)
+			go forward(number, far, near)
+			go forward(number, near, far)
+		}
+	}()
+	return l.Addr().String(), func() { muted.Store(accepted.Load()) }
 }
 
 func TestGRPCHeadersFile(t *testing.T) {
