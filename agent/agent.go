@@ -85,7 +85,7 @@ func (a *agent) connect(exporter telemetry.Exporter) (err error) {
 	a.pusher, err = telemetry.NewPusher(telemetry.Options{
 		Exporter: exporter, Push: a.cfg.Push,
 		InstanceID: a.state.InstanceID(), Version: readBuild().version,
-		ExporterNames: a.cfg.ExporterNames, Stale: a.cfg.AgeStale,
+		ExporterNames: a.cfg.NetatmoExporterNames, Stale: a.cfg.AgeStale,
 		Readings: a.poller.Readings, ClockOK: a.poller.ClockOK, Delivered: a.poller.Delivered,
 		Agent: a.values, Logger: a.log,
 	})

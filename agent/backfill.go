@@ -144,7 +144,7 @@ func describe(w io.Writer, p poll.Plan, since, until time.Time) {
 	fmt.Fprintf(w, "History from %s to %s\n\n", since.Format(time.RFC3339), until.Format(time.RFC3339))
 	rows := [][]string{{"MODULE", "TYPE", "MISSING"}}
 	for _, m := range p.Modules {
-		rows = append(rows, []string{m.ModuleName, m.ModuleType, days(m.Missing)})
+		rows = append(rows, []string{m.ModuleName, m.ModuleType, span(m.Missing)})
 	}
 	writeTable(w, rows)
 	if p.Requests == 0 {
@@ -159,26 +159,7 @@ The backend must take points that are %s old. Prometheus: out_of_order_time_wind
 and retention; Mimir, Grafana Cloud: out_of_order_time_window; VictoriaMetrics:
 -retentionPeriod. What it refuses is counted and left out.
 
-`, p.Requests, p.Points, roughly(p.Duration(backfillPerHour)), backfillPerHour, days(time.Since(since)))
-}
-
-func days(d time.Duration) string {
-	if d < 48*time.Hour {
-		return roughly(d)
-	}
-	return fmt.Sprintf("%.0f days", d.Hours()/24)
-}
-
-func roughly(d time.Duration) string {
-	switch {
-	case d < time.Minute:
-		return "less than a minute"
-	case d < 90*time.Second:
-		return "a minute"
-	case d < 2*time.Hour:
-		return fmt.Sprintf("%.0f minutes", d.Minutes())
-	}
-	return fmt.Sprintf("%.1f hours", d.Hours())
+`, p.Requests, p.Points, span(p.Duration(backfillPerHour)), backfillPerHour, span(time.Since(since)))
 }
 
 // backfillSink delivers history alone.
@@ -204,7 +185,7 @@ func pushBackfill(ctx context.Context, c *cobra.Command, cfg *config.Config, b *
 	defer func() { _ = exporter.Shutdown(context.WithoutCancel(ctx)) }()
 	pusher, err := telemetry.NewPusher(telemetry.Options{
 		Exporter: exporter, Push: cfg.Push, InstanceID: state.InstanceID(), Version: readBuild().version,
-		ExporterNames: cfg.ExporterNames, Stale: cfg.AgeStale, Logger: log,
+		ExporterNames: cfg.NetatmoExporterNames, Stale: cfg.AgeStale, Logger: log,
 	})
 	if err != nil {
 		return err
@@ -243,7 +224,7 @@ func progressTo(w io.Writer) (report func(poll.Progress), done func()) {
 		last = time.Now()
 		left := ""
 		if p.Done > 0 && p.Done < p.Total {
-			left = ", " + roughly(time.Duration(float64(time.Since(start))*float64(p.Total-p.Done)/float64(p.Done))) + " to go"
+			left = ", " + span(time.Duration(float64(time.Since(start))*float64(p.Total-p.Done)/float64(p.Done))) + " to go"
 		}
 		fmt.Fprintf(w, "%3.0f %%  up to %s, %d points, %.0f a second%s\n",
 			100*p.Done.Seconds()/p.Total.Seconds(), p.At.Format(time.RFC3339), p.Points, rate(p), left)

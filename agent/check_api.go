@@ -26,7 +26,7 @@ var remedies = map[netatmo.Class]string{
 	netatmo.ClassAuth:      "log in again if this lasts",
 	netatmo.ClassQuota:     "wait an hour: the agent does, and then fetches what it missed. Other programs that use this account or app count too",
 	netatmo.ClassBusy:      "try again in a minute: this is not the quota, and usually passes",
-	netatmo.ClassInvalid:   "report it: this is a mistake of the agent",
+	netatmo.ClassInvalid:   "nothing if it is only shared with this account: such a home or device cannot be asked for. Else report it",
 	netatmo.ClassApp:       "look at the app at https://dev.netatmo.com, or register a new one",
 	netatmo.ClassServer:    "wait: the agent tries again by itself, and fetches what it missed. If this lasts, check NETATMO_API_URL",
 	netatmo.ClassNetwork:   "check network, DNS, proxy and firewall",

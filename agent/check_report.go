@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
-	"time"
 
 	"golang.org/x/term"
 )
@@ -85,34 +83,10 @@ func (r *report) show(f finding) {
 	if r.colour {
 		name = "\x1b[" + colours[f.Level] + "m" + name + "\x1b[0m"
 	}
-	fmt.Fprintf(r.out, "%s %-10s %s\n", name, f.Area, r.wrap(f.Text, textColumn))
+	fmt.Fprintf(r.out, "%s %-10s %s\n", name, f.Area, wrap(f.Text, textColumn, r.width))
 	if f.Next != "" {
-		fmt.Fprintf(r.out, "%*s→ %s\n", textColumn, "", r.wrap(f.Next, textColumn+2))
+		fmt.Fprintf(r.out, "%*s→ %s\n", textColumn, "", wrap(f.Next, textColumn+2, r.width))
 	}
-}
-
-// wrap breaks text, which begins in a column, where the terminal ends.
-func (r *report) wrap(text string, column int) string {
-	if r.width < column+20 {
-		return text
-	}
-	var b strings.Builder
-	at := column
-	for i, word := range strings.Fields(text) {
-		size := len([]rune(word))
-		switch {
-		case i == 0:
-		case at+1+size > r.width:
-			b.WriteString("\n" + strings.Repeat(" ", column))
-			at = column
-		default:
-			b.WriteString(" ")
-			at++
-		}
-		b.WriteString(word)
-		at += size
-	}
-	return b.String()
 }
 
 // end sums up. The error decides the exit code.
@@ -162,40 +136,4 @@ func (r *report) summary() string {
 		verdict = "Not all is well"
 	}
 	return fmt.Sprintf("%s: %s, %s, %d ok.", verdict, several(failed, "failure"), several(warned, "warning"), ok)
-}
-
-func several(n int, what string) string {
-	switch n {
-	case 0:
-		return "no " + what + "s"
-	case 1:
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
-}
-
-// span is a duration in words.
-func span(d time.Duration) string {
-	units := []struct {
-		size, until time.Duration
-		name        string
-	}{
-		{time.Second, 2 * time.Minute, "s"},
-		{time.Minute, 2 * time.Hour, "min"},
-		{time.Hour, 48 * time.Hour, "h"},
-	}
-	for _, u := range units {
-		if d < u.until {
-			return fmt.Sprintf("%d %s", d/u.size, u.name)
-		}
-	}
-	return fmt.Sprintf("%d days", d/(24*time.Hour))
-}
-
-// ago is the time since t in words, or what to say of a zero t.
-func ago(t time.Time, never string) string {
-	if t.IsZero() {
-		return never
-	}
-	return span(max(0, time.Since(t))) + " ago"
 }

@@ -82,7 +82,7 @@ func TestSignalsWaitForARefresh(t *testing.T) {
 // signal, and leaves nothing behind.
 func TestEndsWhenNobodyReads(t *testing.T) {
 	for name, arguments := range map[string][]string{
-		"the tables of the demo": {"demo"},
+		"the tables of the demo": {"demo", "--for", "4s"},
 		"the log of the agent":   {"run"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -26,10 +26,10 @@ type Config struct {
 	Stations  Filter
 	Favorites bool
 
-	RefreshInterval time.Duration // 0: follow the stations; else at least a minute
-	AgeStale        time.Duration
-	Backfill        time.Duration // 0: off
-	ExporterNames   bool          // names and labels of netatmo-exporter
+	RefreshInterval      time.Duration // 0: follow the stations; else at least a minute
+	AgeStale             time.Duration
+	Backfill             time.Duration // 0: off
+	NetatmoExporterNames bool          // names and labels of netatmo-exporter
 
 	LogLevel  slog.Level
 	LogFormat string // "text" or "json"
@@ -72,14 +72,14 @@ func load(flags map[string]string, need Need, root fs.FS) (*Config, error) {
 	c.Stations = l.filter("NETATMO_STATIONS", env.Stations)
 	c.Favorites = l.boolean("NETATMO_FAVORITES", env.Favorites)
 	c.RefreshInterval, c.AgeStale, c.Backfill = l.times(env)
-	c.ExporterNames = l.choice("NETATMO_METRIC_NAMES", env.MetricNames, "otel", "netatmo-exporter") == "netatmo-exporter"
+	c.NetatmoExporterNames = l.choice("NETATMO_METRIC_NAMES", env.MetricNames, "otel", "netatmo-exporter") == "netatmo-exporter"
 	c.LogLevel = l.logLevel("NETATMO_LOG_LEVEL", env.LogLevel)
 	c.LogFormat = l.choice("NETATMO_LOG_FORMAT", env.LogFormat, "text", "json")
 	c.APIURL = l.apiURL("NETATMO_API_URL", env.API.URL)
 	if need.Push {
 		c.Push = l.push()
 	}
-	l.strangers(os.Environ())
+	l.unknown(os.Environ())
 
 	c.Warnings = l.warnings
 	if len(l.problems) > 0 {

@@ -100,7 +100,7 @@ func TestValues(t *testing.T) {
 		{"NETATMO_BACKFILL", "0", func(c *Config) bool { return c.Backfill == 0 }},
 		{"NETATMO_BACKFILL", "7d", func(c *Config) bool { return c.Backfill == 7*24*time.Hour }},
 		{"NETATMO_BACKFILL", "1d12h", func(c *Config) bool { return c.Backfill == 36*time.Hour }},
-		{"NETATMO_METRIC_NAMES", "netatmo-exporter", func(c *Config) bool { return c.ExporterNames }},
+		{"NETATMO_METRIC_NAMES", "netatmo-exporter", func(c *Config) bool { return c.NetatmoExporterNames }},
 		{"NETATMO_LOG_LEVEL", "DEBUG", func(c *Config) bool { return c.LogLevel == slog.LevelDebug }},
 		{"NETATMO_LOG_LEVEL", "warning", func(c *Config) bool { return c.LogLevel == slog.LevelWarn }},
 		{"NETATMO_LOG_LEVEL", "trace", func(c *Config) bool { return c.LogLevel == slog.LevelDebug }},

@@ -33,10 +33,10 @@ var serviceLink = regexp.MustCompile(`_SERVICE_(HOST|PORT(_.+)?)$|_PORT(_\d+_(TC
 // than metrics.
 var otherSignal = regexp.MustCompile(`^OTEL_EXPORTER_OTLP_(TRACES|LOGS|PROFILES)_`)
 
-// strangers warns about variables that look like settings and are none: a
+// unknown warns about variables that look like settings and are none: a
 // misspelt one would otherwise have no effect and nobody would say so. Values
 // are never shown.
-func (l *loader) strangers(environ []string) {
+func (l *loader) unknown(environ []string) {
 	known := knownVariables()
 	for _, entry := range slices.Sorted(slices.Values(environ)) {
 		name, value, _ := strings.Cut(entry, "=")
