@@ -3,6 +3,7 @@ package telemetry
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -58,19 +59,23 @@ func TestTheWaitAskedOfHistoryHoldsLivePushes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		b := &backend{}
+		var throttle atomic.Bool
+		b := &backend{answer: func(*colmetricpb.ExportMetricsServiceRequest) (*colmetricpb.ExportMetricsServiceResponse, error) {
+			if throttle.Load() {
+				return nil, later.Err()
+			}
+			return nil, nil
+		}}
 		p := newTestPusher(t, b, &testLog{}, nil)
 		ctx, cancel := context.WithCancel(t.Context())
 		var ended sync.WaitGroup
 		ended.Go(func() { _ = p.Run(ctx) })
 		time.Sleep(61 * time.Second)
-		b.answer = func(*colmetricpb.ExportMetricsServiceRequest) (*colmetricpb.ExportMetricsServiceResponse, error) {
-			return nil, later.Err()
-		}
+		throttle.Store(true)
 		if _, err := p.PushHistory(ctx, past(1, time.Hour, 30*time.Minute)); Classify(err) == nil || Classify(err).Reason != Throttled {
 			t.Errorf("error %v", err)
 		}
-		b.answer = nil
+		throttle.Store(false)
 		before := b.count()
 		time.Sleep(29 * time.Minute)
 		if n := b.count() - before; n != 0 {
