@@ -120,6 +120,9 @@ func noPlace(err error) error {
 	if err == nil {
 		return nil
 	}
+	if errors.Is(err, store.ErrNotRegular) {
+		return usage(fmt.Errorf("%w; give the path of a file by NETATMO_TOKEN_FILE", err))
+	}
 	return usage(fmt.Errorf("%w; %s", err, otherPlace))
 }
 

@@ -81,6 +81,9 @@ func runBackfill(c *cobra.Command, o backfillOptions) error {
 	if err != nil {
 		return err
 	}
+	if login := source.Status(); !login.Authorized {
+		return fmt.Errorf("a login is needed: %s. Run: netatmo-agent login", login.Problem)
+	}
 	ctx, stop := context.WithCancel(c.Context())
 	var login sync.WaitGroup
 	login.Go(func() { _ = source.Run(ctx) })

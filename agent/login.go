@@ -113,7 +113,7 @@ func dialogue(c *cobra.Command, source *auth.Source) error {
 
 `, source.Status().RedirectURL, source.AuthCodeURL(state))
 
-	lines := readLines(c.Context(), c.InOrStdin())
+	lines, why := readLines(c.Context(), c.InOrStdin()), "nothing was pasted"
 	for {
 		fmt.Fprint(out, "Paste that address, or the code in it: ")
 		var line string
@@ -124,7 +124,7 @@ func dialogue(c *cobra.Command, source *auth.Source) error {
 		}
 		if !more {
 			fmt.Fprintln(out)
-			return errors.New("no login: nothing was pasted")
+			return errors.New("no login: " + why)
 		}
 		if strings.TrimSpace(line) == "" {
 			continue
@@ -134,6 +134,7 @@ func dialogue(c *cobra.Command, source *auth.Source) error {
 			fmt.Fprintln(out)
 			return err
 		}
+		why = "nothing that was pasted made one"
 		fmt.Fprintf(out, "\n%v\n\n", err)
 	}
 }
