@@ -28,17 +28,21 @@ func (d *doctor) settings() {
 	if d.cfg.Push.URL != nil {
 		d.ok(area, telemetry.DescribePush(d.cfg.Push))
 	}
-	if d.settled("NETATMO_EXTERNAL_URL", "NETATMO_EXPORTER_EXTERNAL_URL", "--external-url") {
+	// Where the browser reaches the pages follows from where they listen, if it is not set.
+	if d.settled("NETATMO_EXTERNAL_URL", "NETATMO_EXPORTER_EXTERNAL_URL", "--external-url") && d.settled(listenSettings...) {
 		d.okNext(area, "the redirect URI is "+authConfig(d.cfg, nil).RedirectURL,
 			"register exactly this one at your app at https://dev.netatmo.com, if that is not done yet")
 	}
 }
 
+// listenSettings name the address of the login pages.
+var listenSettings = []string{"NETATMO_LISTEN_ADDR", "NETATMO_EXPORTER_ADDR", "--addr"}
+
 // port tries the address of the login pages, unless the agent is listening
 // there. With a login that works the agent does without them.
 func (d *doctor) port(ctx context.Context) {
 	const area, next = "login", "set NETATMO_LISTEN_ADDR to a free port, or to off and log in by: netatmo-agent login"
-	if d.running || d.cfg.ListenAddr == "" || !d.settled("NETATMO_LISTEN_ADDR", "NETATMO_EXPORTER_ADDR", "--addr") {
+	if d.running || d.cfg.ListenAddr == "" || !d.settled(listenSettings...) {
 		return
 	}
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", d.cfg.ListenAddr)

@@ -39,7 +39,7 @@ dev.netatmo.com shows one, from standard input instead.`,
 			return runLogin(c, refreshToken == "-")
 		},
 	}
-	c.Flags().StringVar(&refreshToken, "refresh-token", "", "- reads a refresh token from standard input")
+	c.Flags().StringVar(&refreshToken, "refresh-token", "", "reads a refresh token from `-`, which is standard input")
 	addSettings(c)
 	return c
 }

@@ -123,8 +123,8 @@ func TestValuesThatDeserveALook(t *testing.T) {
 		warning []string
 	}{
 		{with("NETATMO_REFRESH_INTERVAL", "10s"), []string{"NETATMO_REFRESH_INTERVAL is 10s, raised to 1m"}},
-		{with("NETATMO_AGE_STALE", "5m"), []string{"NETATMO_AGE_STALE is 5m0s", "ten minutes"}},
-		{with("NETATMO_AGE_STALE", "20m", "NETATMO_REFRESH_INTERVAL", "30m"), []string{"NETATMO_AGE_STALE", "shorter than NETATMO_REFRESH_INTERVAL"}},
+		{with("NETATMO_AGE_STALE", "5m"), []string{"NETATMO_AGE_STALE is 5m, but", "ten minutes"}},
+		{with("NETATMO_AGE_STALE", "20m", "NETATMO_REFRESH_INTERVAL", "30m"), []string{"NETATMO_AGE_STALE (20m) is shorter than NETATMO_REFRESH_INTERVAL (30m)"}},
 		{with("NETATMO_STATIONS", "70:ee:50:00:00:01 70:ee:50:00:00:02"), []string{"NETATMO_STATIONS", "longer than any id", "commas"}},
 		{with("NETATMO_API_URL", "http://cloud.example"), []string{"NETATMO_API_URL", "plain http"}},
 	} {
