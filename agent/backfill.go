@@ -32,7 +32,8 @@ func backfillCommand() *cobra.Command {
 		Short: "Push history with its own timestamps",
 		Long: `Pushes what Netatmo has kept of every sensor, from --since on, with the time of
 its measurement. It can be interrupted and goes on where it was; what was
-delivered once is not delivered again. It works beside a running agent.
+delivered once is not delivered again, but for the last hour, of which more may
+have come. It works beside a running agent.
 
 --since and --until take a day (2026-01-31), a time (2026-01-31T12:00:00Z), or
 how long ago (36h, 30d).
@@ -40,7 +41,8 @@ how long ago (36h, 30d).
 The backend must take old points: Prometheus needs
 storage.tsdb.out_of_order_time_window and a retention at least as long as the
 history, Mimir and Grafana Cloud out_of_order_time_window, VictoriaMetrics
--retentionPeriod. What it refuses is counted and left out.`,
+-retentionPeriod. What it refuses is counted and left out, and tried again when
+the command is run again.`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return runBackfill(c, o) },
 	}
@@ -90,10 +92,14 @@ func runBackfill(c *cobra.Command, o backfillOptions) error {
 	defer login.Wait()
 	defer stop()
 
+	progress := filepath.Join(cfg.StateDir, "backfill.json")
+	if cfg.Push.Exporter == config.Console { // nothing is delivered to anywhere
+		progress = ""
+	}
 	b, err := poll.OpenBackfill(ctx, poll.BackfillConfig{
 		Families: families(cfg), Favorites: cfg.Favorites, Allows: cfg.Stations.Allows,
 		HistoryTypes: history, Since: since, Until: until,
-		File: filepath.Join(cfg.StateDir, "backfill.json"), Logger: log,
+		File: progress, Logger: log,
 	}, newClient(cfg, source, netatmo.NewGate(backfillPerHour), nil, log))
 	if c.Context().Err() != nil {
 		fmt.Fprintln(c.OutOrStdout(), interrupted)
@@ -170,7 +176,7 @@ type backfillSink struct{ pusher *telemetry.Pusher }
 
 func (s backfillSink) Wake() {}
 
-func (s backfillSink) PushHistory(ctx context.Context, points []poll.Point) (int, error) {
+func (s backfillSink) PushHistory(ctx context.Context, points []poll.Point) (done, refused int, err error) {
 	return pushHistory(ctx, s.pusher, points)
 }
 
@@ -193,11 +199,14 @@ func pushBackfill(ctx context.Context, c *cobra.Command, cfg *config.Config, b *
 	if err != nil {
 		return err
 	}
-	report, done := progressTo(c.ErrOrStderr())
+	report, done := progressTo(c.ErrOrStderr(), b.Plan().Requests)
 	err = b.Run(ctx, backfillSink{pusher}, report)
 	done()
 	stats := pusher.Stats()
 	fmt.Fprintf(c.OutOrStdout(), "%d points delivered, %d refused by the backend.\n", stats.BackfillPoints, stats.BackfillRefused)
+	if stats.BackfillRefused > 0 {
+		fmt.Fprintln(c.OutOrStdout(), "Once the backend takes points of that age, run the command again: what was refused is tried again.")
+	}
 	if ctx.Err() != nil {
 		fmt.Fprintln(c.OutOrStdout(), interrupted)
 		return nil
@@ -205,31 +214,34 @@ func pushBackfill(ctx context.Context, c *cobra.Command, cfg *config.Config, b *
 	return err
 }
 
-// progressTo shows the progress: a bar on a terminal, a line now and then
-// elsewhere.
-func progressTo(w io.Writer) (report func(poll.Progress), done func()) {
+// progressTo shows the progress of about so many requests: a bar on a terminal,
+// a line now and then elsewhere.
+func progressTo(w io.Writer, requests int) (report func(poll.Progress), done func()) {
 	start, last := time.Now(), time.Time{}
+	left := func(p poll.Progress) string {
+		pace := poll.Plan{Requests: max(requests-p.Requests, 0)}
+		if p.Done >= p.Total || pace.Requests == 0 {
+			return ""
+		}
+		return ", " + span(pace.Duration(backfillPerHour)) + " to go"
+	}
 	rate := func(p poll.Progress) float64 { return float64(p.Points) / max(time.Since(start).Seconds(), 0.001) }
 	if _, ok := terminal(w); ok {
 		bar := progressbar.NewOptions64(1,
 			progressbar.OptionSetWriter(w), progressbar.OptionSetWidth(30), progressbar.OptionFullWidth(),
-			progressbar.OptionSetPredictTime(true), progressbar.OptionThrottle(200*time.Millisecond))
+			progressbar.OptionSetPredictTime(false), progressbar.OptionThrottle(200*time.Millisecond))
 		return func(p poll.Progress) {
 			bar.ChangeMax64(int64(p.Total.Seconds()))
-			bar.Describe(fmt.Sprintf("%s  %d points, %.0f a second", p.At.Format(time.DateOnly), p.Points, rate(p)))
+			bar.Describe(fmt.Sprintf("%s  %d points, %.0f a second%s", p.At.Format(time.DateOnly), p.Points, rate(p), left(p)))
 			_ = bar.Set64(int64(p.Done.Seconds()))
-		}, func() { _ = bar.Exit() }
+		}, func() { _ = bar.Exit(); fmt.Fprintln(w) }
 	}
 	return func(p poll.Progress) {
 		if time.Since(last) < 10*time.Second && p.Done < p.Total {
 			return
 		}
 		last = time.Now()
-		left := ""
-		if p.Done > 0 && p.Done < p.Total {
-			left = ", " + span(time.Duration(float64(time.Since(start))*float64(p.Total-p.Done)/float64(p.Done))) + " to go"
-		}
 		fmt.Fprintf(w, "%3.0f %%  up to %s, %d points, %.0f a second%s\n",
-			100*p.Done.Seconds()/p.Total.Seconds(), p.At.Format(time.RFC3339), p.Points, rate(p), left)
+			100*p.Done.Seconds()/p.Total.Seconds(), p.At.Format(time.RFC3339), p.Points, rate(p), left(p))
 	}, func() {}
 }

@@ -172,7 +172,9 @@ type deaf struct{}
 
 func (deaf) Wake() {}
 
-func (deaf) PushHistory(_ context.Context, points []poll.Point) (int, error) { return len(points), nil }
+func (deaf) PushHistory(_ context.Context, points []poll.Point) (done, refused int, err error) {
+	return len(points), 0, nil
+}
 
 // BenchmarkBackfill pushes the history of a home over gRPC as fast as it goes;
 // the cloud and the backend, in the same process, take their part of the time.

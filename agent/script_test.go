@@ -14,6 +14,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"netatmo-agent/agent/simcloud"
+	"netatmo-agent/agent/telemetry"
 )
 
 func TestMain(m *testing.M) {
@@ -23,7 +24,8 @@ func TestMain(m *testing.M) {
 }
 
 // TestScripts runs the commands as a user would, in testdata/script. Each has a
-// simulated cloud at $CLOUD and a login for it in $TOKEN.
+// simulated cloud at $CLOUD, a login for it in $TOKEN, and an OTLP/gRPC receiver
+// at $BACKEND.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
@@ -38,6 +40,12 @@ func TestScripts(t *testing.T) {
 			if err != nil {
 				return err
 			}
+			backend, err := telemetry.NewReceiver("127.0.0.1:0", func(telemetry.ReceivedPoint) {})
+			if err != nil {
+				return err
+			}
+			env.Defer(backend.Close)
+			env.Setenv("BACKEND", "http://"+backend.Addr())
 			path := filepath.Join(env.WorkDir, "login.json")
 			env.Setenv("HOME", env.WorkDir)
 			env.Setenv("CLOUD", server.URL)

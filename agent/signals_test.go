@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -20,6 +21,10 @@ import (
 // process and to its group, or a closed terminal, waits for a refresh under way
 // as one signal does: the pair that Netatmo made is on disk when the agent ends.
 func TestSignalsWaitForARefresh(t *testing.T) {
+	// Where these tests run detached, SIGHUP is ignored, and would be by the agent.
+	hangUp := make(chan os.Signal, 1)
+	signal.Notify(hangUp, syscall.SIGHUP)
+	t.Cleanup(func() { signal.Stop(hangUp) })
 	for name, signals := range map[string][]os.Signal{
 		"the same twice":    {syscall.SIGTERM, syscall.SIGTERM},
 		"a closed terminal": {syscall.SIGHUP},

@@ -16,9 +16,8 @@ type Log struct {
 	logger *slog.Logger
 	what   string
 
-	since    time.Time // zero while all is well
-	lastSaid time.Time
-	reason   string
+	since    time.Time            // zero while all is well
+	said     map[string]time.Time // when each reason was last said
 	failures int
 }
 
@@ -27,26 +26,26 @@ func New(logger *slog.Logger, what string) *Log {
 	return &Log{logger: logger, what: what}
 }
 
-// Failed reports a failure. The first of an outage, one whose reason (a word
-// from a small set, such as an error class) differs from the last said, and
-// one an hour are written as warnings; the others at debug level.
+// Failed reports a failure. The first of each reason (a word from a small set,
+// such as an error class) in an outage, and one an hour of each, are written as
+// warnings; the others at debug level.
 func (l *Log) Failed(reason string, err error, attrs ...any) {
 	now := time.Now()
 	if l.since.IsZero() {
-		l.since = now
+		l.since, l.said = now, map[string]time.Time{}
 	}
 	l.failures++
 	attrs = append([]any{"error", err}, attrs...)
-	switch {
-	case l.failures == 1 || reason != l.reason:
+	switch last := l.said[reason]; {
+	case last.IsZero():
 		l.logger.Warn(l.what+" failed", attrs...)
-	case now.Sub(l.lastSaid) >= reminder:
+	case now.Sub(last) >= reminder:
 		l.logger.Warn(l.what+" still failing", append(attrs, "since", l.since.Format(time.RFC3339), "failures", l.failures)...)
 	default:
 		l.logger.Debug(l.what+" failed again", attrs...)
 		return
 	}
-	l.reason, l.lastSaid = reason, now
+	l.said[reason] = now
 }
 
 // OK reports a success. The first after an outage is written.

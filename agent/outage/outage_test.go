@@ -46,3 +46,20 @@ func TestOneLinePerChange(t *testing.T) {
 		}
 	})
 }
+
+// A sick proxy that answers now this, now that, is no news each time.
+func TestReasonsThatAlternate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		l := outage.New(slog.New(slog.NewTextHandler(&out, nil)), "push")
+		for range 300 {
+			l.Failed("unavailable", errors.New("status 502"))
+			time.Sleep(time.Minute)
+			l.Failed("timeout", errors.New("status 504"))
+			time.Sleep(time.Minute)
+		}
+		if lines := strings.Count(out.String(), "level=WARN"); lines != 20 {
+			t.Errorf("%d lines in ten hours:\n%s", lines, out.String())
+		}
+	})
+}

@@ -23,7 +23,7 @@ type BackfillConfig struct {
 	HistoryTypes func(moduleType string) (types []string, fields []netatmo.Field)
 
 	Since, Until time.Time    // both inclusive; a zero Until is now
-	File         string       // path of the progress
+	File         string       // path of the progress; empty: it is not kept
 	Logger       *slog.Logger // required
 }
 
@@ -31,7 +31,8 @@ type BackfillConfig struct {
 // sample on. Its requests are of priority Live: it is for a process of its own,
 // whose Gate leaves enough of the hour to the agent. It keeps its progress in a
 // file, so that it can be ended at any time and goes on where it was; what was
-// delivered once is not delivered again, whatever the next Since and Until are.
+// delivered once is not delivered again, whatever the next Since and Until are,
+// but for the last hour, of which more may be uploaded.
 type Backfill struct {
 	cfg     BackfillConfig
 	history *history
@@ -103,9 +104,13 @@ func OpenBackfill(ctx context.Context, cfg BackfillConfig, src Source) (*Backfil
 	if cfg.Allows == nil {
 		cfg.Allows = func(string, string) bool { return true }
 	}
-	b := &Backfill{cfg: cfg, history: &history{src: src, types: cfg.HistoryTypes}, file: store.New[backfillState](cfg.File)}
+	b := &Backfill{cfg: cfg, history: &history{src: src, types: cfg.HistoryTypes}}
 	var err error
-	if b.state, err = b.file.Load(); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if cfg.File != "" {
+		b.file = store.New[backfillState](cfg.File)
+		b.state, err = b.file.Load()
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("read the progress of earlier backfills: %w; move the file away to begin anew", err)
 	}
 	b.state = b.state.tidy()
@@ -124,7 +129,7 @@ func OpenBackfill(ctx context.Context, cfg BackfillConfig, src Source) (*Backfil
 		m := ModulePlan{Reading: same[0]}
 		for _, x := range b.state.Done[m.ModuleID].missing(asked) {
 			m.Missing += x.To.Sub(x.From)
-			b.windows = append(b.windows, &window{module: m.ModuleID, readings: same, from: x.From, done: x.From, to: x.To, end: x.To, cadence: nominal})
+			b.windows = append(b.windows, &window{module: m.ModuleID, readings: same, from: x.From, done: x.From, noted: x.From, to: x.To, end: x.To, cadence: nominal})
 		}
 		b.modules = append(b.modules, m)
 		b.progress.Total += m.Missing
@@ -221,19 +226,19 @@ func final(err error) bool {
 func (b *Backfill) deliver(ctx context.Context, sink Sink, batch *batch, log *outage.Log) error {
 	for failures := 1; ; failures++ {
 		rest := batch.points[batch.delivered:]
-		done, err := len(rest), error(nil)
+		done, refused, err := len(rest), 0, error(nil)
 		if len(rest) > 0 {
-			done, err = sink.PushHistory(ctx, rest)
+			done, refused, err = sink.PushHistory(ctx, rest)
 		}
 		if err == nil {
 			done = len(rest)
 		}
-		for _, pt := range rest[:done] {
+		for _, pt := range rest[min(refused, done):done] { // the oldest are refused
 			b.progress.Points += len(pt.Values)
 		}
 		batch.delivered += done
 		batch.settle()
-		if saveErr := b.note(batch.read); saveErr != nil {
+		if saveErr := b.note(batch.read, refused > 0); saveErr != nil {
 			return saveErr
 		}
 		if err == nil {
@@ -250,15 +255,23 @@ func (b *Backfill) deliver(ctx context.Context, sink Sink, batch *batch, log *ou
 	}
 }
 
-// note saves what is done.
-func (b *Backfill) note(windows []*window) error {
+// note saves what is done. What the backend refused is not noted, nor what came
+// with it, so that it is tried again once the backend takes it.
+func (b *Backfill) note(windows []*window, refused bool) error {
 	latest := time.Now().Add(-recent)
 	for _, w := range windows {
 		done := w.done
 		if done.After(latest) {
 			done = latest
 		}
-		b.state.Done[w.module] = b.state.Done[w.module].add(span{w.from.UTC(), done.UTC()})
+		if refused {
+			w.noted = w.done
+			continue
+		}
+		b.state.Done[w.module] = b.state.Done[w.module].add(span{w.noted.UTC(), done.UTC()})
+	}
+	if b.file == nil {
+		return nil
 	}
 	if err := b.file.Save(b.state); err != nil {
 		return fmt.Errorf("save the progress of the backfill: %w", err)

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -130,23 +131,64 @@ type moody struct {
 	n, lost int
 }
 
-func (m *moody) PushHistory(ctx context.Context, points []poll.Point) (int, error) {
+func (m *moody) PushHistory(ctx context.Context, points []poll.Point) (done, refused int, err error) {
 	m.n++
 	switch m.n % 6 {
 	case 2:
-		return 0, errors.New("connection refused")
+		return 0, 0, errors.New("connection refused")
 	case 4:
 		n := len(points) / 3
-		done, _ := m.backend.PushHistory(ctx, points[:n])
-		return done, errors.New("throttled")
+		done, _, _ := m.backend.PushHistory(ctx, points[:n])
+		return done, 0, errors.New("throttled")
 	case 5:
-		_, _ = m.backend.PushHistory(ctx, points)
+		_, _, _ = m.backend.PushHistory(ctx, points)
 		for _, pt := range points {
 			m.lost += len(pt.Values)
 		}
-		return 0, errors.New("timeout")
+		return 0, 0, errors.New("timeout")
 	}
 	return m.backend.PushHistory(ctx, points)
+}
+
+// What the backend refused is tried again when it takes it, as the advice to
+// give it a longer window promises.
+func TestBackfillTriesRefusedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, cfg := backfillRig(t)
+		limit := time.Now().AddDate(0, 0, -10)
+		for _, sink := range []poll.Sink{&shortSighted{r.backend, limit}, r.backend} {
+			b, err := poll.OpenBackfill(t.Context(), cfg, r.source)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := b.Run(t.Context(), sink, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		const day, modules = 2 * 13 * 288, 3 // what came with the last that was refused
+		r.everything(cfg.Since.Add(time.Minute), time.Now().Add(-uploadedBy), day*modules)
+		b, err := poll.OpenBackfill(t.Context(), cfg, r.source)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range b.Plan().Modules {
+			if m.Missing > 2*time.Hour {
+				t.Errorf("%s: %s is left", m.ModuleName, m.Missing)
+			}
+		}
+	})
+}
+
+// shortSighted refuses what is older than its limit.
+type shortSighted struct {
+	*backend
+	limit time.Time
+}
+
+func (s *shortSighted) PushHistory(ctx context.Context, points []poll.Point) (done, refused int, err error) {
+	n, _ := slices.BinarySearchFunc(points, s.limit, func(p poll.Point, t time.Time) int { return p.Time.Compare(t) })
+	done, _, err = s.backend.PushHistory(ctx, points[n:])
+	return done + n, n, err
 }
 
 // What concerns one family or module leaves it out; what concerns all ends the

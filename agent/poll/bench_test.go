@@ -73,6 +73,6 @@ type wakened chan struct{}
 
 func (w wakened) Wake() { w <- struct{}{} }
 
-func (w wakened) PushHistory(_ context.Context, points []poll.Point) (int, error) {
-	return len(points), nil
+func (w wakened) PushHistory(_ context.Context, points []poll.Point) (done, refused int, err error) {
+	return len(points), 0, nil
 }

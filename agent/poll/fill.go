@@ -26,7 +26,8 @@ type filler struct {
 	failures int       // rounds that failed in a row
 	retry    time.Time // not before
 
-	samples int       // delivered since the log last said so
+	samples int       // dealt with since the log last said so
+	refused int       // of these by the backend, which has said so itself
 	from    time.Time // of the oldest of them
 	to      time.Time // of the newest
 	late    int       // delivered by second looks
@@ -154,7 +155,8 @@ func (f *filler) push(ctx context.Context, b *batch) error {
 	if len(rest) == 0 {
 		return nil
 	}
-	done, err := f.p.sink.PushHistory(ctx, rest)
+	done, refused, err := f.p.sink.PushHistory(ctx, rest)
+	f.refused += refused
 	if err == nil {
 		done = len(rest)
 	} else {
@@ -213,10 +215,10 @@ func (f *filler) report() {
 	if slices.ContainsFunc(f.p.windows, func(w *window) bool { return !w.again }) {
 		return
 	}
-	if f.samples > 0 {
-		f.p.cfg.Logger.Info("gap filled from Netatmo's history", "from", f.from, "to", f.to, "samples", f.samples)
+	if taken := f.samples - f.refused; taken > 0 {
+		f.p.cfg.Logger.Info("gap filled from Netatmo's history", "from", f.from, "to", f.to, "samples", taken)
 	}
-	f.samples, f.to, f.clipped = 0, time.Time{}, false
+	f.samples, f.refused, f.to, f.clipped = 0, 0, time.Time{}, false
 }
 
 // judge says what went wrong and waits longer the more often it did. What the

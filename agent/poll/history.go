@@ -87,6 +87,7 @@ type window struct {
 
 	cadence   time.Duration // distance of two uploads of its station
 	failures  int           // requests that failed in a row
+	noted     time.Time     // by a Backfill: what comes after it is not noted as delivered yet
 	delivered []int64       // times of the samples delivered, ascending Unix seconds; they are left out
 
 	again     bool      // a second look at a gap that was filled

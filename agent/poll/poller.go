@@ -26,9 +26,10 @@ type Sink interface {
 	Wake()
 	// PushHistory delivers points, which ascend in time, and returns once the
 	// backend has answered. Points that the backend refuses for good count as
-	// dealt with. An error says that the rest may be tried again later; done is
-	// how many points, from the first on, are dealt with all the same.
-	PushHistory(ctx context.Context, points []Point) (done int, err error)
+	// dealt with; refused is how many of those done they are. An error says that
+	// the rest may be tried again later; done is how many points, from the first
+	// on, are dealt with all the same.
+	PushHistory(ctx context.Context, points []Point) (done, refused int, err error)
 }
 
 // Point is what a module measured at a time in the past.

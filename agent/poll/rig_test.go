@@ -258,15 +258,15 @@ func (b *backend) watch(onLive func(now time.Time, r netatmo.Reading)) {
 	b.onLive = onLive
 }
 
-func (b *backend) PushHistory(_ context.Context, points []poll.Point) (int, error) {
+func (b *backend) PushHistory(_ context.Context, points []poll.Point) (done, refused int, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.down {
-		return 0, errors.New("connection refused")
+		return 0, 0, errors.New("connection refused")
 	}
 	for i, pt := range points {
 		if i > 0 && pt.Time.Before(points[i-1].Time) {
-			return i, errors.New("out of order")
+			return i, 0, errors.New("out of order")
 		}
 		for _, v := range pt.Values {
 			s := series{pt.Reading.StationID, pt.Reading.ModuleID, v.Field}
@@ -280,7 +280,7 @@ func (b *backend) PushHistory(_ context.Context, points []poll.Point) (int, erro
 			b.add(s, pt.Time, v.Number)
 		}
 	}
-	return len(points), nil
+	return len(points), 0, nil
 }
 
 func (b *backend) add(s series, at time.Time, v float64) {

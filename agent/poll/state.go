@@ -109,6 +109,9 @@ func (s *State) load() (err error) {
 	if s.doc.Marks == nil {
 		s.doc.Marks = map[string]time.Time{}
 	}
+	maps.DeleteFunc(s.doc.Cadences, func(_ string, seconds float64) bool { // whoever wrote them
+		return seconds < 1 || seconds > longest.Seconds()*3/2
+	})
 	if s.doc.Cadences == nil {
 		s.doc.Cadences = map[string]float64{}
 	}

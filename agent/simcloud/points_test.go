@@ -173,8 +173,8 @@ func (l *lines) take() []string {
 type nobody struct{}
 
 func (nobody) Wake() {}
-func (nobody) PushHistory(_ context.Context, points []poll.Point) (int, error) {
-	return len(points), nil
+func (nobody) PushHistory(_ context.Context, points []poll.Point) (done, refused int, err error) {
+	return len(points), 0, nil
 }
 
 func (s *stage) client() *netatmo.Client {
