@@ -33,3 +33,24 @@ func TestHistoryWithoutProgress(t *testing.T) {
 		a.kill()
 	})
 }
+
+// A gap is said to be filled only if the backend took some of it.
+func TestRefusedGapIsNotFilled(t *testing.T) {
+	for _, refuses := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			m := &twoModules{}
+			a := newAgent(t, &fake{weather: m.weather, measure: sampled(nil)}, netatmo.Weather)
+			a.backend.refuses = refuses
+			a.start()
+			a.sleep(time.Hour)
+			a.kill()
+			a.sleep(3 * time.Hour)
+			a.start()
+			a.sleep(time.Hour)
+			a.kill()
+			if said := a.logged("gap filled") > 0; said == refuses {
+				t.Errorf("refused: %v, said: %v\n%s", refuses, said, a.log)
+			}
+		})
+	}
+}
