@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -262,7 +263,7 @@ func (a *agent) values() telemetry.AgentValues {
 	v := telemetry.AgentValues{
 		Authorized: login.Authorized, TokenExpiry: login.Expiry, Refreshes: map[string]int64{},
 		PollTime: polls.Time, PollSuccess: polls.Success, PollDuration: polls.Duration,
-		RefreshInterval: a.cfg.RefreshInterval,
+		RefreshInterval: cmp.Or(a.cfg.RefreshInterval, poll.Cadence),
 		Requests:        a.requests.snapshot(), Budget: a.gate.Remaining(),
 	}
 	for outcome, n := range login.Refreshes {
@@ -290,6 +291,7 @@ func (c *requestCounts) add(endpoint, outcome string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.n[telemetry.APIRequest{Endpoint: endpoint, Outcome: outcome}]++
+	c.n[telemetry.APIRequest{Endpoint: endpoint, Outcome: string(netatmo.ClassQuota)}] += 0 // an alert sees its first increase only if it was there
 }
 
 func (c *requestCounts) snapshot() map[telemetry.APIRequest]int64 {

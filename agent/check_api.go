@@ -66,8 +66,12 @@ func (d *doctor) families(ctx context.Context, renews bool) {
 		}
 		d.answered(family, answer)
 	}
-	if complete {
-		d.unknownStations(all)
+	if !complete {
+		return
+	}
+	d.unknownStations(all)
+	if len(all) > 0 && !slices.ContainsFunc(all, func(r netatmo.Reading) bool { return d.cfg.Stations.Allows(r.StationID, r.HomeID) }) {
+		d.misset("settings", "NETATMO_STATIONS leaves nothing to report", "name some of "+strings.Join(ids(all), ", ")+", or leave it unset")
 	}
 }
 

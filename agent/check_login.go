@@ -43,7 +43,7 @@ func (d *doctor) login(ctx context.Context, refresh bool) bool {
 	case access != "":
 		d.ok(area, fmt.Sprintf("the access token is good for another %s, and there is a refresh token to renew it with", span(left)))
 	case status.Expiry.IsZero():
-		d.notAsked("there is a refresh token, but no access token yet")
+		d.notAsked("there is no access token yet, but a refresh token to get one with")
 	default:
 		d.notAsked(fmt.Sprintf("the access token expired %s; there is a refresh token to renew it with", ago(status.Expiry, "")))
 	}
@@ -51,7 +51,8 @@ func (d *doctor) login(ctx context.Context, refresh bool) bool {
 }
 
 func (d *doctor) notAsked(why string) {
-	d.warn("login", why+", as the agent does. Until then the API is not asked", d.howToRenew())
+	d.untried = true
+	d.warn("login", why+". That uses it up, so it is left to the agent, and the API is not asked", d.howToRenew())
 }
 
 func (d *doctor) howToRenew() string {

@@ -37,6 +37,7 @@ type report struct {
 	findings []finding
 	wrong    bool // a setting cannot be used
 	login    bool // a login is needed
+	untried  bool // whether the login works
 }
 
 func newReport(out io.Writer, machine bool) *report {
@@ -127,6 +128,9 @@ func (r *report) summary() string {
 		return fmt.Sprintf("All is well: %s.", several(ok, "check"))
 	}
 	verdict := "It works"
+	if r.untried {
+		verdict = "The login was not tried"
+	}
 	switch {
 	case r.wrong:
 		verdict = "The settings need a hand"

@@ -47,6 +47,7 @@ var brokenSettings = []brokenSetup{
 		"--offline", levelWarn, "settings", "user is not a number", "access token", 0},
 	{"port of the login pages taken", (*checkRig).takePort, "", levelWarn, "login", "another program listens", "NETATMO_LISTEN_ADDR", 0},
 	{"that, and no login", func(r *checkRig) { r.takePort(); r.write("token.json", "") }, "", levelFail, "login", "another program listens", "NETATMO_LISTEN_ADDR", 2},
+	{"filter leaves nothing at all", env("NETATMO_STATIONS", "70:ee:50:ff:ff:ff"), "", levelFail, "settings", "leaves nothing to report", "70:ee:50:00:10:01", 2},
 	{"station that the account has not", env("NETATMO_STATIONS", "70:ee:50:00:10:01,70:ee:50:00:20:01,70:ee:50:ff:ff:ff"), "", levelWarn, "settings", "70:ee:50:ff:ff:ff, which the account does not have", "70:ee:50:00:10:01", 0},
 }
 

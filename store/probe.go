@@ -1,6 +1,8 @@
 package store
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"io/fs"
 	"os"
@@ -19,7 +21,8 @@ type Probe struct {
 
 // Probe proves at start that a later Save or Overwrite will work, by replacing
 // the file with its own content; a missing file is tried under another name and
-// stays missing. It creates the directory and narrows the mode. An error says
+// stays missing. It creates the directory and narrows the mode, unless the file
+// holds no JSON. An error says
 // what is wrong and what to do about it.
 func (f *File[T]) Probe() (Probe, error) {
 	p, err := f.probe()
@@ -53,7 +56,9 @@ func (f *File[T]) probe() (p Probe, err error) {
 			return p, err
 		}
 	}
-	if mode := info.Mode().Perm(); mode&^0o600 != 0 {
+	if mode := info.Mode().Perm(); mode&^0o600 != 0 && !ours(content) {
+		return p, os.Chmod(path, mode)
+	} else if mode&^0o600 != 0 {
 		// A new file has 0600 already. An old one its owner alone can change, and
 		// where that is not us OtherOwner says so.
 		if !p.InPlaceOnly || os.Chmod(path, 0o600) == nil {
@@ -62,6 +67,10 @@ func (f *File[T]) probe() (p Probe, err error) {
 	}
 	return p, nil
 }
+
+// ours reports whether content can be a document of this package. The path may
+// be wrong, and the file one that others have to read.
+func ours(content []byte) bool { return len(bytes.TrimSpace(content)) == 0 || json.Valid(content) }
 
 // probeNew tries a new file of one block: an empty one fits on a full disk too.
 func (f *File[T]) probeNew(path string) error {

@@ -117,3 +117,17 @@ func TestProbeKeepsALargeFile(t *testing.T) {
 		t.Errorf("%d bytes are left, %v", after.Size(), err)
 	}
 }
+
+// Nor is the mode of a file changed that others may have to read.
+func TestProbeKeepsTheModeOfAForeignFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "passwd")
+	if err := os.WriteFile(path, []byte("root:x:0:0::/root:/bin/sh\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(path, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if p, err := store.New[doc](path).Probe(); err != nil || p.Narrowed != 0 || mode(t, path) != 0o644 {
+		t.Errorf("%+v, %v, mode %o", p, err, mode(t, path))
+	}
+}

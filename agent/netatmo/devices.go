@@ -20,7 +20,13 @@ type decoder struct {
 	scratch            Values // reused
 }
 
+// mostRejected bounds what an answer of nothing but nonsense costs.
+const mostRejected = 1000
+
 func (d *decoder) reject(id, place, reason string) {
+	if len(d.rejected) == mostRejected {
+		return
+	}
 	d.rejected = append(d.rejected, ItemError{ID: clean(id, ""), Place: place, Reason: reason})
 }
 

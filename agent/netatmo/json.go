@@ -163,7 +163,16 @@ func text(raw []byte) string {
 	if strings.IndexByte(s, '\\') >= 0 {
 		s = unescape(raw)
 	}
-	return strings.Map(printable, s) // which also makes it UTF-8
+	return short(strings.Map(printable, s)) // which also makes it UTF-8
+}
+
+// short cuts a text that is longer than any name that people give.
+func short(s string) string {
+	const most = 200
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + "…"
 }
 
 func unescape(raw []byte) (s string) {
@@ -172,7 +181,7 @@ func unescape(raw []byte) (s string) {
 }
 
 func printable(r rune) rune {
-	if unicode.In(r, unicode.Cc, unicode.Zl, unicode.Zp) {
+	if unicode.In(r, unicode.Cc, unicode.Zl, unicode.Zp, unicode.Bidi_Control) {
 		return ' '
 	}
 	return r

@@ -5,10 +5,13 @@ import (
 	"time"
 )
 
-// nominal is the usual distance of two uploads of a weather station, as
-// observed. Other spans of the schedule are proportions of it, so that a
-// simulated station may be faster.
-const nominal = 606 * time.Second
+// Cadence is the usual distance of two uploads of a weather station, as
+// observed.
+const Cadence = 606 * time.Second
+
+// nominal is the cadence of which other spans of the schedule are proportions,
+// so that a simulated station may be faster.
+const nominal = Cadence
 
 // cadence learns the distance of two uploads from the measurement times that
 // the answers show.

@@ -1,6 +1,7 @@
 package poll_test
 
 import (
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -166,6 +167,25 @@ func TestLeftOutIsSaidOnce(t *testing.T) {
 		a.sleep(24 * time.Hour)
 		if a.logged("left out") != 4 || a.logged(`family=weather error="module 1 of the answer: has no id"`) != 1 ||
 			a.logged(`family=energy home=mine error="module 1 of the answer: has no id"`) != 1 {
+			t.Errorf("the log:\n%s", a.log)
+		}
+		a.kill()
+	})
+}
+
+// An account full of what is not understood costs a few lines, not thousands.
+func TestLeftOutIsNoFlood(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newAgent(t, &fake{weather: func() (netatmo.Answer, error) {
+			an := answer(outdoor("s", "m", time.Now(), 20))
+			for i := range 20_000 {
+				an.Rejected = append(an.Rejected, netatmo.ItemError{ID: fmt.Sprint(i), Reason: "is of a type that is not known"})
+			}
+			return an, nil
+		}}, netatmo.Weather)
+		a.start()
+		a.sleep(time.Hour)
+		if a.logged("left out") != 11 || a.logged("number=19990") != 1 {
 			t.Errorf("the log:\n%s", a.log)
 		}
 		a.kill()

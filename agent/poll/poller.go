@@ -230,15 +230,22 @@ func (p *Poller) say(g group, rejected []netatmo.ItemError) {
 	if g.home != "" {
 		log = log.With("home", g.home)
 	}
-	said := p.rejected[g]
+	const most = 10
+	said, news := p.rejected[g], 0
 	p.rejected[g] = map[netatmo.ItemError]bool{}
 	for _, e := range rejected {
 		what := e
 		what.Place = "" // Netatmo's lists have no order
 		p.rejected[g][what] = true
-		if !said[what] {
+		if said[what] {
+			continue
+		}
+		if news++; news <= most {
 			log.Warn("a device in Netatmo's answer is left out", "error", e)
 		}
+	}
+	if news > most {
+		log.Warn("more devices in Netatmo's answer are left out", "number", news-most)
 	}
 }
 
