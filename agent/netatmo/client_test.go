@@ -115,7 +115,7 @@ func TestRedirect(t *testing.T) {
 // refused in words, and not held in memory.
 func TestHugeAnswers(t *testing.T) {
 	block := strings.Repeat(" ", 1<<20)
-	device := `{"_id":"70:ee:50:00:00:01","type":"NAMain"},`
+	device := `{"_id":"70:ee:50:00:00:01","type":"NAMain","more":"` + block[:1000] + `"},`
 	for _, tc := range []struct {
 		name, start, repeat, want string
 	}{
