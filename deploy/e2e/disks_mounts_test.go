@@ -123,6 +123,7 @@ func TestDiskThatFillsUp(t *testing.T) {
 	r.cloud.Inject(simcloud.Fault{Kind: simcloud.TokenExpired})
 	r.start()
 	r.works()
+	r.Eventually("renews the token", func() bool { return r.cloud.Auth().Stats().Refreshes() == 2 })
 	r.stop()
 	if !r.saved() {
 		t.Error("the pair that was made on the full disk is not on it")
