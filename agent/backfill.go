@@ -219,11 +219,11 @@ func pushBackfill(ctx context.Context, c *cobra.Command, cfg *config.Config, b *
 func progressTo(w io.Writer, requests int) (report func(poll.Progress), done func()) {
 	start, last := time.Now(), time.Time{}
 	left := func(p poll.Progress) string {
-		pace := poll.Plan{Requests: max(requests-p.Requests, 0)}
-		if p.Done >= p.Total || pace.Requests == 0 {
+		rest := poll.Plan{Requests: max(requests-p.Requests, 0)}
+		if p.Done >= p.Total || rest.Requests == 0 {
 			return ""
 		}
-		return ", " + span(pace.Duration(backfillPerHour)) + " to go"
+		return ", " + span(rest.Duration(backfillPerHour)) + " to go"
 	}
 	rate := func(p poll.Progress) float64 { return float64(p.Points) / max(time.Since(start).Seconds(), 0.001) }
 	if _, ok := terminal(w); ok {

@@ -22,8 +22,7 @@ type Probe struct {
 // Probe proves at start that a later Save or Overwrite will work, by replacing
 // the file with its own content; a missing file is tried under another name and
 // stays missing. It creates the directory and narrows the mode, unless the file
-// holds no JSON. An error says
-// what is wrong and what to do about it.
+// holds no JSON. An error says what is wrong and what to do about it.
 func (f *File[T]) Probe() (Probe, error) {
 	p, err := f.probe()
 	return p, explain(err)
@@ -56,14 +55,16 @@ func (f *File[T]) probe() (p Probe, err error) {
 			return p, err
 		}
 	}
-	if mode := info.Mode().Perm(); mode&^0o600 != 0 && !ours(content) {
-		return p, os.Chmod(path, mode)
-	} else if mode&^0o600 != 0 {
-		// A new file has 0600 already. An old one its owner alone can change, and
-		// where that is not us OtherOwner says so.
+	// A new file has 0600. An old one its owner alone can change, and where that
+	// is not us OtherOwner says so.
+	switch mode := info.Mode().Perm(); {
+	case mode&^0o600 == 0:
+	case ours(content):
 		if !p.InPlaceOnly || os.Chmod(path, 0o600) == nil {
 			p.Narrowed = mode
 		}
+	case !p.InPlaceOnly:
+		return p, os.Chmod(path, mode)
 	}
 	return p, nil
 }

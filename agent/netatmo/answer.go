@@ -43,7 +43,7 @@ type Answer struct {
 	Offset time.Duration
 
 	// Rejected lists what in the answer was not understood, and what Netatmo
-	// itself could not reach (body.errors); the first thousand of each.
+	// itself could not reach (body.errors); a thousand at most.
 	Rejected []ItemError
 }
 

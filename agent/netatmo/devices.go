@@ -23,11 +23,14 @@ type decoder struct {
 // mostRejected bounds what an answer of nothing but nonsense costs.
 const mostRejected = 1000
 
-func (d *decoder) reject(id, place, reason string) {
+// reject takes an element that is not understood, or that Netatmo could not
+// reach, off the answer.
+func (d *decoder) reject(e ItemError) {
 	if len(d.rejected) == mostRejected {
 		return
 	}
-	d.rejected = append(d.rejected, ItemError{ID: clean(id, ""), Place: place, Reason: reason})
+	e.ID = clean(e.ID, "")
+	d.rejected = append(d.rejected, e)
 }
 
 const notAnObject = "is not a JSON object"
@@ -39,7 +42,7 @@ func nth(element string, n int) string { return element + " " + strconv.Itoa(n) 
 // in it.
 func (d *decoder) device(n int, raw []byte) {
 	if !d.outer.read(raw) {
-		d.reject("", nth("device", n), notAnObject)
+		d.reject(ItemError{Place: nth("device", n), Reason: notAnObject})
 		return
 	}
 	o := d.outer
@@ -57,7 +60,7 @@ func (d *decoder) device(n int, raw []byte) {
 		Foreign:     readOnly || favorite,
 	}
 	if id == "" {
-		d.reject("", nth("device", n), "has no id")
+		d.reject(ItemError{Place: nth("device", n), Reason: "has no id"})
 	} else {
 		d.module(base, o)
 	}
@@ -66,9 +69,9 @@ func (d *decoder) device(n int, raw []byte) {
 		i++
 		switch {
 		case !d.inner.read(raw):
-			d.reject(id, nth("module", i), notAnObject)
+			d.reject(ItemError{ID: id, Place: nth("module", i), Reason: notAnObject})
 		case ident(d.inner.get("_id")) == "":
-			d.reject(id, nth("module", i), "has no id")
+			d.reject(ItemError{ID: id, Place: nth("module", i), Reason: "has no id"})
 		default:
 			d.module(base, d.inner)
 		}
@@ -81,7 +84,7 @@ func (d *decoder) module(r Reading, o object) {
 	wireType := text(o.get("type"))
 	k, known := kinds[wireType]
 	if !known {
-		d.reject(id, "", fmt.Sprintf("has the unknown type %q", clean(wireType, "")))
+		d.reject(ItemError{ID: id, Reason: fmt.Sprintf("has the unknown type %q", clean(wireType, ""))})
 		return
 	}
 	if k.family != d.family {

@@ -146,11 +146,11 @@ func (d *homeDecoder) device(n int, raw []byte) {
 
 func (d *homeDecoder) open(element string, n int, raw []byte) (id string, ok bool) {
 	if !d.outer.read(raw) {
-		d.reject("", nth(element, n), notAnObject)
+		d.reject(ItemError{Place: nth(element, n), Reason: notAnObject})
 		return "", false
 	}
 	if id = ident(d.outer.get("id")); id == "" {
-		d.reject("", nth(element, n), "has no id")
+		d.reject(ItemError{Place: nth(element, n), Reason: "has no id"})
 	}
 	return id, id != ""
 }
@@ -204,11 +204,11 @@ func (d *homeDecoder) faults(list []byte) {
 			d.unreachable(d.reading(id, known.name, k))
 			continue
 		}
-		fault := ItemError{ID: clean(id, ""), Code: int(n), Reason: cmp.Or(faultNames[int(n)], "Netatmo reports a fault")}
+		fault := ItemError{ID: id, Code: int(n), Reason: cmp.Or(faultNames[int(n)], "Netatmo reports a fault")}
 		if id == "" {
 			fault.Place = nth("fault", i)
 		}
-		d.rejected = append(d.rejected, fault)
+		d.reject(fault)
 	}
 }
 
