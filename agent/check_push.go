@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"netatmo-agent/agent/config"
@@ -30,7 +29,7 @@ func (d *doctor) push(ctx context.Context) {
 	start := time.Now()
 	err := telemetry.Probe(ctx, p, cmp.Or(d.instance, "check"), readBuild().version, silent)
 	if f := telemetry.Classify(err); f != nil {
-		d.fail(area, strings.TrimSuffix(f.Sentence, ": "+f.Remedy), f.Remedy)
+		d.fail(area, f.What, f.Remedy)
 		return
 	}
 	d.ok(area, fmt.Sprintf("the backend took a point (netatmo.agent.info) within %d ms", max(1, time.Since(start).Milliseconds())))

@@ -69,7 +69,7 @@ func TestOnlyAHangingLoopIsUnhealthy(t *testing.T) {
 		{"all is well", outside{taken, station, true}, ""},
 		{"backend away", outside{func(<-chan struct{}) error { return errors.New("connection refused") }, station, true}, ""},
 		{"backend asks to wait for an hour", outside{func(<-chan struct{}) error {
-			return &telemetry.Failure{Reason: telemetry.Throttled, Sentence: "wait", RetryAfter: time.Hour}
+			return &telemetry.Failure{Reason: "throttled", What: "wait", RetryAfter: time.Hour}
 		}, station, true}, ""},
 		{"Netatmo out of reach", outside{taken, func(<-chan struct{}) (*http.Response, error) { return nil, errors.New("no route to host") }, true}, ""},
 		{"Netatmo down", outside{taken, func(<-chan struct{}) (*http.Response, error) { return reply(503, "<html>") }, true}, ""},

@@ -102,7 +102,7 @@ func (a *agentMetrics) observe(_ context.Context, o metric.Observer) error {
 	s := a.stats()
 	count(catalogue.AgentPushPoints, s.Points)
 	for reason, n := range s.Failures {
-		count(catalogue.AgentPushFailures, n, attribute.String("reason", reason))
+		count(catalogue.AgentPushFailures, n, attribute.String("reason", string(reason)))
 	}
 	count(catalogue.AgentBackfillPoints, s.BackfillPoints)
 	count(catalogue.AgentBackfillRefused, s.BackfillRefused)

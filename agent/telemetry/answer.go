@@ -40,7 +40,7 @@ type judge struct {
 func (j *judge) partial(p *colmetricpb.ExportMetricsPartialSuccess, sent map[string]config.Secret) *Failure {
 	message := redact(p.GetErrorMessage(), sent)
 	if n := p.GetRejectedDataPoints(); n > 0 {
-		f := newFailure(Partial, fmt.Sprintf("%d points: %s", n, message), nil)
+		f := newFailure(reasonPartial, fmt.Sprintf("%d points: %s", n, message), nil)
 		f.Rejected = n
 		return f
 	}
@@ -61,7 +61,7 @@ func (j *judge) http(resp *http.Response, body []byte, sent map[string]config.Se
 	if status == "" {
 		status = strconv.Itoa(resp.StatusCode)
 	}
-	said := func(reason string) *Failure {
+	said := func(reason Reason) *Failure {
 		detail := status
 		if text := redact(errorText(resp, body), sent); text != "" {
 			detail += ": " + text
@@ -79,23 +79,23 @@ func (j *judge) http(resp *http.Response, body []byte, sent map[string]config.Se
 			u.User, u.RawQuery, u.Fragment = nil, "", ""
 			to = u.String()
 		}
-		return newFailure(Redirect, fmt.Sprintf("%s to %s", status, redact(to, sent)), nil)
+		return newFailure(reasonRedirect, fmt.Sprintf("%s to %s", status, redact(to, sent)), nil)
 	case code == http.StatusUnauthorized, code == http.StatusForbidden:
-		return said(Auth)
+		return said(reasonAuth)
 	case code == http.StatusProxyAuthRequired:
-		return said(Unreachable)
+		return said(reasonUnreachable)
 	case code == http.StatusNotFound, code == http.StatusMethodNotAllowed, code == http.StatusUnsupportedMediaType:
-		return said(NotOTLP)
+		return said(reasonNotOTLP)
 	case code == http.StatusRequestTimeout, code == http.StatusGatewayTimeout:
-		return said(Timeout)
+		return said(reasonTimeout)
 	case code == http.StatusRequestEntityTooLarge:
-		return said(TooLarge)
+		return said(reasonTooLarge)
 	case code == http.StatusTooManyRequests, code == http.StatusServiceUnavailable && resp.Header.Get("Retry-After") != "":
-		return said(Throttled)
+		return said(reasonThrottled)
 	case code >= 500:
-		return said(Unavailable)
+		return said(reasonUnavailable)
 	}
-	return said(Refused)
+	return said(reasonRefused)
 }
 
 func (j *judge) success(resp *http.Response, body []byte, sent map[string]config.Secret) *Failure {
@@ -115,7 +115,7 @@ func (j *judge) success(resp *http.Response, body []byte, sent map[string]config
 		if isHTML(resp, body) {
 			what = "an HTML page"
 		}
-		return newFailure(NotOTLP, fmt.Sprintf("%s with %s", resp.Status, what), err)
+		return newFailure(reasonNotOTLP, fmt.Sprintf("%s with %s", resp.Status, what), err)
 	}
 	return j.partial(answer.GetPartialSuccess(), sent)
 }

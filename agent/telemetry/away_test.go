@@ -32,7 +32,7 @@ func TestHistoryWaitsForALivePush(t *testing.T) {
 		_ = p.PushNow(t.Context())
 		waits := func(requests int) {
 			t.Helper()
-			if r, err := p.PushHistory(t.Context(), points); Classify(err) == nil || Classify(err).Reason != Unreachable || r != (HistoryResult{}) {
+			if r, err := p.PushHistory(t.Context(), points); Classify(err) == nil || Classify(err).Reason != reasonUnreachable || r != (HistoryResult{}) {
 				t.Errorf("result %+v, error %v", r, err)
 			}
 			if len(b.requests) != requests {
@@ -72,7 +72,7 @@ func TestTheWaitAskedOfHistoryHoldsLivePushes(t *testing.T) {
 		ended.Go(func() { _ = p.Run(ctx) })
 		time.Sleep(61 * time.Second)
 		throttle.Store(true)
-		if _, err := p.PushHistory(ctx, past(1, time.Hour, 30*time.Minute)); Classify(err) == nil || Classify(err).Reason != Throttled {
+		if _, err := p.PushHistory(ctx, past(1, time.Hour, 30*time.Minute)); Classify(err) == nil || Classify(err).Reason != reasonThrottled {
 			t.Errorf("error %v", err)
 		}
 		throttle.Store(false)

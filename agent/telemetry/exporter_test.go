@@ -197,7 +197,7 @@ func TestProbe(t *testing.T) {
 		t.Errorf("%+v", received)
 	}
 	p.URL.Host = closedPort(t)
-	judged(t, Probe(t.Context(), p, "an-instance", "v1", log), Unreachable, "nothing listens")
+	judged(t, Probe(t.Context(), p, "an-instance", "v1", log), reasonUnreachable, "nothing listens")
 }
 
 func TestConsole(t *testing.T) {

@@ -155,30 +155,30 @@ func fromStatus(err error, sent map[string]config.Secret) *Failure {
 	return f
 }
 
-func grpcReason(s *status.Status, askedToWait bool) string {
+func grpcReason(s *status.Status, askedToWait bool) Reason {
 	switch s.Code() {
 	case codes.Unauthenticated, codes.PermissionDenied:
-		return Auth
+		return reasonAuth
 	case codes.ResourceExhausted:
 		if strings.Contains(s.Message(), "larger than max") {
-			return TooLarge
+			return reasonTooLarge
 		}
-		return Throttled
+		return reasonThrottled
 	case codes.DeadlineExceeded:
-		return Timeout
+		return reasonTimeout
 	case codes.Unimplemented:
-		return NotOTLP
+		return reasonNotOTLP
 	case codes.InvalidArgument, codes.FailedPrecondition, codes.OutOfRange, codes.AlreadyExists, codes.NotFound:
-		return Refused
+		return reasonRefused
 	case codes.Unavailable:
 		if askedToWait {
-			return Throttled
+			return reasonThrottled
 		}
-		return Unreachable
+		return reasonUnreachable
 	case codes.Internal, codes.Unknown, codes.Aborted, codes.DataLoss:
-		return Unavailable
+		return reasonUnavailable
 	}
-	return Other
+	return reasonOther
 }
 
 // retryInfo returns how long the server asks to wait, and whether it does.

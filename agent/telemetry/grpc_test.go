@@ -76,26 +76,26 @@ func TestGRPCAnswers(t *testing.T) {
 	tests := []struct {
 		name   string
 		err    error
-		reason string
+		reason Reason
 		text   string
 	}{
 		{"accepted", nil, "", ""},
-		{"no login", status.Error(codes.Unauthenticated, "no user "+secretValue), Auth, "[redacted]"},
-		{"no right", status.Error(codes.PermissionDenied, "tenant"), Auth, "tenant"},
-		{"invalid", status.Error(codes.InvalidArgument, "bad label"), Refused, "bad label"},
-		{"out of order", status.Error(codes.InvalidArgument, "out of order sample"), OutOfOrder, "out_of_order_time_window"},
+		{"no login", status.Error(codes.Unauthenticated, "no user "+secretValue), reasonAuth, "[redacted]"},
+		{"no right", status.Error(codes.PermissionDenied, "tenant"), reasonAuth, "tenant"},
+		{"invalid", status.Error(codes.InvalidArgument, "bad label"), reasonRefused, "bad label"},
+		{"out of order", status.Error(codes.InvalidArgument, "out of order sample"), reasonOutOfOrder, "out_of_order_time_window"},
 		{"a Collector that passes on what Mimir said", status.Error(codes.InvalidArgument,
-			"responded with HTTP Status Code 400, Message=beyond the out-of-order time window of 1h (err-mimir-sample-timestamp-too-old)"), TooOld, ""},
-		{"too large", status.Error(codes.ResourceExhausted, "grpc: received message larger than max (5000000 vs. 4194304)"), TooLarge, ""},
-		{"full", status.Error(codes.ResourceExhausted, "sending queue is full"), Throttled, "queue is full"},
-		{"full, with a delay", withDelay(codes.ResourceExhausted, "slow down", 17*time.Second), Throttled, ""},
-		{"a pause", withDelay(codes.Unavailable, "later", 17*time.Second), Throttled, ""},
-		{"a pause of less than nothing", withDelay(codes.Unavailable, "earlier", -5*time.Second), Throttled, ""},
-		{"away", status.Error(codes.Unavailable, "shutting down"), Unreachable, ""},
-		{"what gRPC says of a name that is not known", status.Error(codes.Unavailable, "name resolver error: produced zero addresses"), Unreachable, "the host name is not known"},
-		{"another service", status.Error(codes.Unimplemented, "unknown service"), NotOTLP, ""},
-		{"a fault", status.Error(codes.Internal, "boom"), Unavailable, "boom"},
-		{"late", status.Error(codes.DeadlineExceeded, "late"), Timeout, ""},
+			"responded with HTTP Status Code 400, Message=beyond the out-of-order time window of 1h (err-mimir-sample-timestamp-too-old)"), reasonTooOld, ""},
+		{"too large", status.Error(codes.ResourceExhausted, "grpc: received message larger than max (5000000 vs. 4194304)"), reasonTooLarge, ""},
+		{"full", status.Error(codes.ResourceExhausted, "sending queue is full"), reasonThrottled, "queue is full"},
+		{"full, with a delay", withDelay(codes.ResourceExhausted, "slow down", 17*time.Second), reasonThrottled, ""},
+		{"a pause", withDelay(codes.Unavailable, "later", 17*time.Second), reasonThrottled, ""},
+		{"a pause of less than nothing", withDelay(codes.Unavailable, "earlier", -5*time.Second), reasonThrottled, ""},
+		{"away", status.Error(codes.Unavailable, "shutting down"), reasonUnreachable, ""},
+		{"what gRPC says of a name that is not known", status.Error(codes.Unavailable, "name resolver error: produced zero addresses"), reasonUnreachable, "the host name is not known"},
+		{"another service", status.Error(codes.Unimplemented, "unknown service"), reasonNotOTLP, ""},
+		{"a fault", status.Error(codes.Internal, "boom"), reasonUnavailable, "boom"},
+		{"late", status.Error(codes.DeadlineExceeded, "late"), reasonTimeout, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -147,7 +147,7 @@ func TestGRPCConnections(t *testing.T) {
 		tls    *tls.Config
 		handle func(context.Context, *colmetricpb.ExportMetricsServiceRequest) (*colmetricpb.ExportMetricsServiceResponse, error)
 		adjust func(*config.Push)
-		reason string
+		reason Reason
 		text   string
 	}{
 		{"plain", nil, accept, nil, "", ""},
@@ -156,27 +156,27 @@ func TestGRPCConnections(t *testing.T) {
 		{"mutual TLS", ca.serverTLS("", later, true), accept, func(p *config.Push) {
 			p.CAFile, p.CertFile, p.KeyFile = ca.File, clientCert, clientKey
 		}, "", ""},
-		{"an authority that is not known", ca.serverTLS("", later, false), accept, nil, TLS, "set OTEL_EXPORTER_OTLP_CERTIFICATE"},
-		{"no client certificate", ca.serverTLS("", later, true), accept, func(p *config.Push) { p.CAFile = ca.File }, TLS, "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE"},
-		{"https to a plain port", nil, accept, func(p *config.Push) { p.URL.Scheme = "https" }, TLS, "http://"},
-		{"http to a TLS port", ca.serverTLS("", later, false), accept, func(p *config.Push) { p.URL.Scheme = "http" }, Unreachable, "https:// if it speaks TLS"},
-		{"no answer", nil, hang, func(p *config.Push) { p.Timeout = 100 * time.Millisecond }, Timeout, ""},
-		{"nothing listens", nil, accept, func(p *config.Push) { p.URL.Host = closedPort(t) }, Unreachable, "nothing listens there"},
-		{"a forwarded port without a program", nil, accept, func(p *config.Push) { p.URL.Host = greeting(t, "") }, Unreachable, "see that the backend runs"},
-		{"another protocol", nil, accept, func(p *config.Push) { p.URL.Host = greeting(t, "SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n") }, NotOTLP, "check its number"},
+		{"an authority that is not known", ca.serverTLS("", later, false), accept, nil, reasonTLS, "set OTEL_EXPORTER_OTLP_CERTIFICATE"},
+		{"no client certificate", ca.serverTLS("", later, true), accept, func(p *config.Push) { p.CAFile = ca.File }, reasonTLS, "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE"},
+		{"https to a plain port", nil, accept, func(p *config.Push) { p.URL.Scheme = "https" }, reasonTLS, "http://"},
+		{"http to a TLS port", ca.serverTLS("", later, false), accept, func(p *config.Push) { p.URL.Scheme = "http" }, reasonUnreachable, "https:// if it speaks TLS"},
+		{"no answer", nil, hang, func(p *config.Push) { p.Timeout = 100 * time.Millisecond }, reasonTimeout, ""},
+		{"nothing listens", nil, accept, func(p *config.Push) { p.URL.Host = closedPort(t) }, reasonUnreachable, "nothing listens there"},
+		{"a forwarded port without a program", nil, accept, func(p *config.Push) { p.URL.Host = greeting(t, "") }, reasonUnreachable, "see that the backend runs"},
+		{"another protocol", nil, accept, func(p *config.Push) { p.URL.Host = greeting(t, "SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n") }, reasonNotOTLP, "check its number"},
 		{"an HTTP server", nil, accept, func(p *config.Push) {
 			server := httptest.NewServer(http.NotFoundHandler())
 			t.Cleanup(server.Close)
 			p.URL.Host = strings.TrimPrefix(server.URL, "http://")
-		}, NotOTLP, "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"},
-		{"a web server without ALPN", nil, accept, webServer(t, http.StatusOK), NotOTLP, "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"},
-		{"a web server without HTTP/2", nil, accept, webServer(t, http.StatusOK, "http/1.1"), NotOTLP, "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"},
-		{"a web server", nil, accept, webServer(t, http.StatusOK, "h2"), NotOTLP, "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"},
-		{"a web server that moved", nil, accept, webServer(t, http.StatusFound, "h2"), NotOTLP, "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"},
-		{"a web server without such a page", nil, accept, webServer(t, http.StatusNotFound, "h2"), NotOTLP, "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"},
-		{"a web server that asks to wait", nil, accept, webServer(t, http.StatusTooManyRequests, "h2"), Throttled, "OTEL_METRIC_EXPORT_INTERVAL"},
-		{"a gateway that wants a login", nil, accept, webServer(t, http.StatusUnauthorized, "h2"), Auth, "Authorization"},
-		{"a gateway whose backend is away", nil, accept, webServer(t, http.StatusBadGateway, "h2"), Unreachable, "502"},
+		}, reasonNotOTLP, "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"},
+		{"a web server without ALPN", nil, accept, webServer(t, http.StatusOK), reasonNotOTLP, "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"},
+		{"a web server without HTTP/2", nil, accept, webServer(t, http.StatusOK, "http/1.1"), reasonNotOTLP, "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"},
+		{"a web server", nil, accept, webServer(t, http.StatusOK, "h2"), reasonNotOTLP, "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"},
+		{"a web server that moved", nil, accept, webServer(t, http.StatusFound, "h2"), reasonNotOTLP, "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"},
+		{"a web server without such a page", nil, accept, webServer(t, http.StatusNotFound, "h2"), reasonNotOTLP, "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"},
+		{"a web server that asks to wait", nil, accept, webServer(t, http.StatusTooManyRequests, "h2"), reasonThrottled, "OTEL_METRIC_EXPORT_INTERVAL"},
+		{"a gateway that wants a login", nil, accept, webServer(t, http.StatusUnauthorized, "h2"), reasonAuth, "Authorization"},
+		{"a gateway whose backend is away", nil, accept, webServer(t, http.StatusBadGateway, "h2"), reasonUnreachable, "502"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -187,7 +187,7 @@ func TestGRPCConnections(t *testing.T) {
 			err := newTestExporter(t, p, &testLog{}).Export(t.Context(), onePoint())
 			// TLS 1.3 tells a client only after the handshake that it is not
 			// wanted; its first write may meet a closed connection before.
-			for tries := 0; tt.reason == TLS && Classify(err).Reason == Unreachable && tries < 20; tries++ {
+			for tries := 0; tt.reason == reasonTLS && Classify(err).Reason == reasonUnreachable && tries < 20; tries++ {
 				err = newTestExporter(t, p, &testLog{}).Export(t.Context(), onePoint())
 			}
 			judged(t, err, tt.reason, tt.text)
@@ -254,7 +254,7 @@ func TestGRPCReconnects(t *testing.T) {
 	p := testPush()
 	p.URL = &url.URL{Scheme: "http", Host: addr}
 	e := newTestExporter(t, p, &testLog{})
-	judged(t, e.Export(t.Context(), onePoint()), Unreachable, "")
+	judged(t, e.Export(t.Context(), onePoint()), reasonUnreachable, "")
 	r, err := NewReceiver(addr, func(ReceivedPoint) {})
 	if err != nil {
 		t.Fatal(err)
@@ -283,7 +283,7 @@ func TestGRPCSilentConnection(t *testing.T) {
 			}
 		}
 		mute()
-		judged(t, e.Export(t.Context(), onePoint()), Timeout, "")
+		judged(t, e.Export(t.Context(), onePoint()), reasonTimeout, "")
 		for deadline := time.Now().Add(10 * time.Second); e.Export(t.Context(), onePoint()) != nil; time.Sleep(50 * time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Fatal("not found again within 10 s")

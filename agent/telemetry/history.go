@@ -125,13 +125,13 @@ func (b *backfill) settle(ctx context.Context, points []History, err error) erro
 		return nil
 	case !ok:
 		return err
-	case f.Reason == Partial:
+	case f.Reason == reasonPartial:
 		refused := int(min(f.Rejected, int64(len(points))))
 		b.refusal = f
 		b.result.Accepted += len(points) - refused
 		b.result.Refused += refused
 		return nil
-	case f.Reason == TooLarge && len(points) > 1:
+	case f.Reason == reasonTooLarge && len(points) > 1:
 		half := len(points) / 2
 		return b.deliverBoth(ctx, points[:half], points[half:])
 	case f.ofTime():
@@ -154,7 +154,7 @@ const nearPast = 70 * time.Minute
 // module: that of order is, by its newest point; that of age is the same for
 // all, unless it is near.
 func mayDiffer(points []History, f *Failure) bool {
-	return f.Reason == OutOfOrder || time.Since(points[0].Time) < nearPast
+	return f.Reason == reasonOutOfOrder || time.Since(points[0].Time) < nearPast
 }
 
 func (b *backfill) deliverBoth(ctx context.Context, first, second []History) error {
@@ -171,7 +171,7 @@ func (b *backfill) deliverBoth(ctx context.Context, first, second []History) err
 func (b *backfill) shed(ctx context.Context, points []History, f *Failure) error {
 	old, rest := points[:oldest(points)], points[oldest(points):]
 	err := b.push(ctx, rest)
-	if err == nil && (f.Reason == TooOld || b.mute) {
+	if err == nil && (f.Reason == reasonTooOld || b.mute) {
 		b.result.Accepted += len(rest)
 		return b.sift(ctx, old, f)
 	}
@@ -194,7 +194,7 @@ func (b *backfill) sift(ctx context.Context, points []History, f *Failure) error
 		case err == nil:
 			b.result.Accepted += len(points) - half
 			points = points[:half]
-		case failed && next.Reason == Partial:
+		case failed && next.Reason == reasonPartial:
 			b.refuse(points[:half], f)
 			return b.settle(ctx, points[half:], err)
 		case !failed || !next.ofTime():
@@ -284,7 +284,7 @@ func (b *backfill) push(ctx context.Context, points []History) error {
 	defer p.release()
 	b.struck = false
 	if !p.o.ClockOK() {
-		return newFailure(Clock, "", nil)
+		return newFailure(reasonClock, "", nil)
 	}
 	if f := cmp.Or(p.waiting(), p.backendAway()); f != nil {
 		return f
@@ -298,12 +298,12 @@ func (b *backfill) push(ctx context.Context, points []History) error {
 		return err
 	}
 	b.struck = f != nil
-	if f != nil && f.Reason == Refused && b.takesOthers(ctx) {
+	if f != nil && f.Reason == reasonRefused && b.takesOthers(ctx) {
 		b.mute = true
 		f = &Failure{
-			Reason: OutOfOrder, Err: f,
-			Sentence: "the backend takes other points, but not these; if it does not say why, they are most likely too old (" + f.Sentence + "): " + admitHistory,
-			Remedy:   admitHistory,
+			Reason: reasonOutOfOrder, Err: f,
+			What:   "the backend takes other points, but not these; if it does not say why, they are most likely too old (" + f.What + ")",
+			Remedy: admitHistory,
 		}
 	}
 	p.mu.Lock()
@@ -312,7 +312,7 @@ func (b *backfill) push(ctx context.Context, points []History) error {
 	case f == nil:
 		p.stats.BackfillPoints += int64(values)
 		return nil
-	case f.Reason == Partial:
+	case f.Reason == reasonPartial:
 		refused := min(f.Rejected, int64(values))
 		p.stats.BackfillPoints += int64(values) - refused
 		p.stats.BackfillRefused += refused

@@ -223,7 +223,7 @@ func TestHistoryFailedButTookEffect(t *testing.T) {
 			p := newTestPusher(t, b, &testLog{}, nil)
 			points := past(3, 50*time.Minute, 0)
 			result, err := p.PushHistory(t.Context(), points)
-			if f := Classify(err); f == nil || f.Reason != Timeout || result != (HistoryResult{}) {
+			if f := Classify(err); f == nil || f.Reason != reasonTimeout || result != (HistoryResult{}) {
 				t.Fatalf("%+v, %v", result, err)
 			}
 			time.Sleep(6 * time.Minute)
@@ -253,7 +253,7 @@ func TestHistoryInterrupted(t *testing.T) {
 		return nil, nil
 	}
 	result, err := p.PushHistory(t.Context(), points)
-	if f := Classify(err); f == nil || f.Reason != Unreachable || result.Accepted != 5000 {
+	if f := Classify(err); f == nil || f.Reason != reasonUnreachable || result.Accepted != 5000 {
 		t.Fatalf("%+v, %v; want two full requests accepted", result, err)
 	}
 	if result, err = p.PushHistory(t.Context(), points[result.Accepted:]); err != nil || result.Accepted != len(points)-5000 {
@@ -275,7 +275,7 @@ func TestHistoryInterrupted(t *testing.T) {
 	for m := range 5 {
 		b.check(t, m, points, time.Time{})
 	}
-	if s := p.Stats(); s.Failures[Unreachable] != 1 {
+	if s := p.Stats(); s.Failures[reasonUnreachable] != 1 {
 		t.Errorf("stats %+v", s)
 	}
 }
@@ -334,7 +334,7 @@ func TestHistoryRefusedForAnotherReasonIsKept(t *testing.T) {
 		return nil, status.Error(codes.InvalidArgument, "no tenant")
 	}
 	result, err := p.PushHistory(t.Context(), past(1, time.Hour, 0))
-	if f := Classify(err); f == nil || f.Reason != Refused || result != (HistoryResult{}) || b.count() != 2 {
+	if f := Classify(err); f == nil || f.Reason != reasonRefused || result != (HistoryResult{}) || b.count() != 2 {
 		t.Errorf("%+v, %v, %d requests", result, err, b.count())
 	}
 }

@@ -49,7 +49,7 @@ func TestHTTPAnswers(t *testing.T) {
 		status  int
 		headers map[string]string
 		body    string
-		reason  string // empty: success
+		reason  Reason // empty: success
 		text    string // part of the sentence
 	}{
 		{"an empty answer", 200, map[string]string{"Content-Type": protobuf}, empty, "", ""},
@@ -58,40 +58,40 @@ func TestHTTPAnswers(t *testing.T) {
 		{"accepted", 202, nil, "", "", ""},
 		{"JSON", 200, map[string]string{"Content-Type": "application/json"}, `{"partialSuccess":{}}`, "", ""},
 		{"a remark", 200, map[string]string{"Content-Type": protobuf}, remark, "", ""},
-		{"partial success", 200, map[string]string{"Content-Type": protobuf}, partial, Partial, "3 points: label too long"},
-		{"with parameters of the type", 200, map[string]string{"Content-Type": protobuf + "; charset=utf-8"}, partial, Partial, "label too long"},
-		{"without a type", 200, map[string]string{"Content-Type": ""}, partial, Partial, "label too long"},
-		{"with something about each point", 200, map[string]string{"Content-Type": protobuf}, story, Partial, "3 points: label too long"},
+		{"partial success", 200, map[string]string{"Content-Type": protobuf}, partial, reasonPartial, "3 points: label too long"},
+		{"with parameters of the type", 200, map[string]string{"Content-Type": protobuf + "; charset=utf-8"}, partial, reasonPartial, "label too long"},
+		{"without a type", 200, map[string]string{"Content-Type": ""}, partial, reasonPartial, "label too long"},
+		{"with something about each point", 200, map[string]string{"Content-Type": protobuf}, story, reasonPartial, "3 points: label too long"},
 		{"in JSON", 200, map[string]string{"Content-Type": "application/json; charset=utf-8"},
-			`{"partialSuccess":{"rejectedDataPoints":"3","errorMessage":"label too long"},"new":1}`, Partial, "3 points: label too long"},
-		{"a login page", 200, map[string]string{"Content-Type": "text/html"}, "<!doctype html><title>Log in</title>", NotOTLP, "an HTML page"},
-		{"a login page that calls itself protobuf", 200, map[string]string{"Content-Type": protobuf}, "\n<html><body>Log in</body></html>", NotOTLP, "an HTML page"},
-		{"another service", 200, map[string]string{"Content-Type": "text/plain"}, "OK", NotOTLP, "something else"},
-		{"moved", 301, map[string]string{"Location": "https://user:pass@elsewhere.example/otlp?key=1"}, "", Redirect, "to https://elsewhere.example/otlp)"},
-		{"found", 302, map[string]string{"Location": "/login"}, "", Redirect, "/login)"},
-		{"moved, keep the body", 308, map[string]string{"Location": "https://elsewhere.example/"}, "", Redirect, "OTEL_EXPORTER_OTLP_ENDPOINT"},
-		{"not modified", 304, nil, "", Redirect, "nowhere"},
-		{"bad request", 400, nil, "bad label", Refused, "bad label"},
-		{"a secret in the answer", 401, nil, "no user with " + secretValue + " or MTIzNDU2OmdsY19hX3ZlcnlfbG9uZ19zZWNyZXQ= or glc_a_very_long_secret", Auth, "[redacted]"},
-		{"forbidden", 403, map[string]string{"Content-Type": "text/html"}, "<html>forbidden</html>", Auth, "(403 Forbidden): check the Authorization header"},
-		{"the wrong path", 404, nil, "404 page not found", NotOTLP, "check path and port"},
-		{"GET only", 405, nil, "", NotOTLP, ""},
-		{"too large", 413, nil, "", TooLarge, "4 MiB"},
-		{"throttled", 429, map[string]string{"Retry-After": "17"}, "", Throttled, ""},
-		{"a pause", 503, map[string]string{"Retry-After": "17"}, "", Throttled, ""},
-		{"a fault", 500, nil, "boom", Unavailable, "boom"},
-		{"a bad gateway", 502, map[string]string{"Content-Type": "text/html"}, "<html>502</html>", Unavailable, "(502 Bad Gateway)"},
-		{"a gateway's timeout", 504, nil, "", Timeout, ""},
-		{"Prometheus: out of order", 400, nil, "out of order sample", OutOfOrder, "storage.tsdb.out_of_order_time_window"},
-		{"Prometheus: out of bounds", 400, nil, "out of bounds", TooOld, "out_of_order_time_window"},
-		{"Prometheus: too old", 400, nil, "too old sample", TooOld, ""},
-		{"Prometheus: duplicate", 400, nil, "duplicate sample for timestamp 1; overrides not allowed", OutOfOrder, ""},
-		{"Mimir: too old", 400, map[string]string{"Content-Type": protobuf}, mimir, TooOld, "err-mimir-sample-timestamp-too-old"},
-		{"Thanos: conflict", 409, nil, "out of order sample", OutOfOrder, ""},
-		{"JSON error", 400, map[string]string{"Content-Type": "application/json"}, `{"code":3,"message":"bad label"}`, Refused, "bad label"},
-		{"a novel", 400, nil, strings.Repeat("много букв ", 1000), Refused, "…"},
-		{"the plain port of a TLS server", 400, nil, "Client sent an HTTP request to an HTTPS server.\n", TLS, "https://"},
-		{"bytes", 500, nil, "\xff\xfe\x00", Unavailable, "(500 Internal Server Error)"},
+			`{"partialSuccess":{"rejectedDataPoints":"3","errorMessage":"label too long"},"new":1}`, reasonPartial, "3 points: label too long"},
+		{"a login page", 200, map[string]string{"Content-Type": "text/html"}, "<!doctype html><title>Log in</title>", reasonNotOTLP, "an HTML page"},
+		{"a login page that calls itself protobuf", 200, map[string]string{"Content-Type": protobuf}, "\n<html><body>Log in</body></html>", reasonNotOTLP, "an HTML page"},
+		{"another service", 200, map[string]string{"Content-Type": "text/plain"}, "OK", reasonNotOTLP, "something else"},
+		{"moved", 301, map[string]string{"Location": "https://user:pass@elsewhere.example/otlp?key=1"}, "", reasonRedirect, "to https://elsewhere.example/otlp)"},
+		{"found", 302, map[string]string{"Location": "/login"}, "", reasonRedirect, "/login)"},
+		{"moved, keep the body", 308, map[string]string{"Location": "https://elsewhere.example/"}, "", reasonRedirect, "OTEL_EXPORTER_OTLP_ENDPOINT"},
+		{"not modified", 304, nil, "", reasonRedirect, "nowhere"},
+		{"bad request", 400, nil, "bad label", reasonRefused, "bad label"},
+		{"a secret in the answer", 401, nil, "no user with " + secretValue + " or MTIzNDU2OmdsY19hX3ZlcnlfbG9uZ19zZWNyZXQ= or glc_a_very_long_secret", reasonAuth, "[redacted]"},
+		{"forbidden", 403, map[string]string{"Content-Type": "text/html"}, "<html>forbidden</html>", reasonAuth, "(403 Forbidden): check the Authorization header"},
+		{"the wrong path", 404, nil, "404 page not found", reasonNotOTLP, "check path and port"},
+		{"GET only", 405, nil, "", reasonNotOTLP, ""},
+		{"too large", 413, nil, "", reasonTooLarge, "4 MiB"},
+		{"throttled", 429, map[string]string{"Retry-After": "17"}, "", reasonThrottled, ""},
+		{"a pause", 503, map[string]string{"Retry-After": "17"}, "", reasonThrottled, ""},
+		{"a fault", 500, nil, "boom", reasonUnavailable, "boom"},
+		{"a bad gateway", 502, map[string]string{"Content-Type": "text/html"}, "<html>502</html>", reasonUnavailable, "(502 Bad Gateway)"},
+		{"a gateway's timeout", 504, nil, "", reasonTimeout, ""},
+		{"Prometheus: out of order", 400, nil, "out of order sample", reasonOutOfOrder, "storage.tsdb.out_of_order_time_window"},
+		{"Prometheus: out of bounds", 400, nil, "out of bounds", reasonTooOld, "out_of_order_time_window"},
+		{"Prometheus: too old", 400, nil, "too old sample", reasonTooOld, ""},
+		{"Prometheus: duplicate", 400, nil, "duplicate sample for timestamp 1; overrides not allowed", reasonOutOfOrder, ""},
+		{"Mimir: too old", 400, map[string]string{"Content-Type": protobuf}, mimir, reasonTooOld, "err-mimir-sample-timestamp-too-old"},
+		{"Thanos: conflict", 409, nil, "out of order sample", reasonOutOfOrder, ""},
+		{"JSON error", 400, map[string]string{"Content-Type": "application/json"}, `{"code":3,"message":"bad label"}`, reasonRefused, "bad label"},
+		{"a novel", 400, nil, strings.Repeat("много букв ", 1000), reasonRefused, "…"},
+		{"the plain port of a TLS server", 400, nil, "Client sent an HTTP request to an HTTPS server.\n", reasonTLS, "https://"},
+		{"bytes", 500, nil, "\xff\xfe\x00", reasonUnavailable, "(500 Internal Server Error)"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -132,7 +132,7 @@ func TestHTTPAnswers(t *testing.T) {
 			if _, wants := tt.headers["Retry-After"]; wants != (f.RetryAfter == 17*time.Second) {
 				t.Errorf("RetryAfter %s", f.RetryAfter)
 			}
-			if (tt.reason == Partial) != (f.Rejected == 3) {
+			if (tt.reason == reasonPartial) != (f.Rejected == 3) {
 				t.Errorf("Rejected %d", f.Rejected)
 			}
 		})
@@ -195,25 +195,25 @@ func TestHTTPConnections(t *testing.T) {
 		handler http.Handler
 		tls     *tls.Config
 		adjust  func(*config.Push)
-		reason  string
+		reason  Reason
 		text    string
 	}{
 		{"TLS", ok, ca.serverTLS("", later, false), func(p *config.Push) { p.CAFile = ca.File }, "", ""},
 		{"mutual TLS", ok, ca.serverTLS("", later, true), func(p *config.Push) {
 			p.CAFile, p.CertFile, p.KeyFile = ca.File, clientCert, clientKey
 		}, "", ""},
-		{"an authority that is not known", ok, ca.serverTLS("", later, false), nil, TLS, "set OTEL_EXPORTER_OTLP_CERTIFICATE"},
-		{"the certificate of another", ok, ca.serverTLS("elsewhere.example", later, false), func(p *config.Push) { p.CAFile = ca.File }, TLS, "another name"},
-		{"an old certificate", ok, ca.serverTLS("", time.Now().Add(-time.Minute), false), func(p *config.Push) { p.CAFile = ca.File }, TLS, "renew"},
-		{"no client certificate", ok, ca.serverTLS("", later, true), func(p *config.Push) { p.CAFile = ca.File }, TLS, "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE"},
+		{"an authority that is not known", ok, ca.serverTLS("", later, false), nil, reasonTLS, "set OTEL_EXPORTER_OTLP_CERTIFICATE"},
+		{"the certificate of another", ok, ca.serverTLS("elsewhere.example", later, false), func(p *config.Push) { p.CAFile = ca.File }, reasonTLS, "another name"},
+		{"an old certificate", ok, ca.serverTLS("", time.Now().Add(-time.Minute), false), func(p *config.Push) { p.CAFile = ca.File }, reasonTLS, "renew"},
+		{"no client certificate", ok, ca.serverTLS("", later, true), func(p *config.Push) { p.CAFile = ca.File }, reasonTLS, "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE"},
 		{"a stranger's client certificate", ok, ca.serverTLS("", later, true), func(p *config.Push) {
 			p.CAFile, p.CertFile, p.KeyFile = ca.File, strangerCert, strangerKey
-		}, TLS, ""},
-		{"https to a plain port", ok, nil, func(p *config.Push) { p.URL.Scheme = "https" }, TLS, "http://"},
-		{"http to a TLS port", ok, ca.serverTLS("", later, false), func(p *config.Push) { p.URL.Scheme = "http" }, TLS, "https://"},
-		{"no answer", slow, nil, func(p *config.Push) { p.Timeout = 50 * time.Millisecond }, Timeout, "OTEL_EXPORTER_OTLP_TIMEOUT"},
-		{"nothing listens", ok, nil, func(p *config.Push) { p.URL.Host = closedPort(t) }, Unreachable, "nothing listens there"},
-		{"another protocol", ok, nil, func(p *config.Push) { p.URL.Host = greeting(t, "SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n") }, NotOTLP, "check path and port"},
+		}, reasonTLS, ""},
+		{"https to a plain port", ok, nil, func(p *config.Push) { p.URL.Scheme = "https" }, reasonTLS, "http://"},
+		{"http to a TLS port", ok, ca.serverTLS("", later, false), func(p *config.Push) { p.URL.Scheme = "http" }, reasonTLS, "https://"},
+		{"no answer", slow, nil, func(p *config.Push) { p.Timeout = 50 * time.Millisecond }, reasonTimeout, "OTEL_EXPORTER_OTLP_TIMEOUT"},
+		{"nothing listens", ok, nil, func(p *config.Push) { p.URL.Host = closedPort(t) }, reasonUnreachable, "nothing listens there"},
+		{"another protocol", ok, nil, func(p *config.Push) { p.URL.Host = greeting(t, "SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n") }, reasonNotOTLP, "check path and port"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -232,7 +232,7 @@ func TestHTTPConnections(t *testing.T) {
 			}
 			err := newTestExporter(t, p, &testLog{}).Export(t.Context(), onePoint())
 			// As over gRPC, see TestGRPCConnections.
-			for tries := 0; tt.reason == TLS && Classify(err).Reason == Unreachable && tries < 20; tries++ {
+			for tries := 0; tt.reason == reasonTLS && Classify(err).Reason == reasonUnreachable && tries < 20; tries++ {
 				err = newTestExporter(t, p, &testLog{}).Export(t.Context(), onePoint())
 			}
 			judged(t, err, tt.reason, tt.text)
@@ -240,7 +240,7 @@ func TestHTTPConnections(t *testing.T) {
 	}
 }
 
-func judged(t *testing.T, err error, reason, text string) {
+func judged(t *testing.T, err error, reason Reason, text string) {
 	t.Helper()
 	f := Classify(err)
 	switch {
@@ -275,7 +275,7 @@ func TestHTTPToAnotherProtocol(t *testing.T) {
 	defer server.Close()
 	p := httpPush(t, server)
 	p.URL.Host = r.Addr()
-	judged(t, newTestExporter(t, p, &testLog{}).Export(t.Context(), onePoint()), NotOTLP, "OTEL_EXPORTER_OTLP_PROTOCOL=grpc")
+	judged(t, newTestExporter(t, p, &testLog{}).Export(t.Context(), onePoint()), reasonNotOTLP, "OTEL_EXPORTER_OTLP_PROTOCOL=grpc")
 }
 
 // An answer that breaks off is no success: the points may or may not be there.

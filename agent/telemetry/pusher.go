@@ -75,7 +75,7 @@ type Pusher struct {
 // PushStats is what was pushed since the start. Points are single values.
 type PushStats struct {
 	Points          int64            // live, accepted
-	Failures        map[string]int64 // requests by reason of Failure; refused history is not among them
+	Failures        map[Reason]int64 // requests by reason of Failure; refused history is not among them
 	LastSuccess     time.Time        // when the backend last accepted a live request
 	Next            time.Time        // when the next one begins at the latest, also if the backend asked to wait; zero before Run
 	BackfillPoints  int64            // history, accepted
@@ -105,7 +105,7 @@ func NewPusher(o Options) (*Pusher, error) {
 		turn:       make(chan struct{}, 1),
 		outage:     outage.New(o.Logger, "push"),
 		pastOutage: outage.New(o.Logger, "pushing history"),
-		stats:      PushStats{Failures: map[string]int64{}},
+		stats:      PushStats{Failures: map[Reason]int64{}},
 	}
 	p.liveResource, p.pastResource = resources(o)
 	agent := &agentMetrics{version: o.Version, values: o.Agent, stats: p.Stats}
@@ -181,7 +181,7 @@ func (p *Pusher) pushLive(ctx context.Context) (at time.Time, delivered []netatm
 	}
 	defer p.release()
 	if !p.o.ClockOK() {
-		return at, nil, p.conclude(ctx, newFailure(Clock, "", nil))
+		return at, nil, p.conclude(ctx, newFailure(reasonClock, "", nil))
 	}
 	limited, cancel := context.WithTimeout(ctx, p.o.Push.ExportTimeout)
 	defer cancel()
@@ -237,7 +237,7 @@ func (p *Pusher) settle(ctx context.Context, r request, f *Failure) ([]netatmo.R
 	switch {
 	case f == nil:
 		return r.delivered(), nil
-	case f.Reason == Partial:
+	case f.Reason == reasonPartial:
 		// Final by the specification: it is not to be sent again, and what
 		// was refused now will be refused later.
 		if f.Rejected < int64(r.points) {
@@ -250,7 +250,7 @@ func (p *Pusher) settle(ctx context.Context, r request, f *Failure) ([]netatmo.R
 	p.splits--
 	parts := p.live.apart(r, p.stamp)
 	a, b := p.exportLive(ctx, parts[0]), p.exportLive(ctx, parts[1])
-	if r.own && f.Reason != TooLarge && a != nil && b != nil {
+	if r.own && f.Reason != reasonTooLarge && a != nil && b != nil {
 		p.splits = 0
 		return nil, f // it takes nothing at all
 	}
@@ -268,7 +268,7 @@ func (p *Pusher) exportLive(ctx context.Context, r request) *Failure {
 	switch {
 	case f == nil:
 		p.stats.Points += int64(r.points)
-	case f.Reason == Partial:
+	case f.Reason == reasonPartial:
 		p.stats.Points += max(int64(r.points)-f.Rejected, 0)
 		if f.Rejected < int64(r.points) {
 			p.stats.LastSuccess = time.Now()
@@ -291,7 +291,7 @@ func (p *Pusher) conclude(ctx context.Context, f *Failure) error {
 	if f == nil || f.ofContent() {
 		p.failed, p.away = 0, nil
 		if past := p.pastFailure; past != nil {
-			p.pastOutage.Failed(past.Reason, past)
+			p.pastOutage.Failed(string(past.Reason), past)
 		}
 	} else {
 		p.failed, p.away = p.failed+1, f
@@ -307,6 +307,6 @@ func (p *Pusher) conclude(ctx context.Context, f *Failure) error {
 		p.outage.OK()
 		return nil
 	}
-	p.outage.Failed(f.Reason, f)
+	p.outage.Failed(string(f.Reason), f)
 	return f
 }

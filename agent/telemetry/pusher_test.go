@@ -101,7 +101,7 @@ func TestDelivered(t *testing.T) {
 		b.answer = func(*colmetricpb.ExportMetricsServiceRequest) (*colmetricpb.ExportMetricsServiceResponse, error) {
 			return nil, status.Error(codes.Unavailable, "away")
 		}
-		if err := p.PushNow(t.Context()); Classify(err).Reason != Unreachable {
+		if err := p.PushNow(t.Context()); Classify(err).Reason != reasonUnreachable {
 			t.Errorf("error %v, want unreachable", err)
 		}
 		if ids != nil {
@@ -114,11 +114,11 @@ func TestPartialSuccess(t *testing.T) {
 	tests := []struct {
 		rejected  int64
 		delivered int
-		reason    string
+		reason    Reason
 	}{
 		{0, 1, ""}, // a remark, no failure
-		{1, 1, Partial},
-		{1000, 0, Partial}, // everything
+		{1, 1, reasonPartial},
+		{1000, 0, reasonPartial}, // everything
 	}
 	for _, tt := range tests {
 		t.Run(fmt.Sprint(tt.rejected), func(t *testing.T) {
@@ -133,7 +133,7 @@ func TestPartialSuccess(t *testing.T) {
 					RejectedDataPoints: tt.rejected, ErrorMessage: "the label is too long",
 				}}, nil
 			}
-			reason := ""
+			reason := Reason("")
 			if f := Classify(p.PushNow(t.Context())); f != nil {
 				reason = f.Reason
 			}
@@ -175,7 +175,7 @@ func TestOneBadModuleCostsNoOther(t *testing.T) {
 		}
 	})
 	b.answer = refuse("02:03", status.Error(codes.InvalidArgument, "label value too long"))
-	if f := Classify(p.PushNow(t.Context())); f == nil || f.Reason != Refused {
+	if f := Classify(p.PushNow(t.Context())); f == nil || f.Reason != reasonRefused {
 		t.Errorf("failure %v, want refused", f)
 	}
 	slices.Sort(delivered)
@@ -284,7 +284,7 @@ func TestAnOutageIsTriedSoonAndLoggedOnce(t *testing.T) {
 		if log.lines("level=WARN") != 1 || log.lines("push works again") != 1 {
 			t.Errorf("want one line for the outage and one for its end:\n%s", log)
 		}
-		if s := p.Stats(); s.Failures[Unreachable] != 8 || s.Points == 0 || s.LastSuccess.IsZero() {
+		if s := p.Stats(); s.Failures[reasonUnreachable] != 8 || s.Points == 0 || s.LastSuccess.IsZero() {
 			t.Errorf("stats %+v", s)
 		}
 	})
@@ -311,7 +311,7 @@ func TestTheBackendsWishToWaitIsRespected(t *testing.T) {
 		}
 		p.Wake()
 		_, err = p.PushHistory(t.Context(), []History{{Reading: outdoor("02:00", time.Now(), 1), Time: time.Now(), Values: netatmo.Values{{Field: netatmo.Temperature, Number: 1}}}})
-		if f := Classify(err); f == nil || f.Reason != Throttled || f.RetryAfter != 5*time.Minute-time.Second {
+		if f := Classify(err); f == nil || f.Reason != reasonThrottled || f.RetryAfter != 5*time.Minute-time.Second {
 			t.Errorf("history while the backend wants a pause: %v", err)
 		}
 		time.Sleep(5 * time.Minute)

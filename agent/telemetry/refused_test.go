@@ -55,7 +55,7 @@ func TestSeveralBadModules(t *testing.T) {
 		}
 		for range 2 { // the search begins anew for each push
 			delivered, b.requests = nil, nil
-			if f := Classify(p.PushNow(t.Context())); f == nil || f.Reason != Refused {
+			if f := Classify(p.PushNow(t.Context())); f == nil || f.Reason != reasonRefused {
 				t.Errorf("%d of %d: failure %v", len(tt.bad), tt.modules, f)
 			}
 			if slices.Sort(delivered); !slices.Equal(delivered, want) {
@@ -87,7 +87,7 @@ func TestTheSearchForBadModulesEnds(t *testing.T) {
 			return all
 		}
 	})
-	if f := Classify(p.PushNow(t.Context())); f == nil || f.Reason != Refused {
+	if f := Classify(p.PushNow(t.Context())); f == nil || f.Reason != reasonRefused {
 		t.Errorf("failure %v", f)
 	}
 	if n := b.count(); n > 70 {

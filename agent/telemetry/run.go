@@ -82,7 +82,7 @@ func (p *Pusher) export(ctx context.Context, r *resource.Resource, metrics []met
 	defer p.mu.Unlock()
 	if f == nil {
 		p.throttled = 0
-	} else if f.Reason == Throttled || f.RetryAfter > 0 {
+	} else if f.Reason == reasonThrottled || f.RetryAfter > 0 {
 		if f.RetryAfter == 0 { // it does not say how long
 			f.RetryAfter = p.o.Push.Interval << min(p.throttled, 3)
 		}
