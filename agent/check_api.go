@@ -20,19 +20,6 @@ var devices = map[netatmo.Family]string{
 	netatmo.Energy:    "heating",
 }
 
-// remedies say what to do about a failed request. The agent tries those that
-// pass again by itself.
-var remedies = map[netatmo.Class]string{
-	netatmo.ClassAuth:      "log in again if this lasts",
-	netatmo.ClassQuota:     "wait an hour: the agent does, and then fetches what it missed. Other programs that use this account or app count too",
-	netatmo.ClassBusy:      "try again in a minute: this is not the quota, and usually passes",
-	netatmo.ClassInvalid:   "nothing if it is only shared with this account: such a home or device cannot be asked for. Else report it",
-	netatmo.ClassApp:       "look at the app at https://dev.netatmo.com, or register a new one",
-	netatmo.ClassServer:    "wait: the agent tries again by itself, and fetches what it missed. If this lasts, check NETATMO_API_URL",
-	netatmo.ClassNetwork:   "check network, DNS, proxy and firewall",
-	netatmo.ClassMalformed: "see whether a proxy or hotspot answers in Netatmo's place, and check NETATMO_API_URL",
-}
-
 // families asks about every family, and tells about every module.
 func (d *doctor) families(ctx context.Context, renews bool) {
 	var tokens netatmo.TokenSource = &present{source: d.source}
@@ -88,7 +75,7 @@ func (d *doctor) refused(family netatmo.Family, err error) {
 		d.loggedOut(area, fmt.Sprintf("the login does not include the scope %s, without which Netatmo says nothing about %s", family.Scope(), area),
 			"to grant it, "+d.howToLogIn()+"; or take "+area+" out of NETATMO_DEVICES")
 	default:
-		d.fail(area, failed.What(), remedies[failed.Class])
+		d.fail(area, failed.What(), failed.Remedy())
 	}
 }
 

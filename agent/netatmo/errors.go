@@ -78,24 +78,21 @@ func classify(code, status int) Class {
 // rejectedToken reports whether code says that another access token might do.
 func rejectedToken(code int) bool { return 1 <= code && code <= 3 }
 
-type advice struct {
-	what, do string
-	passing  bool
-}
-
-var classes = map[Class]advice{
-	ClassAuth:      {"Netatmo refused the access token, also after renewing it", "it is tried again; if this lasts, log in again", true},
-	ClassScope:     {"the login does not include a scope that this needs", "log in again and grant it", false},
-	ClassQuota:     {"Netatmo's request limit is reached", "other programs that use this account or app count too", true},
-	ClassBusy:      {"Netatmo turned the request away", "this is not the quota and usually passes in seconds; it is tried again", true},
-	ClassNotFound:  {"Netatmo knows no such device in this account", "nothing to do if the account has none", false},
-	ClassInvalid:   {"Netatmo refused the arguments", "it is left alone for a day; a home or device that is only shared with the account cannot be asked for", false},
-	ClassApp:       {"Netatmo refused the registered app or its user", "look at the app on dev.netatmo.com, or register a new one", false},
-	ClassServer:    {"Netatmo failed", "it is tried again", true},
-	ClassNetwork:   {"no complete answer from Netatmo", "check network, DNS and proxy; it is tried again", true},
-	ClassMalformed: {"the answer was not understood", "it is tried again; if this lasts, see whether a proxy or hotspot answers in Netatmo's place", true},
-	ClassLogin:     {"not asked, for want of an access token", "", true},
-	ClassCanceled:  {"given up because the caller stopped", "", true},
+// classes tells what happened, and what a user can do about it. What a program
+// does, such as to try again, is its own to say.
+var classes = map[Class]struct{ what, remedy string }{
+	ClassAuth:      {"Netatmo refused the access token, also after renewing it", "if this lasts, log in again"},
+	ClassScope:     {"the login does not include a scope that this needs", "log in again and grant it"},
+	ClassQuota:     {"Netatmo's request limit is reached", "wait an hour; other programs that use this account or app count too"},
+	ClassBusy:      {"Netatmo turned the request away", "wait a minute: this is not the quota, and usually passes"},
+	ClassNotFound:  {"Netatmo knows no such device in this account", "nothing to do if the account has none"},
+	ClassInvalid:   {"Netatmo refused the arguments", "a home or device that is only shared with the account cannot be asked for; if it is not, report it"},
+	ClassApp:       {"Netatmo refused the registered app or its user", "look at the app at https://dev.netatmo.com, or register a new one"},
+	ClassServer:    {"Netatmo failed", "wait; if this lasts, check NETATMO_API_URL"},
+	ClassNetwork:   {"no complete answer from Netatmo", "check network, DNS, proxy and firewall"},
+	ClassMalformed: {"the answer was not understood", "see whether a proxy or hotspot answers in Netatmo's place, and check NETATMO_API_URL"},
+	ClassLogin:     {"not asked, for want of an access token", ""},
+	ClassCanceled:  {"given up because the caller stopped", ""},
 }
 
 // scopes names what each endpoint needs (documented by Netatmo).
@@ -108,23 +105,13 @@ var scopes = map[string]string{
 	measureEndpoint:     fmt.Sprintf("%s, %s or %s, as the device is", Weather.Scope(), HomeCoach.Scope(), Energy.Scope()),
 }
 
-// Passing reports whether the same request may succeed later without anybody
-// doing something about it. A missing login counts as passing: whether a human
-// is needed is the TokenSource's to say (see Unwrap).
-func (e *Error) Passing() bool { return classes[e.Class].passing }
-
 // Unwrap returns the cause, such as the TokenSource's error or the context's.
 func (e *Error) Unwrap() error { return e.Err }
 
 func (e *Error) Error() string {
 	text := e.What()
-	switch do := classes[e.Class].do; {
-	case e.Class == ClassScope:
-		text += "; " + do + ": " + scopes[e.Endpoint]
-	case e.Class == ClassServer && (e.Code == NoCode || e.Code == 404) && e.Status >= 300 && e.Status < 500:
-		text += "; check NETATMO_API_URL: this does not look like the API"
-	case do != "":
-		text += "; " + do
+	if remedy := e.Remedy(); remedy != "" {
+		text += "; " + remedy
 	}
 	if e.RetryAfter > 0 {
 		text += fmt.Sprintf("; no request for %s", e.RetryAfter.Round(time.Second))
@@ -132,7 +119,20 @@ func (e *Error) Error() string {
 	return text
 }
 
-// What is Error without what to do: what happened, and to what.
+// Remedy is what a user can do about the failure; empty where that is for the
+// cause to say.
+func (e *Error) Remedy() string {
+	remedy := classes[e.Class].remedy
+	switch {
+	case e.Class == ClassScope:
+		remedy += ": " + scopes[e.Endpoint]
+	case e.Class == ClassServer && (e.Code == NoCode || e.Code == 404) && e.Status >= 300 && e.Status < 500:
+		remedy = "check NETATMO_API_URL: this does not look like the API"
+	}
+	return remedy
+}
+
+// What says what happened, and to what.
 func (e *Error) What() string {
 	text := e.Endpoint
 	if e.Subject != "" {

@@ -18,7 +18,7 @@ const html = "\r\n<html><head><title>503 Service Temporarily Unavailable</title>
 func code(n string) string { return `{"error":{"code":` + n + `,"message":"Words of Netatmo"}}` }
 
 // TestErrors goes through every way in which Netatmo is known to say no: what
-// class it is, whether to try again, how long all callers are held back.
+// class it is, how long all callers are held back.
 func TestErrors(t *testing.T) {
 	const never, soon, long = 0, 10 * time.Second, time.Hour
 	for _, tc := range []struct {
@@ -26,77 +26,76 @@ func TestErrors(t *testing.T) {
 		status int
 		body   string
 		class  netatmo.Class
-		pass   bool
 		pause  time.Duration
 	}{
-		{"access token missing", 401, code("1"), netatmo.ClassAuth, true, never},
-		{"invalid access token", 403, code("2"), netatmo.ClassAuth, true, never},
-		{"access token expired", 403, code("3"), netatmo.ClassAuth, true, never},
-		{"the same under 200", 200, code("3"), netatmo.ClassAuth, true, never},
-		{"inconsistency", 500, code("4"), netatmo.ClassServer, true, never},
-		{"application deactivated", 403, code("5"), netatmo.ClassApp, false, never},
-		{"device not found", 404, code("9"), netatmo.ClassNotFound, false, never},
-		{"missing arguments", 400, code("10"), netatmo.ClassInvalid, false, never},
-		{"internal error", 500, code("11"), netatmo.ClassBusy, true, soon},
-		{"load shedding", 429, code("11"), netatmo.ClassBusy, true, soon},
-		{"missing scope", 403, code("13"), netatmo.ClassScope, false, never},
-		{"invalid argument", 400, code("21"), netatmo.ClassInvalid, false, never},
-		{"application not found", 403, code("22"), netatmo.ClassApp, false, never},
-		{"user not found", 403, code("23"), netatmo.ClassApp, false, never},
-		{"invalid date", 400, code("25"), netatmo.ClassInvalid, false, never},
-		{"usage, today", 429, "{\r\n  \"error\" : {\r\n    \"message\" : \"Maximum api usage reached\",\r\n    \"code\" : 26\r\n  }\r\n}", netatmo.ClassQuota, true, long},
-		{"usage, before", 403, `{"error":{"code":26,"message":"User usage reached"}}`, netatmo.ClassQuota, true, long},
-		{"usage, code as a string", 403, code(`"26"`), netatmo.ClassQuota, true, long},
-		{"invalid refresh token", 400, code("30"), netatmo.ClassAuth, true, never},
-		{"not found", 404, code("31"), netatmo.ClassNotFound, false, never},
-		{"too many connections", 403, code("39"), netatmo.ClassBusy, true, soon},
-		{"device unreachable", 400, code("41"), netatmo.ClassServer, true, never},
-		{"unknown path", 404, `{"error":{"code":404,"message":"Not Found"}}`, netatmo.ClassServer, true, never},
-		{"backend's text", 200, `{"error":{"code":0,"message":"failed to connect to server [db] on first connect"}}`, netatmo.ClassServer, true, never},
-		{"code of the future, refused", 400, code("77"), netatmo.ClassInvalid, false, never},
-		{"code of the future, failed", 502, code("77"), netatmo.ClassServer, true, never},
-		{"code of the future, forbidden", 403, code("77"), netatmo.ClassBusy, true, soon},
+		{"access token missing", 401, code("1"), netatmo.ClassAuth, never},
+		{"invalid access token", 403, code("2"), netatmo.ClassAuth, never},
+		{"access token expired", 403, code("3"), netatmo.ClassAuth, never},
+		{"the same under 200", 200, code("3"), netatmo.ClassAuth, never},
+		{"inconsistency", 500, code("4"), netatmo.ClassServer, never},
+		{"application deactivated", 403, code("5"), netatmo.ClassApp, never},
+		{"device not found", 404, code("9"), netatmo.ClassNotFound, never},
+		{"missing arguments", 400, code("10"), netatmo.ClassInvalid, never},
+		{"internal error", 500, code("11"), netatmo.ClassBusy, soon},
+		{"load shedding", 429, code("11"), netatmo.ClassBusy, soon},
+		{"missing scope", 403, code("13"), netatmo.ClassScope, never},
+		{"invalid argument", 400, code("21"), netatmo.ClassInvalid, never},
+		{"application not found", 403, code("22"), netatmo.ClassApp, never},
+		{"user not found", 403, code("23"), netatmo.ClassApp, never},
+		{"invalid date", 400, code("25"), netatmo.ClassInvalid, never},
+		{"usage, today", 429, "{\r\n  \"error\" : {\r\n    \"message\" : \"Maximum api usage reached\",\r\n    \"code\" : 26\r\n  }\r\n}", netatmo.ClassQuota, long},
+		{"usage, before", 403, `{"error":{"code":26,"message":"User usage reached"}}`, netatmo.ClassQuota, long},
+		{"usage, code as a string", 403, code(`"26"`), netatmo.ClassQuota, long},
+		{"invalid refresh token", 400, code("30"), netatmo.ClassAuth, never},
+		{"not found", 404, code("31"), netatmo.ClassNotFound, never},
+		{"too many connections", 403, code("39"), netatmo.ClassBusy, soon},
+		{"device unreachable", 400, code("41"), netatmo.ClassServer, never},
+		{"unknown path", 404, `{"error":{"code":404,"message":"Not Found"}}`, netatmo.ClassServer, never},
+		{"backend's text", 200, `{"error":{"code":0,"message":"failed to connect to server [db] on first connect"}}`, netatmo.ClassServer, never},
+		{"code of the future, refused", 400, code("77"), netatmo.ClassInvalid, never},
+		{"code of the future, failed", 502, code("77"), netatmo.ClassServer, never},
+		{"code of the future, forbidden", 403, code("77"), netatmo.ClassBusy, soon},
 
-		{"error is a string", 400, `{"error":"Something"}`, netatmo.ClassServer, true, never},
-		{"error is a string, under 200", 200, `{"error":"Something"}`, netatmo.ClassServer, true, never},
-		{"error without code", 403, `{"error":{"message":"Something"}}`, netatmo.ClassBusy, true, soon},
-		{"code is null", 500, `{"error":{"code":null}}`, netatmo.ClassServer, true, never},
-		{"code is a fraction", 500, code("2.5"), netatmo.ClassServer, true, never},
-		{"error and body", 200, `{"body":{"devices":[]},"error":{"code":11}}`, netatmo.ClassBusy, true, soon},
-		{"error in the body", 200, `{"status":"ok","body":{"error":{"code":26,"message":"Words of Netatmo"}}}`, netatmo.ClassQuota, true, long},
-		{"error in the body, beside data", 200, `{"body":{"devices":[{"_id":"70:ee:50:00:00:01","type":"NAMain"}],"error":{"code":3}}}`, netatmo.ClassAuth, true, never},
-		{"error in the body of a refusal", 403, `{"body":{"error":{"code":13}}}`, netatmo.ClassScope, false, never},
-		{"error in the body, a string", 200, `{"body":{"error":"Something"}}`, netatmo.ClassServer, true, never},
-		{"no error in the body", 200, `{"error":{"code":26},"body":{"error":null,"devices":[]}}`, netatmo.ClassQuota, true, long},
-		{"error and then cut off", 403, `{"error":{"code":26,"message":"x"}`, netatmo.ClassQuota, true, long},
-		{"no error at all", 500, `{"status":"ok"}`, netatmo.ClassServer, true, never},
+		{"error is a string", 400, `{"error":"Something"}`, netatmo.ClassServer, never},
+		{"error is a string, under 200", 200, `{"error":"Something"}`, netatmo.ClassServer, never},
+		{"error without code", 403, `{"error":{"message":"Something"}}`, netatmo.ClassBusy, soon},
+		{"code is null", 500, `{"error":{"code":null}}`, netatmo.ClassServer, never},
+		{"code is a fraction", 500, code("2.5"), netatmo.ClassServer, never},
+		{"error and body", 200, `{"body":{"devices":[]},"error":{"code":11}}`, netatmo.ClassBusy, soon},
+		{"error in the body", 200, `{"status":"ok","body":{"error":{"code":26,"message":"Words of Netatmo"}}}`, netatmo.ClassQuota, long},
+		{"error in the body, beside data", 200, `{"body":{"devices":[{"_id":"70:ee:50:00:00:01","type":"NAMain"}],"error":{"code":3}}}`, netatmo.ClassAuth, never},
+		{"error in the body of a refusal", 403, `{"body":{"error":{"code":13}}}`, netatmo.ClassScope, never},
+		{"error in the body, a string", 200, `{"body":{"error":"Something"}}`, netatmo.ClassServer, never},
+		{"no error in the body", 200, `{"error":{"code":26},"body":{"error":null,"devices":[]}}`, netatmo.ClassQuota, long},
+		{"error and then cut off", 403, `{"error":{"code":26,"message":"x"}`, netatmo.ClassQuota, long},
+		{"no error at all", 500, `{"status":"ok"}`, netatmo.ClassServer, never},
 
-		{"gateway, HTML", 403, html, netatmo.ClassBusy, true, soon},
-		{"gateway, empty", 403, "", netatmo.ClassBusy, true, soon},
-		{"gateway, 429", 429, "", netatmo.ClassBusy, true, soon},
-		{"gateway, 401", 401, html, netatmo.ClassBusy, true, soon},
-		{"outage, HTML", 503, html, netatmo.ClassServer, true, never},
-		{"outage, text", 502, "Bad Gateway", netatmo.ClassServer, true, never},
-		{"outage, empty", 504, "", netatmo.ClassServer, true, never},
-		{"outage, JSON list", 500, "[]", netatmo.ClassServer, true, never},
-		{"another server", 404, html, netatmo.ClassServer, true, never},
-		{"moved", 301, "", netatmo.ClassServer, true, never},
+		{"gateway, HTML", 403, html, netatmo.ClassBusy, soon},
+		{"gateway, empty", 403, "", netatmo.ClassBusy, soon},
+		{"gateway, 429", 429, "", netatmo.ClassBusy, soon},
+		{"gateway, 401", 401, html, netatmo.ClassBusy, soon},
+		{"outage, HTML", 503, html, netatmo.ClassServer, never},
+		{"outage, text", 502, "Bad Gateway", netatmo.ClassServer, never},
+		{"outage, empty", 504, "", netatmo.ClassServer, never},
+		{"outage, JSON list", 500, "[]", netatmo.ClassServer, never},
+		{"another server", 404, html, netatmo.ClassServer, never},
+		{"moved", 301, "", netatmo.ClassServer, never},
 
-		{"HTML under 200", 200, html, netatmo.ClassMalformed, true, never},
-		{"text under 200", 200, "OK", netatmo.ClassMalformed, true, never},
-		{"a list under 200", 200, "[]", netatmo.ClassMalformed, true, never},
-		{"nothing under 200", 200, " \r\n", netatmo.ClassMalformed, true, never},
-		{"cut off", 200, `{"status":"ok","body":{"devices":[{"_id":"70:ee:50:00:00:01","type":"NAMain"},{"_id":"70`, netatmo.ClassMalformed, true, never},
-		{"cut off between devices", 200, `{"status":"ok","body":{"devices":[{"_id":"70:ee:50:00:00:01","type":"NAMain"},`, netatmo.ClassMalformed, true, never},
-		{"cut off at the end", 200, `{"status":"ok","body":{"devices":[]}`, netatmo.ClassMalformed, true, never},
-		{"damaged", 200, `{"status":"ok","body":{"devices":[{"_id":]}}`, netatmo.ClassMalformed, true, never},
-		{"no body", 200, `{"status":"ok"}`, netatmo.ClassMalformed, true, never},
-		{"body is text", 200, `{"body":"none"}`, netatmo.ClassMalformed, true, never},
-		{"body is null", 200, `{"body":null}`, netatmo.ClassMalformed, true, never},
-		{"body without devices", 200, `{"body":{"user":{}}}`, netatmo.ClassMalformed, true, never},
-		{"devices are text", 200, `{"body":{"devices":"none"}}`, netatmo.ClassMalformed, true, never},
-		{"devices are null", 200, `{"body":{"devices":null}}`, netatmo.ClassMalformed, true, never},
-		{"devices are an empty object", 200, `{"body":{"devices":{}}}`, netatmo.ClassMalformed, true, never},
+		{"HTML under 200", 200, html, netatmo.ClassMalformed, never},
+		{"text under 200", 200, "OK", netatmo.ClassMalformed, never},
+		{"a list under 200", 200, "[]", netatmo.ClassMalformed, never},
+		{"nothing under 200", 200, " \r\n", netatmo.ClassMalformed, never},
+		{"cut off", 200, `{"status":"ok","body":{"devices":[{"_id":"70:ee:50:00:00:01","type":"NAMain"},{"_id":"70`, netatmo.ClassMalformed, never},
+		{"cut off between devices", 200, `{"status":"ok","body":{"devices":[{"_id":"70:ee:50:00:00:01","type":"NAMain"},`, netatmo.ClassMalformed, never},
+		{"cut off at the end", 200, `{"status":"ok","body":{"devices":[]}`, netatmo.ClassMalformed, never},
+		{"damaged", 200, `{"status":"ok","body":{"devices":[{"_id":]}}`, netatmo.ClassMalformed, never},
+		{"no body", 200, `{"status":"ok"}`, netatmo.ClassMalformed, never},
+		{"body is text", 200, `{"body":"none"}`, netatmo.ClassMalformed, never},
+		{"body is null", 200, `{"body":null}`, netatmo.ClassMalformed, never},
+		{"body without devices", 200, `{"body":{"user":{}}}`, netatmo.ClassMalformed, never},
+		{"devices are text", 200, `{"body":{"devices":"none"}}`, netatmo.ClassMalformed, never},
+		{"devices are null", 200, `{"body":{"devices":null}}`, netatmo.ClassMalformed, never},
+		{"devices are an empty object", 200, `{"body":{"devices":{}}}`, netatmo.ClassMalformed, never},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -111,8 +110,8 @@ func TestErrors(t *testing.T) {
 				if !ok {
 					t.Fatalf("error %v, want an *Error", err)
 				}
-				if fail.Class != tc.class || fail.Passing() != tc.pass || fail.RetryAfter != tc.pause {
-					t.Errorf("class %s, passing %v, retry after %s: %s", fail.Class, fail.Passing(), fail.RetryAfter, fail)
+				if fail.Class != tc.class || fail.RetryAfter != tc.pause {
+					t.Errorf("class %s, retry after %s: %s", fail.Class, fail.RetryAfter, fail)
 				}
 				if len(a.Readings) > 0 {
 					t.Error("readings beside the error")
@@ -203,7 +202,7 @@ func TestErrorTexts(t *testing.T) {
 		{&netatmo.Error{Class: netatmo.ClassServer, Code: netatmo.NoCode, Status: 404, Endpoint: "homesdata", Message: "it is an HTML page"},
 			"homesdata: Netatmo failed (HTTP 404, it is an HTML page); check NETATMO_API_URL: this does not look like the API"},
 		{&netatmo.Error{Class: netatmo.ClassQuota, Code: 26, Status: 429, Endpoint: "getmeasure", Subject: "module 02:00", RetryAfter: time.Hour},
-			"getmeasure of module 02:00: Netatmo's request limit is reached (HTTP 429, code 26); other programs that use this account or app count too; no request for 1h0m0s"},
+			"getmeasure of module 02:00: Netatmo's request limit is reached (HTTP 429, code 26); wait an hour; other programs that use this account or app count too; no request for 1h0m0s"},
 	} {
 		if got := tc.err.Error(); got != tc.want {
 			t.Errorf("got  %s\nwant %s", got, tc.want)

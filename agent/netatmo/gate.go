@@ -39,9 +39,10 @@ type Gate struct {
 	paused  time.Time   // until then
 }
 
-// NewGate returns a gate that admits perHour requests in any hour, of which
-// History leaves the last quarter to Live. For more than 720, which Netatmo does
-// not allow but a simulation may, they follow each other faster than one in 5 s.
+// NewGate returns a gate that admits perHour requests, at least 1, in any hour,
+// of which History leaves the last quarter to Live. For more than 720, which
+// Netatmo does not allow but a simulation may, they follow each other faster
+// than one in 5 s.
 func NewGate(perHour int) *Gate {
 	every := min(spacing, time.Hour/time.Duration(perHour))
 	return &Gate{perHour: perHour, bucket: rate.NewLimiter(rate.Every(every), burst)}
@@ -112,9 +113,6 @@ func (g *Gate) admit(p Priority, now time.Time) time.Duration {
 		}
 	}
 	if over := len(g.sent) - most; over >= 0 {
-		if over == len(g.sent) {
-			return time.Hour
-		}
 		return g.sent[over].Add(time.Hour).Sub(now)
 	}
 	r := g.bucket.ReserveN(now, 1)

@@ -124,7 +124,7 @@ func (h *heating) askStatus(ctx context.Context, x *home) error {
 	case err == nil:
 	case homeRefused(err):
 		x.refused = time.Now()
-		h.p.cfg.Logger.Warn("a home is left out: Netatmo does not give its state to this account", "home", x.ID, "name", x.Name, "error", err)
+		h.p.cfg.Logger.Warn("a home is left out for a day: Netatmo does not give its state to this account", "home", x.ID, "name", x.Name, "error", err)
 		h.p.drop(group{netatmo.Energy, x.ID})
 		return nil
 	default:
