@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"strings"
 	"syscall"
 
 	"netatmo-agent/agent/telemetry"
@@ -16,11 +15,7 @@ func (d *doctor) settings() {
 		d.misset(area, p.Setting+" "+p.What, p.Remedy)
 	}
 	for _, w := range d.cfg.Warnings {
-		what, next, found := strings.Cut(w, "; ") // or the next step is a sentence of its own
-		if !found {
-			what, next, _ = strings.Cut(w, ". ")
-		}
-		d.warn(area, what, next)
+		d.warn(area, w.Setting+" "+w.What, w.Remedy)
 	}
 	if len(d.problems)+len(d.cfg.Warnings) == 0 {
 		d.ok(area, "every setting can be used")

@@ -45,6 +45,8 @@ var brokenSettings = []brokenSetup{
 	{"Basic login with a line break", env("OTEL_EXPORTER_OTLP_HEADERS", "Authorization=Basic dXNlcjpvcGVuLXNlc2FtZQo="), "", levelWarn, "settings", "line break", "base64", 0},
 	{"Grafana Cloud with a user name", env("OTEL_EXPORTER_OTLP_ENDPOINT", "https://otlp-gateway-prod.grafana.net/otlp", "OTEL_EXPORTER_OTLP_HEADERS", "Authorization="+checkLogin),
 		"--offline", levelWarn, "settings", "user is not a number", "access token", 0},
+	{"ids separated by semicolons", env("NETATMO_STATIONS", "70:ee:50:00:00:01; 70:ee:50:00:00:02"), "--offline", levelWarn, "settings",
+		`NETATMO_STATIONS has "70:ee:50:00:00:01; 70:ee:50:00:00:02" in it, which is longer than any id`, "separate ids by commas", 0},
 	{"port of the login pages taken", (*checkRig).takePort, "", levelWarn, "login", "another program listens", "NETATMO_LISTEN_ADDR", 0},
 	{"that, and no login", func(r *checkRig) { r.takePort(); r.write("token.json", "") }, "", levelFail, "login", "another program listens", "NETATMO_LISTEN_ADDR", 2},
 	{"filter leaves nothing at all", env("NETATMO_STATIONS", "70:ee:50:ff:ff:ff"), "", levelFail, "settings", "leaves nothing to report", "70:ee:50:00:10:01", 2},

@@ -82,7 +82,7 @@ func announceStart(cfg *config.Config, log *slog.Logger) {
 	b := readBuild()
 	log.Info("netatmo-agent starts", "version", b.version, "commit", b.commit, "token_file", cfg.TokenFile)
 	for _, w := range cfg.Warnings {
-		log.Warn(w)
+		log.Warn(w.String())
 	}
 	log.Info(telemetry.DescribePush(cfg.Push))
 }

@@ -34,8 +34,8 @@ func (l *loader) headers(p *Push, general, metrics, file variable) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		if name == "authorization" {
-			if what := judgeAuthorization(all[name], p.URL != nil && grafanaCloud(p.URL)); what != "" {
-				l.warn(from[name], what)
+			if what, remedy := judgeAuthorization(all[name], p.URL != nil && grafanaCloud(p.URL)); what != "" {
+				l.warn(from[name], what, remedy)
 			}
 		}
 		if p.Exposes(name) {
@@ -65,33 +65,33 @@ func (l *loader) headerFile(v variable) map[string]Secret {
 
 // judgeAuthorization says what looks wrong with a login, showing nothing of
 // it: building a Basic login by hand is where most first pushes fail.
-func judgeAuthorization(value Secret, grafana bool) string {
-	const howTo = "; make it with: printf %s 'user:password' | base64 -w0"
+func judgeAuthorization(value Secret, grafana bool) (what, remedy string) {
+	const howTo = "make it with: printf %s 'user:password' | base64 -w0"
 	scheme, login, _ := strings.Cut(value.Reveal(), " ")
 	login = strings.TrimSpace(login)
 	if login == "" {
-		return "has an authorization header of one word; a scheme such as Basic or Bearer stands before the login"
+		return "has an authorization header of one word", "write a scheme such as Basic or Bearer before the login"
 	}
 	if !strings.EqualFold(scheme, "basic") {
-		return ""
+		return "", ""
 	}
 	decoded, err := base64.StdEncoding.DecodeString(login)
 	user, password, colon := strings.Cut(string(decoded), ":")
 	switch {
 	case err != nil && strings.Contains(login, ":"):
-		return "has a Basic login that is not encoded" + howTo
+		return "has a Basic login that is not encoded", howTo
 	case err != nil:
-		return "has a Basic login that is not base64" + howTo
+		return "has a Basic login that is not base64", howTo
 	case !colon:
-		return "has a Basic login without a colon between user and password" + howTo
+		return "has a Basic login without a colon between user and password", howTo
 	case user == "" || password == "":
-		return "has a Basic login with an empty user or password; a variable inside it may have been empty"
+		return "has a Basic login with an empty user or password", "give it both; a variable inside it may have been empty"
 	case strings.TrimSpace(string(decoded)) != string(decoded):
-		return "has a Basic login with a line break or blank at an end, as echo without -n makes it" + howTo
+		return "has a Basic login with a line break or blank at an end, as echo without -n makes it", howTo
 	case !printable(string(decoded)):
-		return "has a Basic login with signs that are not ASCII" + howTo
+		return "has a Basic login with characters that are not ASCII", howTo
 	case grafana && strings.Trim(user, "0123456789") != "":
-		return "has a Basic login whose user is not a number, but Grafana Cloud's user is the instance id; the password is the access token"
+		return "has a Basic login whose user is not a number, as Grafana Cloud's instance ids are", "use the instance id as the user and the access token as the password"
 	}
-	return ""
+	return "", ""
 }

@@ -37,9 +37,9 @@ type Config struct {
 
 	Push Push
 
-	// Warnings are sentences about settings that work but deserve a look, to
-	// be said once at start. They hold no secret.
-	Warnings []string
+	// Warnings are about settings that work but deserve a look, to be told
+	// once at start.
+	Warnings []Problem
 }
 
 // Need says which settings a command cannot do without.
@@ -93,7 +93,7 @@ type loader struct {
 	root     fs.FS
 	source   map[string]string // variable -> what the user wrote instead of it: a flag, or netatmo-exporter's variable
 	problems Problems
-	warnings []string
+	warnings []Problem
 }
 
 // name returns what the user wrote to set a variable.
@@ -108,8 +108,8 @@ func (l *loader) problem(variable, what, remedy string) {
 	l.problems = append(l.problems, Problem{l.name(variable), what, remedy})
 }
 
-func (l *loader) warn(variable, what string) {
-	l.warnings = append(l.warnings, l.name(variable)+" "+what)
+func (l *loader) warn(variable, what, remedy string) {
+	l.warnings = append(l.warnings, Problem{l.name(variable), what, remedy})
 }
 
 // environment gathers the settings from all sources: a flag before our

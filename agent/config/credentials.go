@@ -57,7 +57,7 @@ func (l *loader) credential(variable, text string, required bool, howToGet strin
 		l.problem(variable, "begins or ends with blanks or quotes, which would be sent to Netatmo as part of it",
 			"remove them; docker's --env-file, for one, takes quotes literally")
 	case !plain(text):
-		l.problem(variable, "has blanks, line breaks or other signs in it that no client ID or secret has",
+		l.problem(variable, "has blanks, line breaks or other characters in it that no client ID or secret has",
 			"copy it once more from the app's page at dev.netatmo.com: it is letters and digits on one line")
 	}
 }

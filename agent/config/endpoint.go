@@ -36,7 +36,7 @@ func (l *loader) endpoint(p *Push, s endpointSettings) {
 		p.Protocol = protocolFor(u)
 	}
 	if u.Scheme == "https" && s.insecure.text == "true" {
-		l.warn(s.insecure.name, "has no effect: the endpoint is https, and stays so")
+		l.warn(s.insecure.name, "has no effect: the endpoint is https, and stays so", "")
 	}
 	l.portHint(s.endpoint.name, u, p.Protocol)
 	if p.Protocol == GRPC {
@@ -127,7 +127,7 @@ func (l *loader) grpcURL(s endpointSettings, u *url.URL) (*url.URL, bool) {
 		return nil, false
 	}
 	if len(u.Path) > 1 {
-		l.warn(s.endpoint.name, "has a path, which is ignored: gRPC has none")
+		l.warn(s.endpoint.name, "has a path, which is ignored: gRPC has none", "")
 	}
 	port := u.Port()
 	switch {
@@ -154,14 +154,14 @@ func (l *loader) httpURL(s endpointSettings, u *url.URL) (*url.URL, bool) {
 		if s.exact {
 			right += metricsPath
 		}
-		l.problem(s.endpoint.name, "has not the path at which Grafana Cloud takes OTLP", "set it to "+right)
+		l.problem(s.endpoint.name, "lacks the path at which Grafana Cloud takes OTLP", "set it to "+right)
 		return nil, false
 	}
 	switch {
 	case path == "" || !s.exact:
 		u.Path, u.RawPath = base+metricsPath, ""
 	case !wholePath:
-		l.warn(s.endpoint.name, "is used as it is, without "+metricsPath+" at its end; if it is a base address, set OTEL_EXPORTER_OTLP_ENDPOINT instead")
+		l.warn(s.endpoint.name, "is used as it is, without "+metricsPath+" at its end", "if it is a base address, set OTEL_EXPORTER_OTLP_ENDPOINT instead")
 	}
 	return u, true
 }
@@ -186,12 +186,12 @@ func (l *loader) portHint(name string, u *url.URL, protocol string) {
 	const hint = "has the usual port of %s, which takes OTLP over HTTP at %s"
 	switch port := u.Port(); {
 	case port == "9090" && !httpOnlyPath.MatchString(u.Path):
-		l.warn(name, fmt.Sprintf(hint, "Prometheus", "http://<host>:9090/api/v1/otlp"))
+		l.warn(name, fmt.Sprintf(hint, "Prometheus", "http://<host>:9090/api/v1/otlp"), "")
 	case port == "8428" && !httpOnlyPath.MatchString(u.Path):
-		l.warn(name, fmt.Sprintf(hint, "VictoriaMetrics", "http://<host>:8428/opentelemetry"))
+		l.warn(name, fmt.Sprintf(hint, "VictoriaMetrics", "http://<host>:8428/opentelemetry"), "")
 	case port == "4317" && protocol == HTTP:
-		l.warn(name, "has port 4317, usually gRPC's, but the protocol is HTTP, whose port is 4318")
+		l.warn(name, "has port 4317, usually gRPC's, but the protocol is HTTP, whose port is 4318", "")
 	case port == "4318" && protocol == GRPC:
-		l.warn(name, "has port 4318, usually that of OTLP over HTTP, but the protocol is grpc, whose port is 4317")
+		l.warn(name, "has port 4318, usually that of OTLP over HTTP, but the protocol is grpc, whose port is 4317", "")
 	}
 }

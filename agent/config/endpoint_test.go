@@ -96,7 +96,7 @@ func TestEndpoint(t *testing.T) {
 			t.Errorf("%v: warnings %q, want none", test.env, c.Warnings)
 		}
 		if test.warning != "" {
-			mention(t, c.Warnings, "OTEL_EXPORTER_OTLP_", test.warning)
+			mention(t, texts(c.Warnings), "OTEL_EXPORTER_OTLP_", test.warning)
 		}
 	}
 }
@@ -126,9 +126,9 @@ func TestEndpointRefused(t *testing.T) {
 		{set(endpoint, grafana+"/otlp", protocol, "grpc"), protocol, "HTTP only", "http/protobuf"},
 		{set(endpoint, grafana), endpoint, "HTTP only", grafana + "/otlp"},
 		{set(endpoint, grafana+":4317"), endpoint, "HTTP only", "/otlp"},
-		{set(endpoint, grafana, protocol, "http/protobuf"), endpoint, "not the path", "set it to " + grafana + "/otlp"},
-		{set(endpoint, grafana+"/v1/metrics"), endpoint, "not the path", "set it to " + grafana + "/otlp"},
-		{set(metricsEndpoint, grafana+"/otlp"), metricsEndpoint, "not the path", "set it to " + grafana + "/otlp/v1/metrics"},
+		{set(endpoint, grafana, protocol, "http/protobuf"), endpoint, "lacks the path", "set it to " + grafana + "/otlp"},
+		{set(endpoint, grafana+"/v1/metrics"), endpoint, "lacks the path", "set it to " + grafana + "/otlp"},
+		{set(metricsEndpoint, grafana+"/otlp"), metricsEndpoint, "lacks the path", "set it to " + grafana + "/otlp/v1/metrics"},
 		{set(endpoint, "http://prometheus:9090/api/v1/otlp", protocol, "grpc"), protocol, "HTTP only", "http://prometheus:9090/api/v1/otlp"},
 		{set(endpoint, "http://mimir/otlp/v1/metrics", protocol, "grpc"), protocol, "HTTP only", "http://mimir/otlp"},
 		{set(endpoint, "http://vm:8428/opentelemetry", protocol, "grpc"), protocol, "HTTP only", "http://vm:8428/opentelemetry"},
@@ -142,7 +142,7 @@ func TestEndpointRefused(t *testing.T) {
 		if p.Setting != test.setting || !strings.Contains(p.What, test.what) || !strings.Contains(p.Remedy, test.remedy) {
 			t.Errorf("%v: %+v", test.env, p)
 		}
-		if strings.Contains(problems.Error()+strings.Join(c.Warnings, ""), hush) {
+		if strings.Contains(problems.Error()+strings.Join(texts(c.Warnings), ""), hush) {
 			t.Errorf("%v: shows the secret: %v", test.env, problems)
 		}
 	}

@@ -49,7 +49,7 @@ func (l *loader) filter(variable, text string) Filter {
 			f.Keep = append(f.Keep, id)
 		}
 		if len(id) > longestID {
-			l.warn(variable, "has "+quoted(strings.TrimSpace(entry))+" in it, which is longer than any id; ids are separated by commas")
+			l.warn(variable, "has "+quoted(strings.TrimSpace(entry))+" in it, which is longer than any id", "separate ids by commas")
 		}
 	}
 	return f

@@ -69,7 +69,7 @@ func parseHeaders(text string) (map[string]Secret, Problems) {
 		case value == "":
 			fault = &Problem{What: fmt.Sprintf("has an entry without a value (number %d)", e.number), Remedy: "give it one, or remove it; a variable inside it may have been empty"}
 		case !printable(value):
-			fault = &Problem{What: fmt.Sprintf("has a value with signs that no header can carry, in entry number %d", e.number), Remedy: "use ASCII letters, digits and signs on one line"}
+			fault = &Problem{What: fmt.Sprintf("has a value with characters that no header can carry, in entry number %d", e.number), Remedy: "use ASCII letters, digits and punctuation on one line"}
 		}
 		if fault != nil {
 			faults = append(faults, *fault)

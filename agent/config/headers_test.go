@@ -57,7 +57,7 @@ func TestHeadersRefused(t *testing.T) {
 			!strings.Contains(problems[0].What, test.what) || !strings.Contains(problems[0].Remedy, test.remedy) {
 			t.Errorf("%q: %v", test.value, problems)
 		}
-		if strings.Contains(problems.Error()+strings.Join(c.Warnings, ""), hush) {
+		if strings.Contains(problems.Error()+strings.Join(texts(c.Warnings), ""), hush) {
 			t.Errorf("shows the secret: %v", problems)
 		}
 	}
@@ -137,9 +137,9 @@ func TestLoginJudged(t *testing.T) {
 			t.Errorf("%q: warnings %q, want none", test.value, c.Warnings)
 		}
 		if test.want != "" {
-			mention(t, c.Warnings, headers+" has ", test.want)
+			mention(t, texts(c.Warnings), headers+" has ", test.want)
 		}
-		if all := strings.Join(c.Warnings, ""); strings.Contains(all, hush) {
+		if all := strings.Join(texts(c.Warnings), ""); strings.Contains(all, hush) {
 			t.Errorf("shows the secret: %s", all)
 		}
 	}
@@ -152,7 +152,7 @@ func TestHeadersFile(t *testing.T) {
 	if problems != nil || c.Push.HeadersFile != path || !maps.Equal(c.Push.Headers, map[string]Secret{"x-a": "1"}) {
 		t.Errorf("%v, %+v", problems, c.Push)
 	}
-	mention(t, c.Warnings, headersFile+" has a Basic login that is not base64")
+	mention(t, texts(c.Warnings), headersFile+" has a Basic login that is not base64")
 
 	write(t, path, "Authorization: "+basic("a:hush-hush")+"\n")
 	_, problems = loadEnv(t, set(endpoint, "https://h", headersFile, path, headers, "authorization="+basic("b:hush-hush")), nil, Need{Push: true})

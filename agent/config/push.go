@@ -110,7 +110,7 @@ func (l *loader) push() Push {
 		ExportTimeout: l.milliseconds(variable{"OTEL_METRIC_EXPORT_TIMEOUT", bare(otel.MetricExportTimeout)}, 30*time.Second),
 	}
 	if p.Interval > 5*time.Minute {
-		l.warn("OTEL_METRIC_EXPORT_INTERVAL", "is more than 5 minutes, which is as long as Prometheus goes on showing a value: graphs will have gaps")
+		l.warn("OTEL_METRIC_EXPORT_INTERVAL", "is more than 5 minutes, which is as long as Prometheus goes on showing a value: graphs will have gaps", "")
 	}
 	insecure := l.insecure(pick("OTEL_EXPORTER_OTLP_INSECURE", general.Insecure, metrics.Insecure))
 	l.endpoint(&p, endpointSettings{
@@ -190,7 +190,7 @@ func (l *loader) milliseconds(v variable, fallback time.Duration) time.Duration 
 		return fallback
 	}
 	if n < 1000 {
-		l.warn(v.name, fmt.Sprintf("is %d milliseconds, less than a second: the unit is milliseconds, not seconds", n))
+		l.warn(v.name, fmt.Sprintf("is %d milliseconds, less than a second: the unit is milliseconds, not seconds", n), "")
 	}
 	return time.Duration(n) * time.Millisecond
 }
@@ -201,7 +201,7 @@ func (l *loader) certificates(p *Push, ca, cert, key variable) {
 	if p.URL != nil && !p.TLS() {
 		for _, v := range []variable{ca, cert, key} {
 			if v.text != "" {
-				l.warn(v.name, "has no effect: the endpoint is plain http")
+				l.warn(v.name, "has no effect: the endpoint is plain http", "")
 			}
 		}
 	}

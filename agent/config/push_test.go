@@ -65,8 +65,8 @@ func TestPushValuesThatDeserveALook(t *testing.T) {
 	if problems != nil || c.Push.Timeout != 10*time.Millisecond || c.Push.Interval != 10*time.Minute {
 		t.Errorf("%v, %+v", problems, c.Push)
 	}
-	mention(t, c.Warnings, "OTEL_EXPORTER_OTLP_TIMEOUT is 10 milliseconds", "not seconds")
-	mention(t, c.Warnings, "OTEL_METRIC_EXPORT_INTERVAL is more than 5 minutes", "gaps")
+	mention(t, texts(c.Warnings), "OTEL_EXPORTER_OTLP_TIMEOUT is 10 milliseconds", "not seconds")
+	mention(t, texts(c.Warnings), "OTEL_METRIC_EXPORT_INTERVAL is more than 5 minutes", "gaps")
 }
 
 func TestResource(t *testing.T) {
@@ -176,5 +176,5 @@ func TestCertificates(t *testing.T) {
 	if problems != nil {
 		t.Error(problems)
 	}
-	mention(t, c.Warnings, ca+" has no effect", "plain http")
+	mention(t, texts(c.Warnings), ca+" has no effect", "plain http")
 }

@@ -19,7 +19,7 @@ func (l *loader) tokenFile(text string) (path, dir string) {
 		path = text
 	case l.exists(exporterTokenFile):
 		path = exporterTokenFile
-		l.warnings = append(l.warnings, "using the token file of netatmo-exporter, "+path+"; NETATMO_TOKEN_FILE names another")
+		l.warn(variable, "is not set, so the token file of netatmo-exporter is used, "+path, "")
 	default:
 		dir, err := stateDir()
 		if err != nil {
@@ -41,7 +41,7 @@ func (l *loader) tokenFile(text string) (path, dir string) {
 	}
 	dir = filepath.Dir(path)
 	if fate := l.fateInContainer(path); fate != "" {
-		l.warnings = append(l.warnings, "the token file "+path+" "+fate+": the login dies with the container. Mount a named volume at "+dir)
+		l.warnings = append(l.warnings, Problem{"the token file " + path, fate + ": the login dies with the container", "mount a named volume at " + dir})
 	}
 	return path, dir
 }

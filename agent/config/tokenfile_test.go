@@ -119,7 +119,7 @@ func TestTokenFileInAContainer(t *testing.T) {
 				}
 				return
 			}
-			mention(t, c.Warnings, test.path, test.warning, "dies with the container", filepath.Dir(test.path))
+			mention(t, texts(c.Warnings), test.path, test.warning, "dies with the container", filepath.Dir(test.path))
 		})
 	}
 }

@@ -7,22 +7,28 @@ import (
 	"strings"
 )
 
-// noPassword says why the user name and password of old programs are no use.
-const noPassword = "Netatmo ended logins by password; log in with the browser, or with netatmo-agent login"
+// ignored says why a variable has no effect, and what to do.
+type ignored struct{ why, remedy string }
 
-// foreign are variables that other Netatmo programs have and this one has not,
-// and what to do instead: those of netatmo-exporter, its first version, its
-// forks, and what people carry over from elsewhere.
-var foreign = map[string]string{
-	"DEBUG_HANDLERS":            "a setting of netatmo-exporter without a meaning here",
+var (
+	noPassword = ignored{"Netatmo ended logins by password", "log in with the browser, or with netatmo-agent login"}
+	noMeaning  = ignored{"a setting of netatmo-exporter without a meaning here", ""}
+	ofDevices  = ignored{"NETATMO_DEVICES chooses the device families", ""}
+)
+
+// foreign are variables that other Netatmo programs have and this one has not:
+// those of netatmo-exporter, its first version, its forks, and what people carry
+// over from elsewhere.
+var foreign = map[string]ignored{
+	"DEBUG_HANDLERS":            noMeaning,
 	"NETATMO_CLIENT_USERNAME":   noPassword,
 	"NETATMO_CLIENT_PASSWORD":   noPassword,
 	"NETATMO_USERNAME":          noPassword,
 	"NETATMO_PASSWORD":          noPassword,
-	"NETATMO_REFRESH_TOKEN":     "a refresh token is good for one use; give it to netatmo-agent login --refresh-token -",
-	"NETATMO_ENABLE_WEATHER":    "NETATMO_DEVICES chooses the device families",
-	"NETATMO_ENABLE_HOMECOACH":  "NETATMO_DEVICES chooses the device families",
-	"NETATMO_ENABLE_GO_METRICS": "a setting of netatmo-exporter without a meaning here",
+	"NETATMO_REFRESH_TOKEN":     {"a refresh token is good for one use", "give it to: netatmo-agent login --refresh-token -"},
+	"NETATMO_ENABLE_WEATHER":    ofDevices,
+	"NETATMO_ENABLE_HOMECOACH":  ofDevices,
+	"NETATMO_ENABLE_GO_METRICS": noMeaning,
 }
 
 // serviceLink matches the variables that Kubernetes makes for a service whose
@@ -43,8 +49,8 @@ func (l *loader) unknown(environ []string) {
 		if value == "" || slices.Contains(known, name) || serviceLink.MatchString(name) {
 			continue
 		}
-		if instead, ok := foreign[name]; ok {
-			l.warn(name, "is ignored: "+instead)
+		if f, ok := foreign[name]; ok {
+			l.warn(name, "is ignored: "+f.why, f.remedy)
 			continue
 		}
 		near := ""
@@ -58,9 +64,9 @@ func (l *loader) unknown(environ []string) {
 		}
 		switch {
 		case near != "":
-			l.warn(name, "is not a setting and ignored; did you mean "+near+"?")
+			l.warn(name, "is not a setting and ignored", "did you mean "+near+"?")
 		case reserved:
-			l.warn(name, "is not a setting and ignored")
+			l.warn(name, "is not a setting and ignored", "")
 		}
 	}
 }

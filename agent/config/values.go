@@ -142,16 +142,16 @@ func (l *loader) times(env *environment) (interval, stale, backfill time.Duratio
 		return interval, stale, backfill
 	}
 	if interval > 0 && interval < time.Minute {
-		l.warn(intervalVariable, "is "+env.RefreshInterval+", raised to 1m: Netatmo has new values about every ten minutes and blocks those who ask too often")
+		l.warn(intervalVariable, "is "+env.RefreshInterval+", raised to 1m: Netatmo has new values about every ten minutes and blocks those who ask too often", "")
 		interval = time.Minute
 	}
 	switch {
 	case stale == 0:
 		l.problem(staleVariable, "is 0, so no value would ever be pushed", "use 20m, or leave it unset")
 	case stale < interval:
-		l.warn(staleVariable, fmt.Sprintf("(%s) is shorter than %s (%s): values are withheld between polls", env.AgeStale, l.name(intervalVariable), env.RefreshInterval))
+		l.warn(staleVariable, fmt.Sprintf("(%s) is shorter than %s (%s): values are withheld between polls", env.AgeStale, l.name(intervalVariable), env.RefreshInterval), "")
 	case stale < 12*time.Minute:
-		l.warn(staleVariable, "is "+env.AgeStale+", but a station sends values about every ten minutes: they are withheld between uploads")
+		l.warn(staleVariable, "is "+env.AgeStale+", but a station sends values about every ten minutes: they are withheld between uploads", "")
 	}
 	return interval, stale, backfill
 }
@@ -205,7 +205,7 @@ func (l *loader) apiURL(variable, text string) string {
 		return text
 	}
 	if u.Scheme == "http" && !loopback(u.Hostname()) {
-		l.warn(variable, "is plain http: the client secret and the tokens travel readable")
+		l.warn(variable, "is plain http: the client secret and the tokens travel readable", "")
 	}
 	return u.String()
 }

@@ -132,7 +132,7 @@ func TestValuesThatDeserveALook(t *testing.T) {
 		if problems != nil || len(c.Warnings) != 1 {
 			t.Errorf("%v: problems %v, warnings %q", test.env, problems, c.Warnings)
 		}
-		mention(t, c.Warnings, test.warning...)
+		mention(t, texts(c.Warnings), test.warning...)
 	}
 	if c, _ := loadEnv(t, with("NETATMO_REFRESH_INTERVAL", "10s"), nil, Need{}); c.RefreshInterval != time.Minute {
 		t.Errorf("a refresh interval of 10s became %v, want 1m", c.RefreshInterval)
