@@ -84,10 +84,8 @@ func (r *report) show(f finding) {
 	if r.colour {
 		name = "\x1b[" + colours[f.Level] + "m" + name + "\x1b[0m"
 	}
-	fmt.Fprintf(r.out, "%s %-10s %s\n", name, f.Area, wrap(f.Text, textColumn, r.width))
-	if f.Next != "" {
-		fmt.Fprintf(r.out, "%*s→ %s\n", textColumn, "", wrap(f.Next, textColumn+2, r.width))
-	}
+	fmt.Fprintf(r.out, "%s %-10s ", name, f.Area)
+	advise(r.out, textColumn, r.width, f.Text, f.Next)
 }
 
 // end sums up. The error decides the exit code.

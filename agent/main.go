@@ -139,8 +139,22 @@ func execute(ctx context.Context, args []string, stdin io.Reader, stdout, stderr
 			return code
 		}
 	}
-	fmt.Fprintf(stderr, "netatmo-agent: %v\n", err)
+	if problems, ok := errors.AsType[config.Problems](err); ok {
+		showProblems(stderr, problems)
+	} else {
+		fmt.Fprintf(stderr, "netatmo-agent: %v\n", err)
+	}
 	return code
+}
+
+// showProblems writes a header with the count and a block for each problem, in
+// lines that every terminal and log viewer shows whole.
+func showProblems(w io.Writer, problems config.Problems) {
+	fmt.Fprintf(w, "netatmo-agent: %s with the settings:\n", several(len(problems), "problem"))
+	for _, p := range problems {
+		fmt.Fprint(w, "\n  ")
+		advise(w, 2, 80, p.Setting+" "+p.What, p.Remedy)
+	}
 }
 
 func rootCommand() *cobra.Command {

@@ -69,6 +69,14 @@ func wrap(text string, column, width int) string {
 	return b.String()
 }
 
+// advise writes a sentence that begins in a column, and below it what to do.
+func advise(w io.Writer, column, width int, text, next string) {
+	fmt.Fprintln(w, wrap(text, column, width))
+	if next != "" {
+		fmt.Fprintf(w, "%*s→ %s\n", column, "", wrap(next, column+2, width))
+	}
+}
+
 // writeTable writes rows with the first column to the left and the others,
 // which are numbers, to the right.
 func writeTable(w io.Writer, rows [][]string) {

@@ -112,16 +112,9 @@ func TestDefaults(t *testing.T) {
 
 func TestFirstStart(t *testing.T) {
 	_, problems := loadEnv(t, nil, nil, Need{Login: true, Push: true})
-	const want = `2 problems with the settings:
-
-  NETATMO_CLIENT_ID is not set
-    → sign in at https://dev.netatmo.com, open My apps → Create (or an app you
-      have) and copy its client ID. To see the agent at work without an account,
-      run: netatmo-agent demo
-
-  NETATMO_CLIENT_SECRET is not set
-    → copy the client secret from the same page, or write it into a file that
-      NETATMO_CLIENT_SECRET_FILE names`
+	const want = "NETATMO_CLIENT_ID is not set; sign in at https://dev.netatmo.com, open My apps → Create (or an app you have) and copy its client ID." +
+		" To see the agent at work without an account, run: netatmo-agent demo\n" +
+		"NETATMO_CLIENT_SECRET is not set; copy the client secret from the same page, or write it into a file that NETATMO_CLIENT_SECRET_FILE names"
 	if got := problems.Error(); got != want {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)
 	}
@@ -138,7 +131,7 @@ func TestAllProblemsTogether(t *testing.T) {
 	env := with("NETATMO_CLIENT_ID", "", "NETATMO_DEVICES", "wheather,homecoach", "NETATMO_AGE_STALE", "300",
 		"NETATMO_LISTEN_ADDR", "9210", "NETATMO_LOG_LEVEL", "loud", "OTEL_EXPORTER_OTLP_COMPRESSION", "zstd", "OTEL_EXPORTER_OTLP_TIMEOUT", "10s")
 	c, problems := loadEnv(t, env, map[string]string{"backfill": "yesterday"}, Need{Login: true, Push: true})
-	if len(problems) != 8 || !strings.HasPrefix(problems.Error(), "8 problems with the settings:\n") {
+	if len(problems) != 8 {
 		t.Errorf("%d problems, want 8:\n%v", len(problems), problems)
 	}
 	all := texts(problems)

@@ -1,9 +1,6 @@
 package config
 
-import (
-	"fmt"
-	"strings"
-)
+import "strings"
 
 // Problem is one setting that cannot be used or, as a warning, one that
 // deserves a look. Setting and What read as a sentence ("NETATMO_CLIENT_ID is
@@ -25,41 +22,11 @@ func (p Problem) String() string {
 // Problems is everything wrong with the settings, as one error.
 type Problems []Problem
 
-// Error returns a text of several lines for people: a header with the count,
-// then a block for each problem.
+// Error returns one problem a line.
 func (p Problems) Error() string {
-	var b strings.Builder
-	if len(p) == 1 {
-		b.WriteString("1 problem with the settings:")
-	} else {
-		fmt.Fprintf(&b, "%d problems with the settings:", len(p))
+	lines := make([]string, len(p))
+	for i, problem := range p {
+		lines[i] = problem.String()
 	}
-	for _, problem := range p {
-		b.WriteString("\n\n")
-		wrap(&b, "  ", "    ", problem.Setting+" "+problem.What)
-		b.WriteString("\n")
-		wrap(&b, "    → ", "      ", problem.Remedy)
-	}
-	return b.String()
-}
-
-// wrap writes text in lines of at most 80 columns where its words allow it.
-func wrap(b *strings.Builder, first, rest, text string) {
-	const width = 80
-	b.WriteString(first)
-	column, indent := len([]rune(first)), len([]rune(first))
-	for word := range strings.FieldsSeq(text) {
-		size := len([]rune(word))
-		switch {
-		case column == indent:
-		case column+1+size > width:
-			b.WriteString("\n" + rest)
-			column, indent = len(rest), len(rest)
-		default:
-			b.WriteString(" ")
-			column++
-		}
-		b.WriteString(word)
-		column += size
-	}
+	return strings.Join(lines, "\n")
 }
