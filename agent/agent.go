@@ -171,7 +171,7 @@ func (a *agent) listen(ctx context.Context) error {
 const requestsPerHour = 400
 
 func newSource(cfg *config.Config, log *slog.Logger) (*auth.Source, error) {
-	source, err := auth.New(authConfig(cfg, log))
+	source, err := auth.New(context.Background(), authConfig(cfg, log))
 	if _, held := errors.AsType[*store.HeldError](err); held {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -11,11 +12,13 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"netatmo-agent/agent/config"
 	"netatmo-agent/agent/netatmo"
 	"netatmo-agent/agent/simcloud"
+	"netatmo-agent/store"
 )
 
 func TestCheckOfAHealthySetup(t *testing.T) {
@@ -258,6 +261,34 @@ func TestCheckBesideARunningAgent(t *testing.T) {
 	if code, _, stderr := r.run("check", "--live"); code != 1 || strings.Count(stderr, "\n") != 1 {
 		t.Errorf("check --live after the agent: exit code %d, %q", code, stderr)
 	}
+}
+
+// TestCheckWaitsForItsTurn with the token file, not for ever, and not longer
+// than the user does.
+func TestCheckWaitsForItsTurn(t *testing.T) {
+	r := newCheckRig(t)
+	lock, err := store.TryLock(filepath.Join(r.dir, "token.lock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = lock.Unlock() }()
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		check := func(ctx context.Context) (code int, said string, took time.Duration) {
+			var out bytes.Buffer
+			code = execute(ctx, []string{"check", "--offline"}, nil, &out, &out)
+			return code, out.String(), time.Since(start)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if code, said, took := check(ctx); code != 1 || !strings.Contains(said, "interrupted") || took > 2*time.Second {
+			t.Errorf("interrupted after a second: exit code %d after %s: %s", code, took, said)
+		}
+		want := fmt.Sprintf("fail  files      process %d has %s and does not let go of it", os.Getpid(), filepath.Join(r.dir, "token.lock"))
+		if code, said, took := check(t.Context()); code != 1 || !strings.Contains(said, want) || took > time.Minute {
+			t.Errorf("exit code %d after %s: %s", code, took, said)
+		}
+	})
 }
 
 func TestFindingsAsJSON(t *testing.T) {

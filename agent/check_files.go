@@ -11,51 +11,33 @@ import (
 	"time"
 
 	"netatmo-agent/agent/poll"
+	"netatmo-agent/auth"
 	"netatmo-agent/store"
 )
 
-// lockPatience is longer than another process holds token.lock, which is for a
-// request to Netatmo at most.
-const lockPatience = 35 * time.Second
-
-// tokenDocument is what the doctor wants to know of the token file.
-type tokenDocument struct {
-	Access string `json:"access_token"`
-	Expiry string `json:"expiry"`
-}
-
-// tokenFile proves that the token file can be saved, in its turn with the
-// agent. It reports whether the files can be used.
+// tokenFile loads the token file as the agent does, in its turn with the agent,
+// which proves that it can be saved. It reports whether the files can be used.
 func (d *doctor) tokenFile(ctx context.Context) bool {
+	const area = "files"
 	if !d.settled("NETATMO_TOKEN_FILE", "NETATMO_EXPORTER_TOKEN_FILE", "--token-file") {
 		return false
 	}
-	unusable := func(what string, err error) bool {
-		d.misset("files", what+err.Error(), otherPlace)
+	source, err := auth.New(ctx, authConfig(d.cfg, silent))
+	held, isHeld := errors.AsType[*store.HeldError](err)
+	switch {
+	case ctx.Err() != nil:
+		return false
+	case isHeld:
+		d.fail(area, fmt.Sprintf("process %d has %s and does not let go of it", held.PID, held.Path), "see what that process does; it may hang")
+		return false
+	case err != nil:
+		d.misset(area, err.Error(), otherPlace)
 		return false
 	}
-	file := store.New[tokenDocument](d.cfg.TokenFile)
-	if _, err := file.Load(); errors.Is(err, store.ErrNotRegular) {
-		return unusable("the token file cannot be used: ", err) // and no lock beside a device
-	}
-	waiting, cancel := context.WithTimeout(ctx, lockPatience)
-	defer cancel()
-	lock, err := store.LockWait(waiting, filepath.Join(d.cfg.StateDir, "token.lock"))
-	if held, ok := errors.AsType[*store.HeldError](err); ok {
-		d.fail("files", fmt.Sprintf("process %d has been holding %s for more than %s", held.PID, held.Path, span(lockPatience)), "see what that process does; it may hang")
-		return false
-	}
-	if err != nil {
-		return unusable("the directory of the token file cannot be used: ", err)
-	}
-	probe, err := file.Probe()
-	_ = lock.Unlock()
-	if err != nil {
-		return unusable("the token file cannot be used: ", err)
-	}
-	d.probed(probe)
-	if token, err := file.Load(); err == nil && token.Access != "" && token.Expiry == "" {
-		d.warn("files", "the token file does not say when its access token expires", "nothing: the agent renews it when it starts, and saves the new expiry")
+	d.source = source
+	d.probed(source.Probe())
+	if source.Status().Guessed {
+		d.warn(area, "the token file does not say when its access token expires", "nothing: the agent renews it when it starts, and saves the new expiry")
 	}
 	return true
 }

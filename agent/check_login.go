@@ -18,21 +18,15 @@ func (d *doctor) howToLogIn() string {
 	return "run: netatmo-agent login; or start the agent and open the link that it logs"
 }
 
-// login says what the login is worth. It reports whether the API can be asked.
+// login says what the login in the token file is worth. It reports whether the API can be asked.
 func (d *doctor) login(ctx context.Context, refresh bool) bool {
 	const area = "login"
-	source, err := auth.New(authConfig(d.cfg, silent))
-	if err != nil { // it could be used a moment ago
-		d.misset(area, err.Error(), "")
-		return false
-	}
-	d.source = source
-	before, renewable := source.Present()
+	before, renewable := d.source.Present()
 	if refresh && !d.refresh(ctx, before) {
 		return false
 	}
-	access, _ := source.Present()
-	status := source.Status()
+	access, _ := d.source.Present()
+	status := d.source.Status()
 	left := time.Until(status.Expiry)
 	switch {
 	case !status.Authorized:

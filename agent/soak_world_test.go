@@ -127,7 +127,7 @@ const soakPush = 10 * time.Minute
 // logIn is what "netatmo-agent login" does, beside an agent or not.
 func (s *soak) logIn() {
 	s.t.Helper()
-	source, err := auth.New(authConfig(s.cfg, s.log.logger()))
+	source, err := auth.New(context.Background(), authConfig(s.cfg, s.log.logger()))
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -30,7 +30,7 @@ func Example() {
 		Scopes:      []string{"read_station"},
 		TokenFile:   filepath.Join(dir, "token.json"),
 	}
-	source, err := auth.New(cfg)
+	source, err := auth.New(context.Background(), cfg)
 	if err != nil {
 		panic(err) // the path cannot be used; the error says what to do
 	}
@@ -57,7 +57,7 @@ func Example() {
 	cancel()
 	fmt.Println("ended:", <-done)
 
-	next, err := auth.New(cfg)
+	next, err := auth.New(context.Background(), cfg)
 	if err != nil {
 		panic(err)
 	}

@@ -13,23 +13,25 @@ import (
 
 // open proves that the path can be saved to, and applies the rules for a token
 // file at start.
-func (s *Source) open() error {
+func (s *Source) open(ctx context.Context) error {
 	if err := loadError(s.file); errors.Is(err, store.ErrNotRegular) {
 		return fmt.Errorf("the token file cannot be used: %w", err) // and no lock beside a device
 	}
-	lock, err := s.lock(context.Background())
+	lock, err := s.lock(ctx)
 	if held, ok := errors.AsType[*store.HeldError](err); ok {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 		return fmt.Errorf("process %d has been holding the token file for more than %v; see what that process does, it may hang: %w", held.PID, lockTimeout, err)
 	}
 	if err != nil {
 		return fmt.Errorf("the directory of the token file cannot be used: %w", err)
 	}
 	defer s.unlock(lock)
-	probe, err := s.file.Probe()
-	if err != nil {
+	if s.probe, err = s.file.Probe(); err != nil {
 		return fmt.Errorf("the token file cannot be used: %w", err)
 	}
-	s.tellProbe(probe)
+	s.tellProbe(s.probe)
 
 	d, err := s.file.Load()
 	damage, damaged := errors.AsType[*store.CorruptError](err)

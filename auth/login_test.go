@@ -173,7 +173,7 @@ func TestALoginKeepsWhatElseStandsInAnIgnoredFile(t *testing.T) {
 		r.putPair(r.server.Grant(), -time.Hour)
 		cfg := r.config()
 		cfg.IgnoreExpired = true
-		s, err := New(cfg)
+		s, err := New(r.Context(), cfg)
 		if err != nil {
 			r.Fatal(err)
 		}

@@ -50,7 +50,7 @@ func aFileMountedAlone(r *rig) {
 		r.Error(err)
 		return
 	}
-	s, err := New(r.config())
+	s, err := New(r.Context(), r.config())
 	if err != nil {
 		r.Error(err)
 		return
@@ -75,7 +75,7 @@ func aDiskThatFillsUp(r *rig) {
 		return
 	}
 	r.putPair(r.server.Grant(), -time.Hour)
-	s, err := New(r.config())
+	s, err := New(r.Context(), r.config())
 	if err != nil {
 		r.Error(err)
 		return
@@ -88,7 +88,7 @@ func aDiskThatFillsUp(r *rig) {
 	}
 	r.wantLogged("WARN", "no space left")
 	// A start on a full disk works too.
-	if _, err := New(r.config()); err != nil {
+	if _, err := New(r.Context(), r.config()); err != nil {
 		r.Error(err)
 	}
 }

@@ -96,7 +96,7 @@ func (r *rig) config() Config {
 
 func (r *rig) open() *Source {
 	r.Helper()
-	s, err := New(r.config())
+	s, err := New(r.Context(), r.config())
 	if err != nil {
 		r.Fatal(err)
 	}

@@ -47,6 +47,7 @@ type Source struct {
 	file     tokenFile
 	lockPath string
 	log      *slog.Logger
+	probe    store.Probe // as open found it
 
 	// turn is held by whoever reads the file, asks Netatmo, or saves. It is a
 	// channel and not a mutex, so that waiting for it can be cancelled.
@@ -79,8 +80,10 @@ type view struct {
 
 // New proves that the token file can be saved and loads it. It makes no
 // request. An error says what is wrong with the path and what to do; a content
-// that is missing, expired or damaged is no error but a login to wait for.
-func New(cfg Config) (*Source, error) {
+// that is missing, expired or damaged is no error but a login to wait for. It
+// wraps a *[store.HeldError] if another process does not let go of the file;
+// ctx can end the wait for that sooner.
+func New(ctx context.Context, cfg Config) (*Source, error) {
 	s := &Source{
 		cfg: cfg,
 		oauth: &oauth2.Config{
@@ -105,8 +108,11 @@ func New(cfg Config) (*Source, error) {
 		refreshes: make(map[Outcome]int64),
 		changed:   make(chan struct{}),
 	}
-	return s, s.open()
+	return s, s.open(ctx)
 }
+
+// Probe returns what New found out about the token file.
+func (s *Source) Probe() store.Probe { return s.probe }
 
 // Token returns a valid access token, after renewing it where that is due. A
 // refresh that it begins is not cancelled with ctx: Token returns when the

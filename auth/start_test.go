@@ -104,7 +104,7 @@ func TestTokenFileAtStart(t *testing.T) {
 				}
 				cfg := r.config()
 				cfg.IgnoreExpired = row.ignore
-				s, err := New(cfg)
+				s, err := New(r.Context(), cfg)
 				if err != nil {
 					r.Fatal(err)
 				}
@@ -191,7 +191,7 @@ func TestPathsThatCannotWorkAreAnErrorWithARemedy(t *testing.T) {
 		filepath.Join(blocker, "token.json"): nil,
 		"/proc/self/netatmo/token.json":      nil, // a directory that nobody can create
 	} {
-		_, err := New(Config{TokenFile: path})
+		_, err := New(t.Context(), Config{TokenFile: path})
 		if err == nil || want != nil && !errors.Is(err, want) {
 			t.Errorf("%s: %v", path, err)
 		} else if !strings.Contains(err.Error(), path) && !strings.Contains(err.Error(), filepath.Dir(path)) && !strings.Contains(err.Error(), blocker) {

@@ -22,6 +22,7 @@ type Status struct {
 	Authorized    bool              // there is a valid access token, or one can be had without a human
 	Waiting       bool              // a login would be taken: there is none that works, or a scope is missing
 	Expiry        time.Time         // of the access token; zero without one
+	Guessed       bool              // Expiry is a guess, as the token file does not say
 	Refreshes     map[Outcome]int64 // renewals so far, for every Outcome
 	Problem       string            // for people: why a login is needed and what to do; empty while Authorized
 	MissingScopes []string          // refused by Netatmo since the last login
@@ -37,6 +38,7 @@ func (s *Source) Status() Status {
 	st := Status{
 		Authorized:    true,
 		Expiry:        s.held.until,
+		Guessed:       s.held.unsure,
 		Refreshes:     make(map[Outcome]int64, 4),
 		MissingScopes: slices.Clone(s.missing),
 		Unsaved:       s.unsaved,

@@ -103,7 +103,7 @@ func FuzzTokenFile(f *testing.F) {
 		if err := os.WriteFile(path, content, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		s, err := New(Config{
+		s, err := New(t.Context(), Config{
 			TokenFile: path, APIURL: rigAPI,
 			HTTPClient: &http.Client{Transport: answers(`{"access_token":"new|a","refresh_token":"new|r","expires_in":10800}`)},
 		})

@@ -24,7 +24,7 @@ func ticket(t *testing.T, handler http.HandlerFunc) (s *Source, requests *atomic
 		handler(w, r)
 	}))
 	t.Cleanup(far.Close)
-	s, err := New(Config{
+	s, err := New(t.Context(), Config{
 		ClientID: rigID, ClientSecret: rigSecret, APIURL: far.URL, TokenFile: filepath.Join(memoryDir(t), "token.json"),
 		Logger: logs.logger(), UserAgent: "netatmo-agent/test",
 	})

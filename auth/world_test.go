@@ -88,7 +88,7 @@ func newWorld(t *testing.T, external string) *world {
 	w.tokenFile = filepath.Join(w.dir, "token.json")
 	w.net = internet{"cloud.test": cloud}
 	logger := slog.New(slog.NewTextHandler(&lockedWriter{w: w.log}, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	w.source, err = auth.New(auth.Config{
+	w.source, err = auth.New(t.Context(), auth.Config{
 		ClientID: "client", ClientSecret: "the-client-secret", APIURL: cloudURL, RedirectURL: external + "/auth/callback",
 		Scopes: []string{"read_station", "read_homecoach"}, TokenFile: w.tokenFile, HTTPClient: &http.Client{Transport: w.net}, Logger: logger,
 	})
