@@ -56,7 +56,7 @@ func runCheck(c *cobra.Command, o checkOptions) error {
 		d.problems = problems
 	}
 	d.examine(c.Context(), o)
-	if err := c.Context().Err(); err != nil {
+	if c.Context().Err() != nil {
 		return errors.New("interrupted")
 	}
 	return d.end()

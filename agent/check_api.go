@@ -27,7 +27,7 @@ func (d *doctor) families(ctx context.Context, renews bool) {
 		tokens = d.source
 	}
 	gate := netatmo.NewGate(requestsPerHour)
-	client := newClient(d.cfg, tokens, gate, func(string, string) {}, silent)
+	client := newClient(d.cfg, tokens, gate, nil, silent)
 	var all []netatmo.Reading
 	complete := true
 	for _, name := range d.cfg.Families {

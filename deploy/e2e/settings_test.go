@@ -53,9 +53,7 @@ func TestWrongSettings(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			agent := NewAgent(t, Env{})
-			for _, k := range []string{"NETATMO_LISTEN_ADDR"} {
-				delete(agent.Env, k)
-			}
+			delete(agent.Env, "NETATMO_LISTEN_ADDR")
 			agent.Env = agent.Env.With(tt.env)
 			got := agent.Command(tt.args...)
 			if got.Code != 2 {
