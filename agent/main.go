@@ -7,6 +7,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 	"time"
 
@@ -193,9 +195,9 @@ func noArgs(c *cobra.Command, args []string) error {
 func addSettings(c *cobra.Command) {
 	c.Flags().SortFlags = false
 	for _, f := range config.Flags() {
-		fallback := "required"
-		if !f.Required {
-			fallback = "default " + f.Default
+		fallback := "default " + strings.ReplaceAll(cmp.Or(f.DefaultText, f.Default), "`", "") // in which pflag looks for the name of a value
+		if f.Required {
+			fallback = "required"
 		}
 		c.Flags().String(f.Name, "", fmt.Sprintf("%s (%s, %s)", f.Usage, f.Variable, fallback))
 		if f.Switch {

@@ -133,7 +133,7 @@ func (l *loader) environment(flags map[string]string) *environment {
 	l.fallBack(&env.ListenAddr, "NETATMO_LISTEN_ADDR", env.Exporter.Addr, "NETATMO_EXPORTER_ADDR")
 	l.fallBack(&env.ExternalURL, "NETATMO_EXTERNAL_URL", env.Exporter.ExternalURL, "NETATMO_EXPORTER_EXTERNAL_URL")
 	for _, s := range env.settings() {
-		if *s.value == "" && s.decided == "" {
+		if *s.value == "" {
 			*s.value = s.Default
 		}
 	}

@@ -199,8 +199,14 @@ func TestSettingsMarkdown(t *testing.T) {
 		if !strings.Contains(b.String(), "`"+f.Variable+"` | `--"+f.Name+"` |") {
 			t.Errorf("no row for %s and --%s", f.Variable, f.Name)
 		}
-		if f.Usage == "" || (f.Default == "") != f.Required || strings.Contains(f.Usage+f.Default, "`") {
-			t.Errorf("--%s: usage %q, default %q", f.Name, f.Usage, f.Default)
+		defaults := 0
+		for _, one := range []bool{f.Required, f.Default != "", f.DefaultText != ""} {
+			if one {
+				defaults++
+			}
+		}
+		if f.Usage == "" || defaults != 1 || strings.Contains(f.Usage, "`") {
+			t.Errorf("--%s is not described: %+v", f.Name, f)
 		}
 	}
 	for _, row := range []string{

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -50,13 +51,13 @@ func (l *loader) endpoint(p *Push, s endpointSettings) {
 }
 
 func (l *loader) protocol(v variable) string {
-	switch text := lower(v.text); text {
+	switch text := strings.ToLower(v.text); text {
 	case "", GRPC, HTTP:
 		return text
 	case "http/json":
 		l.problem(v.name, "is http/json, which Prometheus, VictoriaMetrics and others do not take", "use http/protobuf: the same address, a smaller body")
 	default:
-		l.problem(v.name, quoted(v.text)+" is not known", "use grpc or http/protobuf, or leave it unset")
+		l.problem(v.name, strconv.Quote(v.text)+" is not known", "use grpc or http/protobuf, or leave it unset")
 	}
 	return ""
 }
@@ -177,7 +178,7 @@ func httpOnly(u *url.URL) bool {
 var httpOnlyPath = regexp.MustCompile(`/(otlp|opentelemetry)(/|$)`)
 
 func grafanaCloud(u *url.URL) bool {
-	host := lower(u.Hostname())
+	host := strings.ToLower(u.Hostname())
 	return strings.HasPrefix(host, "otlp-gateway") && strings.HasSuffix(host, ".grafana.net")
 }
 

@@ -2,6 +2,7 @@ package config
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 )
@@ -34,7 +35,7 @@ func normalID(id string) string {
 
 func (l *loader) filter(variable, text string) Filter {
 	var f Filter
-	if lower(text) == "all" {
+	if strings.ToLower(text) == "all" {
 		return f
 	}
 	for entry := range strings.SplitSeq(text, ",") {
@@ -49,7 +50,7 @@ func (l *loader) filter(variable, text string) Filter {
 			f.Keep = append(f.Keep, id)
 		}
 		if len(id) > longestID {
-			l.warn(variable, "has "+quoted(strings.TrimSpace(entry))+" in it, which is longer than any id", "separate ids by commas")
+			l.warn(variable, "has "+strconv.Quote(strings.TrimSpace(entry))+" in it, which is longer than any id", "separate ids by commas")
 		}
 	}
 	return f

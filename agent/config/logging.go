@@ -3,6 +3,8 @@ package config
 import (
 	"io"
 	"log/slog"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -38,9 +40,9 @@ var logLevels = map[string]slog.Level{
 }
 
 func (l *loader) logLevel(variable, text string) slog.Level {
-	level, ok := logLevels[lower(text)]
+	level, ok := logLevels[strings.ToLower(text)]
 	if !ok {
-		l.problem(variable, quoted(text)+" is not a log level", "use debug, info, warn or error")
+		l.problem(variable, strconv.Quote(text)+" is not a log level", "use debug, info, warn or error")
 	}
 	return level
 }

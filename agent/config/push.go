@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/kelseyhightower/envconfig"
@@ -57,7 +58,7 @@ func (p Push) TLS() bool { return p.URL != nil && p.URL.Scheme == "https" }
 // Load has refused those that were there at start; the file of headers may
 // bring others later.
 func (p Push) Exposes(header string) bool {
-	return p.URL != nil && !p.TLS() && !loopback(p.URL.Hostname()) && !p.Consent && logsIn.MatchString(lower(header))
+	return p.URL != nil && !p.TLS() && !loopback(p.URL.Hostname()) && !p.Consent && logsIn.MatchString(strings.ToLower(header))
 }
 
 // otlpEnvironment holds the variables that exist as OTEL_EXPORTER_OTLP_* and
@@ -134,10 +135,10 @@ func (l *loader) push() Push {
 
 func (l *loader) exporter(otel otelEnvironment) string {
 	const remedy = "use otlp, or console to print the metrics instead of pushing them"
-	if lower(bare(otel.SDKDisabled)) == "true" {
+	if strings.ToLower(bare(otel.SDKDisabled)) == "true" {
 		l.problem("OTEL_SDK_DISABLED", "is true, but pushing metrics is all that the agent does", "unset it for the agent")
 	}
-	switch exporter := lower(bare(otel.MetricsExporter)); exporter {
+	switch exporter := strings.ToLower(bare(otel.MetricsExporter)); exporter {
 	case "", OTLP:
 		return OTLP
 	case Console:
@@ -148,27 +149,27 @@ func (l *loader) exporter(otel otelEnvironment) string {
 		l.problem("OTEL_METRICS_EXPORTER", "is prometheus, but the agent pushes and serves nothing to be scraped",
 			remedy+"; Prometheus takes pushes at http://<host>:9090/api/v1/otlp when started with --web.enable-otlp-receiver")
 	default:
-		l.problem("OTEL_METRICS_EXPORTER", quoted(exporter)+" is not known", remedy)
+		l.problem("OTEL_METRICS_EXPORTER", strconv.Quote(exporter)+" is not known", remedy)
 	}
 	return OTLP
 }
 
 func (l *loader) gzip(v variable) bool {
-	switch lower(v.text) {
+	switch strings.ToLower(v.text) {
 	case "gzip":
 		return true
 	case "", "none":
 	default:
-		l.problem(v.name, quoted(v.text)+" is not known", "use gzip or none")
+		l.problem(v.name, strconv.Quote(v.text)+" is not known", "use gzip or none")
 	}
 	return false
 }
 
 // insecure returns v with "true", "false" or nothing.
 func (l *loader) insecure(v variable) variable {
-	v.text = lower(v.text)
+	v.text = strings.ToLower(v.text)
 	if v.text != "" && v.text != "true" && v.text != "false" {
-		l.problem(v.name, quoted(v.text)+" is neither true nor false", "use true or false")
+		l.problem(v.name, strconv.Quote(v.text)+" is neither true nor false", "use true or false")
 		v.text = ""
 	}
 	return v
@@ -186,7 +187,7 @@ func (l *loader) milliseconds(v variable, fallback time.Duration) time.Duration 
 		if d, what, _ := parseDuration(v.text); what == "" && d >= time.Millisecond {
 			remedy = fmt.Sprintf("write it in milliseconds, without a unit: %d", d.Milliseconds())
 		}
-		l.problem(v.name, quoted(v.text)+" is not a number of milliseconds from 1 on", remedy)
+		l.problem(v.name, strconv.Quote(v.text)+" is not a number of milliseconds from 1 on", remedy)
 		return fallback
 	}
 	if n < 1000 {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -39,12 +40,13 @@ type environment struct {
 
 // Flag describes a setting that has a command-line flag.
 type Flag struct {
-	Name     string // without dashes
-	Variable string
-	Default  string // for people; mostly a value of the flag, empty if it is required
-	Usage    string // for people, without the default
-	Required bool   // there is no default
-	Switch   bool   // may stand without a value, which means true
+	Name        string // without dashes
+	Variable    string
+	Usage       string // for people, without the default
+	Required    bool   // there is no default
+	Default     string // the value where the user gives none
+	DefaultText string // instead, where that depends on something: on what, in markdown
+	Switch      bool   // may stand without a value, which means true
 }
 
 // Flags returns the settings that have a flag, in the order in which people
@@ -52,10 +54,6 @@ type Flag struct {
 func Flags() []Flag {
 	var flags []Flag
 	for _, s := range new(environment).settings() {
-		s.Required = s.decided == required
-		if s.decided != "" && !s.Required {
-			s.Default = strings.ReplaceAll(s.decided, "`", "")
-		}
 		flags = append(flags, s.Flag)
 	}
 	return flags
@@ -63,48 +61,45 @@ func Flags() []Flag {
 
 type setting struct {
 	Flag
-	value   *string // in the environment
-	decided string  // markdown: what decides where there is no value by default
+	value *string // in the environment
 }
-
-const required = "required"
 
 func (e *environment) settings() []setting {
 	return []setting{
-		{Flag{Name: "client-id", Variable: "NETATMO_CLIENT_ID",
-			Usage: "client ID of your app, from dev.netatmo.com"}, &e.ClientID, required},
-		{Flag{Name: "client-secret-file", Variable: "NETATMO_CLIENT_SECRET_FILE",
-			Usage: "file that holds the client secret, unless NETATMO_CLIENT_SECRET does"}, &e.ClientSecretFile, required},
+		{Flag{Name: "client-id", Variable: "NETATMO_CLIENT_ID", Required: true,
+			Usage: "client ID of your app, from dev.netatmo.com"}, &e.ClientID},
+		{Flag{Name: "client-secret-file", Variable: "NETATMO_CLIENT_SECRET_FILE", Required: true,
+			Usage: "file that holds the client secret, unless NETATMO_CLIENT_SECRET does"}, &e.ClientSecretFile},
 		{Flag{Name: "token-file", Variable: "NETATMO_TOKEN_FILE",
-			Usage: "where the login is kept; its directory holds the other files too"}, &e.TokenFile,
-			"`token.json` in the first that is set of `$STATE_DIRECTORY` and `$XDG_STATE_HOME/netatmo-agent`, or in `~/.local/state/netatmo-agent`"},
+			DefaultText: "`token.json` in the first that is set of `$STATE_DIRECTORY` and `$XDG_STATE_HOME/netatmo-agent`, or in `~/.local/state/netatmo-agent`",
+			Usage:       "where the login is kept; its directory holds the other files too"}, &e.TokenFile},
 		{Flag{Name: "expired-token", Variable: "NETATMO_EXPIRED_TOKEN", Default: "refresh",
-			Usage: "at start with an expired access token: refresh renews it, ignore waits for a login and does not touch the file"}, &e.ExpiredToken, ""},
+			Usage: "at start with an expired access token: refresh renews it, ignore waits for a login and does not touch the file"}, &e.ExpiredToken},
 		{Flag{Name: "addr", Variable: "NETATMO_LISTEN_ADDR", Default: "127.0.0.1:9210",
-			Usage: "address of the login pages; off if you log in with the login command"}, &e.ListenAddr, ""},
+			Usage: "address of the login pages; off if you log in with the login command"}, &e.ListenAddr},
 		{Flag{Name: "external-url", Variable: "NETATMO_EXTERNAL_URL",
-			Usage: "how your browser reaches the login pages; the redirect URI is this plus /auth/callback"}, &e.ExternalURL,
-			"`http://<listen address>`; `http://localhost:<port>` where that names no single host"},
+			DefaultText: "`http://<listen address>`; `http://localhost:<port>` where that names no single host",
+			Usage:       "how your browser reaches the login pages; the redirect URI is this plus /auth/callback"}, &e.ExternalURL},
 		{Flag{Name: "devices", Variable: "NETATMO_DEVICES", Default: "weather,homecoach",
-			Usage: "which families to report: weather, homecoach, energy; a login asks for their scopes only"}, &e.Devices, ""},
+			Usage: "which families to report: weather, homecoach, energy; a login asks for their scopes only"}, &e.Devices},
 		{Flag{Name: "stations", Variable: "NETATMO_STATIONS", Default: "all",
-			Usage: "only the stations or homes with these ids, separated by commas; !id leaves one out"}, &e.Stations, ""},
+			Usage: "only the stations or homes with these ids, separated by commas; !id leaves one out"}, &e.Stations},
 		{Flag{Name: "favorites", Variable: "NETATMO_FAVORITES", Default: "false", Switch: true,
-			Usage: "report the stations marked as favourites, too"}, &e.Favorites, ""},
+			Usage: "report the stations marked as favourites, too"}, &e.Favorites},
 		{Flag{Name: "refresh-interval", Variable: "NETATMO_REFRESH_INTERVAL", Default: "0",
-			Usage: "a fixed poll interval of at least 1m; 0 follows the stations"}, &e.RefreshInterval, ""},
+			Usage: "a fixed poll interval of at least 1m; 0 follows the stations"}, &e.RefreshInterval},
 		{Flag{Name: "age-stale", Variable: "NETATMO_AGE_STALE", Default: "20m",
-			Usage: "age at which a value is no longer repeated"}, &e.AgeStale, ""},
+			Usage: "age at which a value is no longer repeated"}, &e.AgeStale},
 		{Flag{Name: "backfill", Variable: "NETATMO_BACKFILL", Default: "24h",
-			Usage: "the longest gap that is filled from Netatmo's history, such as 24h or 7d; of a longer one the newest part; 0 fills none"}, &e.Backfill, ""},
+			Usage: "the longest gap that is filled from Netatmo's history, such as 24h or 7d; of a longer one the newest part; 0 fills none"}, &e.Backfill},
 		{Flag{Name: "metric-names", Variable: "NETATMO_METRIC_NAMES", Default: "otel",
-			Usage: "otel, or netatmo-exporter for the names and labels of that program"}, &e.MetricNames, ""},
+			Usage: "otel, or netatmo-exporter for the names and labels of that program"}, &e.MetricNames},
 		{Flag{Name: "log-level", Variable: "NETATMO_LOG_LEVEL", Default: "info",
-			Usage: "debug, info, warn, error"}, &e.LogLevel, ""},
+			Usage: "debug, info, warn, error"}, &e.LogLevel},
 		{Flag{Name: "log-format", Variable: "NETATMO_LOG_FORMAT", Default: "text",
-			Usage: "text, json"}, &e.LogFormat, ""},
+			Usage: "text, json"}, &e.LogFormat},
 		{Flag{Name: "api-url", Variable: "NETATMO_API_URL", Default: "https://api.netatmo.com",
-			Usage: "where Netatmo is: what stands before /oauth2 and /api"}, &e.API.URL, ""},
+			Usage: "where Netatmo is: what stands before /oauth2 and /api"}, &e.API.URL},
 	}
 }
 
@@ -145,9 +140,9 @@ func SettingsMarkdown(w io.Writer) error {
 	var b strings.Builder
 	b.WriteString("| variable | flag | default | meaning |\n|---|---|---|---|\n")
 	for _, s := range new(environment).settings() {
-		variable, byDefault, usage := "`"+s.Variable+"`", s.decided, s.Usage
-		if byDefault == "" {
-			byDefault = "`" + s.Default + "`"
+		variable, byDefault, usage := "`"+s.Variable+"`", cmp.Or(s.DefaultText, "`"+s.Default+"`"), s.Usage
+		if s.Required {
+			byDefault = "required"
 		}
 		if s.Variable == "NETATMO_CLIENT_SECRET_FILE" {
 			variable = "`NETATMO_CLIENT_SECRET` or " + variable

@@ -15,10 +15,6 @@ import (
 	"unicode"
 )
 
-func lower(s string) string { return strings.ToLower(s) }
-
-func quoted(s string) string { return strconv.Quote(s) }
-
 // bare returns text without the blanks and the one pair of quotes around it:
 // docker's --env-file and many a YAML file leave quotes in a value.
 func bare(text string) string {
@@ -56,17 +52,17 @@ func (l *loader) readFile(variable, path string) ([]byte, bool) {
 }
 
 func (l *loader) choice(variable, text string, options ...string) string {
-	if i := slices.Index(options, lower(text)); i >= 0 {
+	if i := slices.Index(options, strings.ToLower(text)); i >= 0 {
 		return options[i]
 	}
-	l.problem(variable, quoted(text)+" is not known", "use "+strings.Join(options, " or "))
+	l.problem(variable, strconv.Quote(text)+" is not known", "use "+strings.Join(options, " or "))
 	return options[0]
 }
 
 func (l *loader) boolean(variable, text string) bool {
-	b, err := strconv.ParseBool(lower(text))
+	b, err := strconv.ParseBool(strings.ToLower(text))
 	if err != nil {
-		l.problem(variable, quoted(text)+" is neither true nor false", "use true or false")
+		l.problem(variable, strconv.Quote(text)+" is neither true nor false", "use true or false")
 	}
 	return b
 }
@@ -74,14 +70,14 @@ func (l *loader) boolean(variable, text string) bool {
 func (l *loader) families(variable, text string) []string {
 	known := []string{"weather", "homecoach", "energy"}
 	var families []string
-	for family := range strings.SplitSeq(lower(text), ",") {
+	for family := range strings.SplitSeq(strings.ToLower(text), ",") {
 		family = strings.TrimSpace(family)
 		switch {
 		case family == "" || slices.Contains(families, family):
 		case slices.Contains(known, family):
 			families = append(families, family)
 		default:
-			l.problem(variable, quoted(family)+" is not a device family", "use one or more of weather,homecoach,energy, separated by commas")
+			l.problem(variable, strconv.Quote(family)+" is not a device family", "use one or more of weather,homecoach,energy, separated by commas")
 		}
 	}
 	if families == nil {
@@ -127,7 +123,7 @@ func parseDuration(text string) (d time.Duration, what, remedy string) {
 func (l *loader) duration(variable, text string) time.Duration {
 	d, what, remedy := parseDuration(text)
 	if what != "" {
-		l.problem(variable, quoted(text)+" "+what, remedy)
+		l.problem(variable, strconv.Quote(text)+" "+what, remedy)
 	}
 	return d
 }
@@ -159,7 +155,7 @@ func (l *loader) times(env *environment) (interval, stale, backfill time.Duratio
 // listenAddr returns the address to listen on, empty for off. Port 0, any free
 // one, is for programs that ask afterwards which it was.
 func (l *loader) listenAddr(variable, text string) string {
-	if lower(text) == "off" {
+	if strings.ToLower(text) == "off" {
 		return ""
 	}
 	_, port, err := net.SplitHostPort(text)
@@ -167,7 +163,7 @@ func (l *loader) listenAddr(variable, text string) string {
 		_, err = strconv.ParseUint(port, 10, 16)
 	}
 	if err != nil {
-		l.problem(variable, quoted(text)+" is not an address to listen on", "write host:port or :port, such as 127.0.0.1:9210 or :9210, or off")
+		l.problem(variable, strconv.Quote(text)+" is not an address to listen on", "write host:port or :port, such as 127.0.0.1:9210 or :9210, or off")
 	}
 	return text
 }
@@ -255,7 +251,7 @@ func validPort(port string) bool {
 
 // loopback reports whether a host is this machine by its name or address.
 func loopback(host string) bool {
-	host = strings.TrimSuffix(lower(host), ".")
+	host = strings.TrimSuffix(strings.ToLower(host), ".")
 	ip, err := netip.ParseAddr(host)
 	return host == "localhost" || strings.HasSuffix(host, ".localhost") || err == nil && ip.IsLoopback()
 }
