@@ -14,13 +14,11 @@ func (b build) String() string {
 	return fmt.Sprintf("%s (commit %s, %s)", b.version, b.commit, b.goVersion)
 }
 
-// release is the version of the source tree, for binaries that were not
-// built from a tagged module.
-const release = "0.1.0"
-
-// readBuild reads what the Go toolchain wrote into the binary.
+// readBuild reads what the Go toolchain wrote into the binary: in a clone, the
+// tag of the commit, or the date and name of one without a tag. Other source
+// trees do not know their version.
 func readBuild() build {
-	b := build{version: release, commit: "unknown", goVersion: "unknown"}
+	b := build{version: "devel", commit: "unknown", goVersion: "unknown"}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return b
