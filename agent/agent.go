@@ -93,6 +93,9 @@ func (a *agent) connect(exporter telemetry.Exporter) (err error) {
 	return err
 }
 
+// lockFile beside the token file is held by a running agent.
+const lockFile = "agent.lock"
+
 // directoryPatience is for "check", which holds the lock for a moment to see whether
 // an agent runs.
 const directoryPatience = time.Second
@@ -106,7 +109,7 @@ func (a *agent) takeDirectory(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, directoryPatience)
 	defer cancel()
-	lock, err := store.LockWait(ctx, filepath.Join(a.cfg.StateDir, "agent.lock"))
+	lock, err := store.LockWait(ctx, filepath.Join(a.cfg.StateDir, lockFile))
 	if held, ok := errors.AsType[*store.HeldError](err); ok {
 		return usage(fmt.Errorf("another netatmo-agent (process %d) already runs in %s: stop it, or give this one a directory of its own by NETATMO_TOKEN_FILE", held.PID, a.cfg.StateDir))
 	}

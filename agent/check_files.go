@@ -94,7 +94,7 @@ func (d *doctor) stateFile() {
 // agent looks for an agent that runs in this directory.
 func (d *doctor) agent() {
 	const area = "agent"
-	path := filepath.Join(d.cfg.StateDir, "agent.lock")
+	path := filepath.Join(d.cfg.StateDir, lockFile)
 	if !exists(path) {
 		d.ok(area, "no agent has run here yet")
 		return

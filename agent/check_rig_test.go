@@ -164,7 +164,7 @@ func (r *checkRig) backendAnswers(status int, header, value, body string) {
 // runs pretends that an agent runs, whose heart beats as h.
 func (r *checkRig) runs(h heartbeat) {
 	r.Helper()
-	lock, err := store.TryLock(filepath.Join(r.dir, "agent.lock"))
+	lock, err := store.TryLock(filepath.Join(r.dir, lockFile))
 	if err != nil {
 		r.Fatal(err)
 	}

@@ -23,7 +23,7 @@ func runCommand() *cobra.Command {
 modules say and pushes it over OTLP. Without a login it logs the link to open
 and waits.
 
-Where to push is said by the standard variables of OpenTelemetry
+The standard variables of OpenTelemetry say where to push
 (OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_EXPORTER_OTLP_HEADERS, …).`,
 		Args: noArgs,
 		RunE: runAgent,
