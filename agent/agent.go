@@ -117,8 +117,6 @@ func (a *agent) takeDirectory(ctx context.Context) error {
 	return noDirectory(err)
 }
 
-const otherPlace = "set NETATMO_TOKEN_FILE to a file in a directory that lasts and that this user may write"
-
 // noPlace adds to an error about the token file or its directory what cures it.
 func noPlace(err error) error {
 	if err == nil {
@@ -127,7 +125,7 @@ func noPlace(err error) error {
 	if errors.Is(err, store.ErrNotRegular) {
 		return usage(fmt.Errorf("%w; give the path of a file by NETATMO_TOKEN_FILE", err))
 	}
-	return usage(fmt.Errorf("%w; %s", err, otherPlace))
+	return usage(fmt.Errorf("%w; %s", err, config.OtherTokenFile))
 }
 
 func noDirectory(err error) error {

@@ -15,14 +15,18 @@ const module = "netatmo-agent/"
 // allowed is the architecture: which of our packages each package may import
 // outside its tests. Data flows one way, from Netatmo's answers to the push.
 var allowed = map[string][]string{
-	"agent":           {"agent/catalogue", "agent/config", "agent/netatmo", "agent/outage", "agent/poll", "agent/simcloud", "agent/telemetry", "auth", "auth/authtest", "store"},
+	"agent": {"agent/catalogue", "agent/check", "agent/config", "agent/heartbeat", "agent/netatmo", "agent/poll", "agent/simcloud", "agent/telemetry", "agent/words",
+		"auth", "store"},
 	"agent/catalogue": {"agent/netatmo"},
+	"agent/check":     {"agent/config", "agent/heartbeat", "agent/netatmo", "agent/poll", "agent/telemetry", "agent/words", "auth", "store"},
 	"agent/config":    {},
+	"agent/heartbeat": {"agent/netatmo", "agent/outage", "agent/poll", "agent/telemetry", "agent/words"},
 	"agent/netatmo":   {},
 	"agent/outage":    {},
 	"agent/poll":      {"agent/netatmo", "agent/outage", "store"},
 	"agent/simcloud":  {"auth/authtest"},
 	"agent/telemetry": {"agent/catalogue", "agent/config", "agent/netatmo", "agent/outage"},
+	"agent/words":     {},
 	"auth":            {"store"},
 	"auth/authtest":   {},
 	"store":           {},

@@ -17,6 +17,7 @@ import (
 	"netatmo-agent/agent/netatmo"
 	"netatmo-agent/agent/poll"
 	"netatmo-agent/agent/telemetry"
+	"netatmo-agent/agent/words"
 	"netatmo-agent/store"
 )
 
@@ -153,9 +154,9 @@ func describe(w io.Writer, p poll.Plan, since, until time.Time) {
 	fmt.Fprintf(w, "History from %s to %s\n\n", since.Format(time.RFC3339), until.Format(time.RFC3339))
 	rows := [][]string{{"MODULE", "TYPE", "MISSING"}}
 	for _, m := range p.Modules {
-		rows = append(rows, []string{m.ModuleName, m.ModuleType, span(m.Missing)})
+		rows = append(rows, []string{m.ModuleName, m.ModuleType, words.Span(m.Missing)})
 	}
-	writeTable(w, rows)
+	words.WriteTable(w, rows)
 	if p.Requests == 0 {
 		fmt.Fprintln(w, "\nNothing to do: all of it was delivered before.")
 		return
@@ -168,7 +169,7 @@ The backend must take points that are %s old. Prometheus: out_of_order_time_wind
 and retention; Mimir, Grafana Cloud: out_of_order_time_window; VictoriaMetrics:
 -retentionPeriod. What it refuses is counted and left out.
 
-`, p.Requests, p.Points, span(p.Duration(backfillPerHour)), backfillPerHour, span(time.Since(since)))
+`, p.Requests, p.Points, words.Span(p.Duration(backfillPerHour)), backfillPerHour, words.Span(time.Since(since)))
 }
 
 // backfillSink delivers history alone.
@@ -223,7 +224,7 @@ func progressTo(w io.Writer, requests int) (report func(poll.Progress), done fun
 		if p.Done >= p.Total || rest.Requests == 0 {
 			return ""
 		}
-		return ", " + span(rest.Duration(backfillPerHour)) + " to go"
+		return ", " + words.Span(rest.Duration(backfillPerHour)) + " to go"
 	}
 	rate := func(p poll.Progress) float64 { return float64(p.Points) / max(time.Since(start).Seconds(), 0.001) }
 	if _, ok := terminal(w); ok {

@@ -79,7 +79,7 @@ func account(tb testing.TB, devices int) (turn func()) {
 	cloud.ServeHTTP(answer, asked)
 	src := &gated{
 		Client: netatmo.NewClient(netatmo.Options{
-			BaseURL: "http://netatmo.test", HTTP: &http.Client{Transport: always(answer.Body.Bytes())}, Tokens: world{}, Gate: netatmo.NewGate(unlimited),
+			BaseURL: "http://netatmo.test", HTTP: &http.Client{Transport: always(answer.Body.Bytes())}, Tokens: loggedIn{}, Gate: netatmo.NewGate(unlimited),
 		}),
 		asked: make(chan struct{}), admit: make(chan struct{}),
 	}
@@ -166,6 +166,12 @@ type always []byte
 func (a always) RoundTrip(*http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(bytes.NewReader(a))}, nil
 }
+
+// loggedIn has a token that nobody rejects.
+type loggedIn struct{}
+
+func (loggedIn) Token(context.Context) (string, error) { return "token", nil }
+func (loggedIn) Reject(string)                         {}
 
 // deaf does not push by itself.
 type deaf struct{}

@@ -1,19 +1,19 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
-	"slices"
-	"strings"
-	"time"
+	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
+	"netatmo-agent/agent/check"
 	"netatmo-agent/agent/config"
-	"netatmo-agent/auth"
+	"netatmo-agent/agent/heartbeat"
+	"netatmo-agent/agent/netatmo"
 )
 
 type checkOptions struct{ offline, json, live, refresh bool }
@@ -51,66 +51,48 @@ func runCheck(c *cobra.Command, o checkOptions) error {
 	if o.offline && o.refresh {
 		return usage(errors.New("--offline makes no request, so it cannot go with --refresh"))
 	}
-	d := &doctor{report: newReport(c.OutOrStdout(), o.json), cfg: cfg, errOut: c.ErrOrStderr()}
-	if problems, ok := errors.AsType[config.Problems](err); ok {
-		d.problems = problems
+	problems, _ := errors.AsType[config.Problems](err)
+	gate := netatmo.NewGate(requestsPerHour)
+	out := check.Output{Out: c.OutOrStdout(), Err: c.ErrOrStderr(), JSON: o.json}
+	out.Width, out.Colour = screen(out.Out)
+	verdict, err := check.Run(c.Context(), check.Setup{
+		Config: cfg, Problems: problems, Auth: authConfig(cfg, nil),
+		Lock: filepath.Join(cfg.StateDir, lockFile), Version: readBuild().version,
+		Gate:    gate,
+		Client:  func(tokens netatmo.TokenSource) *netatmo.Client { return newClient(cfg, tokens, gate, nil, nil) },
+		Offline: o.offline, Refresh: o.refresh,
+	}, out)
+	switch {
+	case err != nil:
+		return err
+	case verdict == check.Misset:
+		return &exitError{code: exitUsage}
+	case verdict == check.LoginNeeded:
+		return &exitError{code: exitLogin}
+	case verdict == check.Failed:
+		return &exitError{code: exitFailed}
 	}
-	d.examine(c.Context(), o)
-	if c.Context().Err() != nil {
-		return errors.New("interrupted")
+	return nil
+}
+
+// screen returns the width of a terminal and whether to use colours; zero for
+// other outputs.
+func screen(out io.Writer) (width int, colour bool) {
+	fd, ok := terminal(out)
+	if !ok {
+		return 0, false
 	}
-	return d.end()
+	width, _, _ = term.GetSize(fd)
+	return width, os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 }
 
 // checkLive does not care for settings that are wrong: they do not change
 // whether an agent that runs is alive.
 func checkLive(c *cobra.Command, cfg *config.Config) error {
-	h, err := readHeartbeat(cfg)
+	h, err := heartbeat.Read(heartbeat.Path(cfg.TokenFile))
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(c.OutOrStdout(), "the agent (process %d) is alive\n", h.PID)
 	return nil
 }
-
-// doctor examines one thing after another and goes on where it can.
-type doctor struct {
-	*report
-	cfg      *config.Config
-	problems config.Problems
-	errOut   io.Writer
-
-	running  bool   // an agent, in this directory
-	instance string // service.instance.id of that agent
-	source   *auth.Source
-	offset   time.Duration // of the local clock, ahead of Netatmo's
-}
-
-func (d *doctor) examine(ctx context.Context, o checkOptions) {
-	d.settings()
-	files := d.tokenFile(ctx)
-	if files {
-		d.stateFile()
-		d.agent()
-	}
-	online := !o.offline && d.netatmo(ctx)
-	asks := files && d.login(ctx, o.refresh && online)
-	d.port(ctx)
-	if asks && online {
-		d.families(ctx, o.refresh)
-	}
-	if !o.offline {
-		d.push(ctx)
-	}
-}
-
-// settled reports whether no problem is about the settings that are meant:
-// variables, by their beginnings, and their flags.
-func (d *doctor) settled(names ...string) bool {
-	return !slices.ContainsFunc(d.problems, func(p config.Problem) bool {
-		return slices.ContainsFunc(names, func(name string) bool { return strings.HasPrefix(p.Setting, name) })
-	})
-}
-
-// silent is the log of what the doctor uses: what matters is a finding.
-var silent = slog.New(slog.DiscardHandler)

@@ -15,7 +15,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"netatmo-agent/agent/check"
 	"netatmo-agent/agent/config"
+	"netatmo-agent/agent/heartbeat"
 	"netatmo-agent/agent/netatmo"
 	"netatmo-agent/agent/simcloud"
 	"netatmo-agent/store"
@@ -33,7 +35,7 @@ func TestCheckOfAHealthySetup(t *testing.T) {
 	}
 	var areas []string
 	for _, f := range findings {
-		if f.Level != levelOK {
+		if f.Level != check.OK {
 			t.Errorf("%+v", f)
 		}
 		if len(areas) == 0 || areas[len(areas)-1] != f.Area {
@@ -91,9 +93,9 @@ func TestCheckOfAnAccountWithoutDevices(t *testing.T) {
 	r.account(&simcloud.Scenario{}, nil)
 	code, findings := r.check()
 	for _, want := range []brokenSetup{
-		{level: levelOK, area: "weather", text: "the account has no weather station"},
-		{level: levelOK, area: "homecoach", text: "the account has no home coach"},
-		{level: levelOK, area: "energy", text: "the account has no heating"},
+		{level: check.OK, area: "weather", text: "the account has no weather station"},
+		{level: check.OK, area: "homecoach", text: "the account has no home coach"},
+		{level: check.OK, area: "energy", text: "the account has no heating"},
 	} {
 		if _, ok := want.find(findings); !ok {
 			t.Errorf("nothing says %q: %+v", want.text, findings)
@@ -160,7 +162,7 @@ func TestCheckPushesNothingInClear(t *testing.T) {
 	r.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://backend.invalid:4318")
 	r.Setenv("OTEL_EXPORTER_OTLP_HEADERS", "Authorization="+checkLogin)
 	_, findings := r.check()
-	want := brokenSetup{level: levelWarn, area: "push", text: "not tried, because its settings are wrong"}
+	want := brokenSetup{level: check.Warn, area: "push", text: "not tried, because its settings are wrong"}
 	if _, ok := want.find(findings); !ok {
 		t.Errorf("%+v", findings)
 	}
@@ -192,28 +194,6 @@ The settings need a hand: 2 failures, no warnings, 4 ok.
 	}
 }
 
-// TestReportOnATerminal wraps and colours.
-func TestReportOnATerminal(t *testing.T) {
-	var out bytes.Buffer
-	r := &report{out: &out, colour: true, width: 48}
-	r.warn("module", "Garden (outdoor): measured 4 min ago, battery low (16 %)", "have new batteries ready")
-	_ = r.end()
-	want := "\x1b[33mwarn \x1b[0m module     Garden (outdoor): measured 4\n" +
-		"                 min ago, battery low (16 %)\n" +
-		"                 → have new batteries ready\n" +
-		"\nIt works: no failures, 1 warning, 0 ok.\n"
-	if out.String() != want {
-		t.Errorf("got\n%q\nwant\n%q", out.String(), want)
-	}
-}
-
-func TestJSONIsAnArrayEvenWithoutFindings(t *testing.T) {
-	var out bytes.Buffer
-	if err := newReport(&out, true).end(); err != nil || strings.TrimSpace(out.String()) != "[]" {
-		t.Errorf("%q, %v", out.String(), err)
-	}
-}
-
 // TestCheckBesideARunningAgent lets both work on one directory.
 func TestCheckBesideARunningAgent(t *testing.T) {
 	r := newCheckRig(t)
@@ -231,19 +211,18 @@ func TestCheckBesideARunningAgent(t *testing.T) {
 		defer close(ended)
 		a.run(ctx)
 	}()
-	for deadline := time.Now().Add(10 * time.Second); a.pusher.Stats().LastSuccess.IsZero() || !a.poller.Stats().Success; {
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		if h, err := heartbeat.Read(heartbeat.Path(cfg.TokenFile)); err == nil && !h.Pushed.IsZero() && a.poller.Stats().Success {
+			break
+		}
 		if time.Now().After(deadline) {
 			t.Fatal("the agent does not push")
 		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	if err := a.heartbeat(time.Now()).write(heartbeatPath(cfg)); err != nil { // not to wait for the next beat
-		t.Fatal(err)
 	}
 	before := r.tokenFile()
 
 	code, findings := r.check()
-	want := brokenSetup{level: levelOK, area: "agent", text: "an agent runs here (process "}
+	want := brokenSetup{level: check.OK, area: "agent", text: "an agent runs here (process "}
 	if _, ok := want.find(findings); !ok || code != 0 {
 		t.Errorf("exit code %d: %+v", code, findings)
 	}

@@ -22,7 +22,8 @@ import (
 	"testing"
 	"time"
 
-	"netatmo-agent/agent/config"
+	"netatmo-agent/agent/check"
+	"netatmo-agent/agent/heartbeat"
 	"netatmo-agent/agent/simcloud"
 	"netatmo-agent/agent/telemetry"
 	"netatmo-agent/auth/authtest"
@@ -162,7 +163,7 @@ func (r *checkRig) backendAnswers(status int, header, value, body string) {
 }
 
 // runs pretends that an agent runs, whose heart beats as h.
-func (r *checkRig) runs(h heartbeat) {
+func (r *checkRig) runs(h heartbeat.Heartbeat) {
 	r.Helper()
 	lock, err := store.TryLock(filepath.Join(r.dir, lockFile))
 	if err != nil {
@@ -170,14 +171,14 @@ func (r *checkRig) runs(h heartbeat) {
 	}
 	r.Cleanup(func() { _ = lock.Unlock() })
 	h.PID = os.Getpid()
-	if err := h.write(heartbeatPath(&config.Config{TokenFile: os.Getenv("NETATMO_TOKEN_FILE")})); err != nil {
+	if err := h.Write(heartbeat.Path(os.Getenv("NETATMO_TOKEN_FILE"))); err != nil {
 		r.Fatal(err)
 	}
 }
 
-func alive(polled, pushed time.Duration) heartbeat {
+func alive(polled, pushed time.Duration) heartbeat.Heartbeat {
 	now := time.Now()
-	return heartbeat{Started: now.Add(-6 * time.Hour), Written: now, Polled: now.Add(-polled), Pushed: now.Add(-pushed)}
+	return heartbeat.Heartbeat{Started: now.Add(-6 * time.Hour), Written: now, Polled: now.Add(-polled), Pushed: now.Add(-pushed)}
 }
 
 // run runs a command as a user types it. No output may hold a secret.
@@ -198,7 +199,7 @@ func (r *checkRig) run(args ...string) (code int, stdout, stderr string) {
 }
 
 // check runs check --json.
-func (r *checkRig) check(args ...string) (code int, findings []finding) {
+func (r *checkRig) check(args ...string) (code int, findings []check.Finding) {
 	r.Helper()
 	code, stdout, stderr := r.run(append([]string{"check", "--json"}, args...)...)
 	if err := json.Unmarshal([]byte(stdout), &findings); err != nil {

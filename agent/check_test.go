@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"netatmo-agent/agent/check"
+	"netatmo-agent/agent/heartbeat"
 	"netatmo-agent/agent/simcloud"
 	"netatmo-agent/auth/authtest"
 )
@@ -18,7 +20,7 @@ type brokenSetup struct {
 	name  string
 	brk   func(*checkRig)
 	args  string
-	level level
+	level check.Level
 	area  string
 	text  string // is in the finding
 	next  string // is in its next step
@@ -34,134 +36,136 @@ func env(pairs ...string) func(*checkRig) {
 }
 
 var brokenSettings = []brokenSetup{
-	{"client ID missing", env("NETATMO_CLIENT_ID", ""), "", levelFail, "settings", "NETATMO_CLIENT_ID is set, but empty", "dev.netatmo.com", 2},
-	{"client secret in quotes", env("NETATMO_CLIENT_SECRET", `"`+checkSecret+`"`), "", levelFail, "settings", "NETATMO_CLIENT_SECRET begins or ends with blanks or quotes", "--env-file", 2},
-	{"setting misspelt", env("NETATMO_CLIENT_SECERT", checkSecret), "", levelWarn, "settings", "NETATMO_CLIENT_SECERT is not a setting", "did you mean NETATMO_CLIENT_SECRET?", 0},
-	{"callback in the external URL", env("NETATMO_EXTERNAL_URL", "https://home.example/auth/callback"), "", levelFail, "settings", "which the agent adds itself", "https://home.example", 2},
-	{"unknown device family", env("NETATMO_DEVICES", "wether"), "", levelFail, "settings", `"wether" is not a device family`, "weather,homecoach,energy", 2},
-	{"endpoint without scheme", env("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4317"), "", levelFail, "settings", "OTEL_EXPORTER_OTLP_ENDPOINT", "http", 2},
+	{"client ID missing", env("NETATMO_CLIENT_ID", ""), "", check.Fail, "settings", "NETATMO_CLIENT_ID is set, but empty", "dev.netatmo.com", 2},
+	{"client secret in quotes", env("NETATMO_CLIENT_SECRET", `"`+checkSecret+`"`), "", check.Fail, "settings", "NETATMO_CLIENT_SECRET begins or ends with blanks or quotes", "--env-file", 2},
+	{"setting misspelt", env("NETATMO_CLIENT_SECERT", checkSecret), "", check.Warn, "settings", "NETATMO_CLIENT_SECERT is not a setting", "did you mean NETATMO_CLIENT_SECRET?", 0},
+	{"callback in the external URL", env("NETATMO_EXTERNAL_URL", "https://home.example/auth/callback"), "", check.Fail, "settings", "which the agent adds itself", "https://home.example", 2},
+	{"unknown device family", env("NETATMO_DEVICES", "wether"), "", check.Fail, "settings", `"wether" is not a device family`, "weather,homecoach,energy", 2},
+	{"endpoint without scheme", env("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4317"), "", check.Fail, "settings", "OTEL_EXPORTER_OTLP_ENDPOINT", "http", 2},
 	{"login over plain http", env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector.example:4318", "OTEL_EXPORTER_OTLP_HEADERS", "Authorization="+checkLogin),
-		"", levelFail, "settings", "would travel readable", "use https", 2},
-	{"Basic login with a line break", env("OTEL_EXPORTER_OTLP_HEADERS", "Authorization=Basic dXNlcjpvcGVuLXNlc2FtZQo="), "", levelWarn, "settings", "line break", "base64", 0},
+		"", check.Fail, "settings", "would travel readable", "use https", 2},
+	{"Basic login with a line break", env("OTEL_EXPORTER_OTLP_HEADERS", "Authorization=Basic dXNlcjpvcGVuLXNlc2FtZQo="), "", check.Warn, "settings", "line break", "base64", 0},
 	{"Grafana Cloud with a user name", env("OTEL_EXPORTER_OTLP_ENDPOINT", "https://otlp-gateway-prod.grafana.net/otlp", "OTEL_EXPORTER_OTLP_HEADERS", "Authorization="+checkLogin),
-		"--offline", levelWarn, "settings", "user is not a number", "access token", 0},
-	{"ids separated by semicolons", env("NETATMO_STATIONS", "70:ee:50:00:00:01; 70:ee:50:00:00:02"), "--offline", levelWarn, "settings",
+		"--offline", check.Warn, "settings", "user is not a number", "access token", 0},
+	{"ids separated by semicolons", env("NETATMO_STATIONS", "70:ee:50:00:00:01; 70:ee:50:00:00:02"), "--offline", check.Warn, "settings",
 		`NETATMO_STATIONS has "70:ee:50:00:00:01; 70:ee:50:00:00:02" in it, which is longer than any id`, "separate ids by commas", 0},
-	{"port of the login pages taken", (*checkRig).takePort, "", levelWarn, "login", "another program listens", "NETATMO_LISTEN_ADDR", 0},
-	{"that, and no login", func(r *checkRig) { r.takePort(); r.write("token.json", "") }, "", levelFail, "login", "another program listens", "NETATMO_LISTEN_ADDR", 2},
-	{"filter leaves nothing at all", env("NETATMO_STATIONS", "70:ee:50:ff:ff:ff"), "", levelFail, "settings", "leaves nothing to report", "70:ee:50:00:10:01", 2},
-	{"station that the account has not", env("NETATMO_STATIONS", "70:ee:50:00:10:01,70:ee:50:00:20:01,70:ee:50:ff:ff:ff"), "", levelWarn, "settings", "70:ee:50:ff:ff:ff, which the account does not have", "70:ee:50:00:10:01", 0},
+	{"port of the login pages taken", (*checkRig).takePort, "", check.Warn, "login", "another program listens", "NETATMO_LISTEN_ADDR", 0},
+	{"that, and no login", func(r *checkRig) { r.takePort(); r.write("token.json", "") }, "", check.Fail, "login", "another program listens", "NETATMO_LISTEN_ADDR", 2},
+	{"filter leaves nothing at all", env("NETATMO_STATIONS", "70:ee:50:ff:ff:ff"), "", check.Fail, "settings", "leaves nothing to report", "70:ee:50:00:10:01", 2},
+	{"station that the account has not", env("NETATMO_STATIONS", "70:ee:50:00:10:01,70:ee:50:00:20:01,70:ee:50:ff:ff:ff"), "", check.Warn, "settings", "70:ee:50:ff:ff:ff, which the account does not have", "70:ee:50:00:10:01", 0},
 }
 
 var brokenFiles = []brokenSetup{
 	{"token directory is a file", func(r *checkRig) { r.Setenv("NETATMO_TOKEN_FILE", filepath.Join(r.dir, "token.json", "token.json")) },
-		"", levelFail, "files", "not a directory", "NETATMO_TOKEN_FILE", 2},
-	{"token file is a directory", func(r *checkRig) { r.Setenv("NETATMO_TOKEN_FILE", r.dir) }, "", levelFail, "files", "is a directory", "NETATMO_TOKEN_FILE", 2},
-	{"token file is a device", env("NETATMO_TOKEN_FILE", "/dev/null"), "", levelFail, "files", "device", "NETATMO_TOKEN_FILE", 2},
+		"", check.Fail, "files", "not a directory", "NETATMO_TOKEN_FILE", 2},
+	{"token file is a directory", func(r *checkRig) { r.Setenv("NETATMO_TOKEN_FILE", r.dir) }, "", check.Fail, "files", "is a directory", "NETATMO_TOKEN_FILE", 2},
+	{"token file is a device", env("NETATMO_TOKEN_FILE", "/dev/null"), "", check.Fail, "files", "device", "NETATMO_TOKEN_FILE", 2},
 	{"token file readable by others", func(r *checkRig) {
 		if err := os.Chmod(filepath.Join(r.dir, "token.json"), 0o644); err != nil {
 			r.Fatal(err)
 		}
-	}, "", levelWarn, "files", "others could read the token file", "log in again", 0},
-	{"state file damaged", func(r *checkRig) { r.write("state.json", `{"marks":`) }, "", levelWarn, "files", "state file is damaged", "login is not affected", 0},
+	}, "", check.Warn, "files", "others could read the token file", "log in again", 0},
+	{"state file damaged", func(r *checkRig) { r.write("state.json", `{"marks":`) }, "", check.Warn, "files", "state file is damaged", "login is not affected", 0},
 	{"state file is a directory", func(r *checkRig) {
 		if err := os.Mkdir(filepath.Join(r.dir, "state.json"), 0o700); err != nil {
 			r.Fatal(err)
 		}
-	}, "", levelWarn, "files", "state file cannot be used", "move", 0},
+	}, "", check.Warn, "files", "state file cannot be used", "move", 0},
 	{"running agent hangs", func(r *checkRig) {
 		h := alive(time.Minute, time.Minute)
 		h.Hanging = []string{"the push is late by 20 min"}
 		r.runs(h)
-	}, "", levelFail, "agent", "the push is late by 20 min", "restart", 1},
+	}, "", check.Fail, "agent", "the push is late by 20 min", "restart", 1},
 	{"running agent without a sign of life", func(r *checkRig) {
 		h := alive(2*time.Hour, 2*time.Hour)
 		h.Written = h.Pushed
 		r.runs(h)
-	}, "", levelFail, "agent", "last sign of life was 2 h ago", "restart", 1},
-	{"running agent has not polled", func(r *checkRig) { r.runs(alive(3*time.Hour, time.Minute)) }, "", levelWarn, "agent", "last poll that succeeded: 3 h ago", "log", 0},
-	{"running agent has just started", func(r *checkRig) { r.runs(heartbeat{Started: time.Now(), Written: time.Now()}) },
-		"", levelOK, "agent", "started 0 s ago); its last poll that succeeded: none yet, its last push: none yet", "", 0},
-	{"running agent has just started, and fails", func(r *checkRig) { r.runs(heartbeat{Started: time.Now(), Written: time.Now(), Failing: true}) },
-		"", levelWarn, "agent", "its last poll that succeeded: none yet", "log", 0},
-	{"running agent has not pushed", func(r *checkRig) { r.runs(alive(time.Minute, 3*time.Hour)) }, "", levelWarn, "agent", "last push: 3 h ago", "log", 0},
+	}, "", check.Fail, "agent", "last sign of life was 2 h ago", "restart", 1},
+	{"running agent has not polled", func(r *checkRig) { r.runs(alive(3*time.Hour, time.Minute)) }, "", check.Warn, "agent", "last poll that succeeded: 3 h ago", "log", 0},
+	{"running agent has just started", func(r *checkRig) { r.runs(heartbeat.Heartbeat{Started: time.Now(), Written: time.Now()}) },
+		"", check.OK, "agent", "started 0 s ago); its last poll that succeeded: none yet, its last push: none yet", "", 0},
+	{"running agent has just started, and fails", func(r *checkRig) {
+		r.runs(heartbeat.Heartbeat{Started: time.Now(), Written: time.Now(), Failing: true})
+	},
+		"", check.Warn, "agent", "its last poll that succeeded: none yet", "log", 0},
+	{"running agent has not pushed", func(r *checkRig) { r.runs(alive(time.Minute, 3*time.Hour)) }, "", check.Warn, "agent", "last push: 3 h ago", "log", 0},
 }
 
 var brokenLogins = []brokenSetup{
-	{"no login", func(r *checkRig) { _ = os.Remove(filepath.Join(r.dir, "token.json")) }, "", levelFail, "login", "There is no login yet", "netatmo-agent login", 3},
-	{"token file empty", func(r *checkRig) { r.write("token.json", "") }, "", levelFail, "login", "There is no login yet", "netatmo-agent login", 3},
-	{"token file damaged", func(r *checkRig) { r.write("token.json", `{"access_token":`) }, "", levelFail, "login", "cannot be read", "netatmo-agent login", 3},
-	{"no refresh token", func(r *checkRig) { r.token(time.Hour, false) }, "", levelWarn, "login", "no refresh token", "netatmo-agent login", 0},
-	{"no refresh token, expired", func(r *checkRig) { r.token(-time.Hour, false) }, "", levelFail, "login", "no refresh token", "netatmo-agent login", 3},
-	{"expired", func(r *checkRig) { r.token(-3*time.Hour, true) }, "", levelWarn, "login", "expired 3 h ago", "check --refresh", 0},
+	{"no login", func(r *checkRig) { _ = os.Remove(filepath.Join(r.dir, "token.json")) }, "", check.Fail, "login", "There is no login yet", "netatmo-agent login", 3},
+	{"token file empty", func(r *checkRig) { r.write("token.json", "") }, "", check.Fail, "login", "There is no login yet", "netatmo-agent login", 3},
+	{"token file damaged", func(r *checkRig) { r.write("token.json", `{"access_token":`) }, "", check.Fail, "login", "cannot be read", "netatmo-agent login", 3},
+	{"no refresh token", func(r *checkRig) { r.token(time.Hour, false) }, "", check.Warn, "login", "no refresh token", "netatmo-agent login", 0},
+	{"no refresh token, expired", func(r *checkRig) { r.token(-time.Hour, false) }, "", check.Fail, "login", "no refresh token", "netatmo-agent login", 3},
+	{"expired", func(r *checkRig) { r.token(-3*time.Hour, true) }, "", check.Warn, "login", "expired 3 h ago", "check --refresh", 0},
 	{"expired and to be ignored", func(r *checkRig) { r.token(-time.Hour, true); r.Setenv("NETATMO_EXPIRED_TOKEN", "ignore") },
-		"", levelFail, "login", "NETATMO_EXPIRED_TOKEN=ignore leaves it alone", "netatmo-agent login", 3},
+		"", check.Fail, "login", "NETATMO_EXPIRED_TOKEN=ignore leaves it alone", "netatmo-agent login", 3},
 	{"expiry missing", func(r *checkRig) {
 		r.write("token.json", fmt.Sprintf(`{"access_token":%q,"refresh_token":%q}`, r.pair.Access, r.pair.Refresh))
 	},
-		"", levelWarn, "files", "does not say when its access token expires", "the agent renews it", 0},
+		"", check.Warn, "files", "does not say when its access token expires", "the agent renews it", 0},
 	{"only a refresh token", func(r *checkRig) { r.write("token.json", fmt.Sprintf(`{"refresh_token":%q}`, r.pair.Refresh)) },
-		"", levelWarn, "login", "no access token yet", "check --refresh", 0},
-	{"permission withdrawn", func(r *checkRig) { r.cloud.Auth().Revoke() }, "", levelFail, "login", "does not accept the access token", "check --refresh", 1},
+		"", check.Warn, "login", "no access token yet", "check --refresh", 0},
+	{"permission withdrawn", func(r *checkRig) { r.cloud.Auth().Revoke() }, "", check.Fail, "login", "does not accept the access token", "check --refresh", 1},
 	{"permission withdrawn, no refresh token", func(r *checkRig) { r.token(time.Hour, false); r.cloud.Auth().Revoke() },
-		"", levelFail, "login", "does not accept the access token", "netatmo-agent login", 3},
-	{"refresh token refused", func(r *checkRig) { r.token(-time.Hour, true); r.cloud.Auth().Revoke() }, "--refresh", levelFail, "login", "invalid_grant", "seen to pass", 3},
+		"", check.Fail, "login", "does not accept the access token", "netatmo-agent login", 3},
+	{"refresh token refused", func(r *checkRig) { r.token(-time.Hour, true); r.cloud.Auth().Revoke() }, "--refresh", check.Fail, "login", "invalid_grant", "seen to pass", 3},
 	{"wrong client", func(r *checkRig) { r.token(-time.Hour, true); r.Setenv("NETATMO_CLIENT_SECRET", "another") },
-		"--refresh", levelFail, "login", "invalid_client", "dev.netatmo.com", 2},
+		"--refresh", check.Fail, "login", "invalid_client", "dev.netatmo.com", 2},
 	{"token endpoint has a fault", func(r *checkRig) {
 		r.token(-time.Hour, true)
 		r.cloud.Auth().Inject(authtest.Fault{Kind: authtest.HTML503})
-	}, "--refresh", levelFail, "login", "503", "this passes", 1},
+	}, "--refresh", check.Fail, "login", "503", "this passes", 1},
 }
 
 var brokenNetatmo = []brokenSetup{
-	{"Netatmo out of reach", env("NETATMO_API_URL", "http://127.0.0.1:1"), "", levelFail, "netatmo", "no answer from http://127.0.0.1:1", "DNS", 1},
-	{"Netatmo down", func(r *checkRig) { r.cloud.Down(true) }, "", levelFail, "weather", "HTTP 503", "wait", 1},
-	{"Netatmo down, without a login", func(r *checkRig) { r.cloud.Down(true); r.write("token.json", "") }, "", levelWarn, "netatmo", "HTTP 503", "wait", 3},
-	{"certificate out of date", (*checkRig).expiredCertificate, "", levelFail, "clock", "expired", "NTP", 1},
-	{"clock behind", func(r *checkRig) { r.skew = 10*time.Minute + 10*time.Second }, "", levelFail, "clock", "10 min behind", "NTP", 1},
-	{"clock ahead", func(r *checkRig) { r.skew = -140 * time.Minute }, "", levelFail, "clock", "2 h ahead of", "NTP", 1},
-	{"clock a little off", func(r *checkRig) { r.skew = -time.Minute }, "", levelWarn, "clock", "ahead of", "NTP", 0},
-	{"scope missing", func(r *checkRig) { r.account(mains(), []string{"read_station"}) }, "", levelFail, "homecoach", "scope read_homecoach", "to grant it, run: netatmo-agent login", 3},
-	{"quota reached", func(r *checkRig) { r.cloud.Inject(simcloud.Fault{Kind: simcloud.QuotaReached}) }, "", levelFail, "weather", "request limit is reached", "wait an hour", 1},
-	{"others not asked after that", func(r *checkRig) { r.cloud.Inject(simcloud.Fault{Kind: simcloud.QuotaReached}) }, "", levelWarn, "homecoach", "left alone", "", 1},
-	{"app deactivated", func(r *checkRig) { r.cloud.Inject(simcloud.Fault{Kind: simcloud.AppDeactivated, Times: -1}) }, "", levelFail, "weather", "refused the registered app", "dev.netatmo.com", 1},
-	{"HTML instead of an answer", func(r *checkRig) { r.cloud.Inject(simcloud.Fault{Kind: simcloud.HTML}) }, "", levelFail, "weather", "HTML page", "proxy or hotspot", 1},
-	{"answer breaks off", func(r *checkRig) { r.cloud.Inject(simcloud.Fault{Kind: simcloud.Cut}) }, "", levelFail, "weather", "broke off", "check network", 1},
-	{"API URL of something else", func(r *checkRig) { r.Setenv("NETATMO_API_URL", r.backend(http.NotFound)) }, "", levelFail, "weather", "HTTP 404", "NETATMO_API_URL", 1},
-	{"filter leaves nothing", env("NETATMO_STATIONS", "70:ee:50:00:10:01"), "", levelWarn, "homecoach", "NETATMO_STATIONS leaves out everything", "70:ee:50:00:20:01", 0},
+	{"Netatmo out of reach", env("NETATMO_API_URL", "http://127.0.0.1:1"), "", check.Fail, "netatmo", "no answer from http://127.0.0.1:1", "DNS", 1},
+	{"Netatmo down", func(r *checkRig) { r.cloud.Down(true) }, "", check.Fail, "weather", "HTTP 503", "wait", 1},
+	{"Netatmo down, without a login", func(r *checkRig) { r.cloud.Down(true); r.write("token.json", "") }, "", check.Warn, "netatmo", "HTTP 503", "wait", 3},
+	{"certificate out of date", (*checkRig).expiredCertificate, "", check.Fail, "clock", "expired", "NTP", 1},
+	{"clock behind", func(r *checkRig) { r.skew = 10*time.Minute + 10*time.Second }, "", check.Fail, "clock", "10 min behind", "NTP", 1},
+	{"clock ahead", func(r *checkRig) { r.skew = -140 * time.Minute }, "", check.Fail, "clock", "2 h ahead of", "NTP", 1},
+	{"clock a little off", func(r *checkRig) { r.skew = -time.Minute }, "", check.Warn, "clock", "ahead of", "NTP", 0},
+	{"scope missing", func(r *checkRig) { r.account(mains(), []string{"read_station"}) }, "", check.Fail, "homecoach", "scope read_homecoach", "to grant it, run: netatmo-agent login", 3},
+	{"quota reached", func(r *checkRig) { r.cloud.Inject(simcloud.Fault{Kind: simcloud.QuotaReached}) }, "", check.Fail, "weather", "request limit is reached", "wait an hour", 1},
+	{"others not asked after that", func(r *checkRig) { r.cloud.Inject(simcloud.Fault{Kind: simcloud.QuotaReached}) }, "", check.Warn, "homecoach", "left alone", "", 1},
+	{"app deactivated", func(r *checkRig) { r.cloud.Inject(simcloud.Fault{Kind: simcloud.AppDeactivated, Times: -1}) }, "", check.Fail, "weather", "refused the registered app", "dev.netatmo.com", 1},
+	{"HTML instead of an answer", func(r *checkRig) { r.cloud.Inject(simcloud.Fault{Kind: simcloud.HTML}) }, "", check.Fail, "weather", "HTML page", "proxy or hotspot", 1},
+	{"answer breaks off", func(r *checkRig) { r.cloud.Inject(simcloud.Fault{Kind: simcloud.Cut}) }, "", check.Fail, "weather", "broke off", "check network", 1},
+	{"API URL of something else", func(r *checkRig) { r.Setenv("NETATMO_API_URL", r.backend(http.NotFound)) }, "", check.Fail, "weather", "HTTP 404", "NETATMO_API_URL", 1},
+	{"filter leaves nothing", env("NETATMO_STATIONS", "70:ee:50:00:10:01"), "", check.Warn, "homecoach", "NETATMO_STATIONS leaves out everything", "70:ee:50:00:20:01", 0},
 }
 
 var brokenModules = []brokenSetup{
-	{"module dead", func(r *checkRig) { r.quirky(simcloud.Dead) }, "", levelFail, "module", "Garden (outdoor) of Home (Living room) is not reachable and never was seen", "batteries", 1},
-	{"module out of reach", func(r *checkRig) { r.quirky(simcloud.Unreachable) }, "", levelFail, "module", "Garden (outdoor) of Home (Living room) is not reachable, last seen", "nearer to the station", 1},
-	{"module without values", func(r *checkRig) { r.quirky(simcloud.NoData) }, "", levelFail, "module", "Netatmo has no values", "Netatmo app", 1},
-	{"battery nearly empty", func(r *checkRig) { r.quirky(simcloud.BatteryLow) }, "", levelWarn, "module", "battery very low (2 %)", "change the batteries", 0},
-	{"values stale", func(r *checkRig) { r.before(time.Hour, func() { r.cloud.Freeze(true) }) }, "", levelFail, "module", "Values older than 20 min are not pushed", "station is online", 1},
-	{"station offline", func(r *checkRig) { r.before(6*time.Hour, func() { r.cloud.SetOffline("70:ee:50:00:10:01", true) }) }, "", levelFail, "module", "Living room (station) is not reachable, last seen 6 h ago", "Wi-Fi", 1},
+	{"module dead", func(r *checkRig) { r.quirky(simcloud.Dead) }, "", check.Fail, "module", "Garden (outdoor) of Home (Living room) is not reachable and never was seen", "batteries", 1},
+	{"module out of reach", func(r *checkRig) { r.quirky(simcloud.Unreachable) }, "", check.Fail, "module", "Garden (outdoor) of Home (Living room) is not reachable, last seen", "nearer to the station", 1},
+	{"module without values", func(r *checkRig) { r.quirky(simcloud.NoData) }, "", check.Fail, "module", "Netatmo has no values", "Netatmo app", 1},
+	{"battery nearly empty", func(r *checkRig) { r.quirky(simcloud.BatteryLow) }, "", check.Warn, "module", "battery very low (2 %)", "change the batteries", 0},
+	{"values stale", func(r *checkRig) { r.before(time.Hour, func() { r.cloud.Freeze(true) }) }, "", check.Fail, "module", "Values older than 20 min are not pushed", "station is online", 1},
+	{"station offline", func(r *checkRig) { r.before(6*time.Hour, func() { r.cloud.SetOffline("70:ee:50:00:10:01", true) }) }, "", check.Fail, "module", "Living room (station) is not reachable, last seen 6 h ago", "Wi-Fi", 1},
 }
 
 var brokenBackends = []brokenSetup{
-	{"nobody listens", env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1"), "", levelFail, "push", "cannot be reached", "nothing listens there", 1},
+	{"nobody listens", env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1"), "", check.Fail, "push", "cannot be reached", "nothing listens there", 1},
 	{"401", func(r *checkRig) {
 		r.backendAnswers(401, "X", "", "wrong login")
 		r.Setenv("OTEL_EXPORTER_OTLP_HEADERS", "Authorization="+checkLogin)
-	}, "", levelFail, "push", "refuses the login", "Authorization", 1},
-	{"redirect", func(r *checkRig) { r.backendAnswers(302, "Location", "https://backend.example/v1/metrics", "") }, "", levelFail, "push", "https://backend.example/v1/metrics", "OTEL_EXPORTER_OTLP_ENDPOINT", 1},
+	}, "", check.Fail, "push", "refuses the login", "Authorization", 1},
+	{"redirect", func(r *checkRig) { r.backendAnswers(302, "Location", "https://backend.example/v1/metrics", "") }, "", check.Fail, "push", "https://backend.example/v1/metrics", "OTEL_EXPORTER_OTLP_ENDPOINT", 1},
 	{"login page", func(r *checkRig) {
 		r.backendAnswers(200, "Content-Type", "text/html", "<!DOCTYPE html><title>Log in</title>")
-	}, "", levelFail, "push", "HTML page", "path and port", 1},
-	{"wrong path", func(r *checkRig) { r.backendAnswers(404, "X", "", "404 page not found") }, "", levelFail, "push", "404", "path and port", 1},
+	}, "", check.Fail, "push", "HTML page", "path and port", 1},
+	{"wrong path", func(r *checkRig) { r.backendAnswers(404, "X", "", "404 page not found") }, "", check.Fail, "push", "404", "path and port", 1},
 	{"TLS to a plain gRPC port", func(r *checkRig) {
 		r.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", strings.Replace(os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT"), "http", "https", 1))
-	}, "", levelFail, "push", "no TLS connection", "http://", 1},
+	}, "", check.Fail, "push", "no TLS connection", "http://", 1},
 	{"TLS to a plain HTTP port", func(r *checkRig) {
 		url := r.backend(http.NotFound)
 		r.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", strings.Replace(url, "http", "https", 1)+"/v1/metrics")
-	}, "", levelFail, "push", "no TLS connection", "http://", 1},
-	{"gRPC to an HTTP port", func(r *checkRig) { r.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", r.backend(http.NotFound)) }, "", levelFail, "push", "no OTLP receiver", "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf", 1},
-	{"HTTP to a gRPC port", env("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"), "", levelFail, "push", "no OTLP receiver", "OTEL_EXPORTER_OTLP_PROTOCOL=grpc", 1},
-	{"backend asks to wait", func(r *checkRig) { r.backendAnswers(429, "Retry-After", "60", "") }, "", levelFail, "push", "asks the agent to wait", "if it passes", 1},
+	}, "", check.Fail, "push", "no TLS connection", "http://", 1},
+	{"gRPC to an HTTP port", func(r *checkRig) { r.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", r.backend(http.NotFound)) }, "", check.Fail, "push", "no OTLP receiver", "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf", 1},
+	{"HTTP to a gRPC port", env("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"), "", check.Fail, "push", "no OTLP receiver", "OTEL_EXPORTER_OTLP_PROTOCOL=grpc", 1},
+	{"backend asks to wait", func(r *checkRig) { r.backendAnswers(429, "Retry-After", "60", "") }, "", check.Fail, "push", "asks the agent to wait", "if it passes", 1},
 }
 
 // TestCheckNamesTheFault breaks a set-up in one way after another. Run with -v
@@ -194,11 +198,11 @@ func TestCheckNamesTheFault(t *testing.T) {
 	t.Logf("what check says:\n\n%s", table.String())
 }
 
-func (tc brokenSetup) find(findings []finding) (finding, bool) {
+func (tc brokenSetup) find(findings []check.Finding) (check.Finding, bool) {
 	for _, f := range findings {
 		if f.Level == tc.level && f.Area == tc.area && strings.Contains(f.Text, tc.text) && strings.Contains(f.Next, tc.next) {
 			return f, true
 		}
 	}
-	return finding{}, false
+	return check.Finding{}, false
 }

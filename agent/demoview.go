@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"netatmo-agent/agent/telemetry"
+	"netatmo-agent/agent/words"
 )
 
 // demoView collects the points that came back over OTLP and shows the newest
@@ -151,7 +152,7 @@ func (v *demoView) render(w io.Writer) {
 			rows = append(rows, row)
 		}
 		if len(rows) > 1 {
-			writeTable(w, rows)
+			words.WriteTable(w, rows)
 			fmt.Fprintln(w)
 		}
 	}

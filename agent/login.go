@@ -10,8 +10,6 @@ import (
 	"log/slog"
 	"os"
 	"strings"
-	"sync"
-	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -61,7 +59,7 @@ func runLogin(c *cobra.Command, fromStdin bool) error {
 	}
 	if unsaved, ok := errors.AsType[*auth.SaveError](err); ok {
 		fmt.Fprintf(c.ErrOrStderr(), "netatmo-agent: %v\nTrying again until it works; Ctrl-C gives up and loses this login.\n", unsaved)
-		err = keepSaving(c.Context(), source)
+		err = source.KeepSaving(c.Context())
 	}
 	if err != nil {
 		return err
@@ -167,23 +165,4 @@ func readLines(ctx context.Context, in io.Reader) <-chan string {
 		}
 	}()
 	return lines
-}
-
-// keepSaving lets the source try again until the login is saved.
-func keepSaving(ctx context.Context, source *auth.Source) error {
-	ctx, cancel := context.WithCancel(ctx)
-	var saving sync.WaitGroup
-	saving.Go(func() { _ = source.Run(ctx) })
-	defer saving.Wait()
-	defer cancel()
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for source.Status().Unsaved {
-		select {
-		case <-ctx.Done():
-			return errors.New("the login could not be saved")
-		case <-tick.C:
-		}
-	}
-	return nil
 }

@@ -24,6 +24,7 @@ import (
 
 	"netatmo-agent/agent/catalogue"
 	"netatmo-agent/agent/config"
+	"netatmo-agent/agent/words"
 )
 
 // Exit codes, see the README.
@@ -152,10 +153,10 @@ func execute(ctx context.Context, args []string, stdin io.Reader, stdout, stderr
 // showProblems writes a header with the count and a block for each problem, in
 // lines that every terminal and log viewer shows whole.
 func showProblems(w io.Writer, problems config.Problems) {
-	fmt.Fprintf(w, "netatmo-agent: %s with the settings:\n", several(len(problems), "problem"))
+	fmt.Fprintf(w, "netatmo-agent: %s with the settings:\n", words.Several(len(problems), "problem"))
 	for _, p := range problems {
 		fmt.Fprint(w, "\n  ")
-		advise(w, 2, 80, p.Setting+" "+p.What, p.Remedy)
+		words.Advise(w, 2, 80, p.Setting+" "+p.What, p.Remedy)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"netatmo-agent/agent/config"
+	"netatmo-agent/agent/heartbeat"
 	"netatmo-agent/agent/netatmo"
 	"netatmo-agent/agent/telemetry"
 )
@@ -65,7 +66,7 @@ func (a *agent) run(ctx context.Context) {
 	work.Go(func() { a.announceLogin(ctx) })
 	work.Go(func() { a.servePages(ctx) })
 	push.Go(func() { _ = a.pusher.Run(pushing) })
-	push.Go(func() { a.beat(pushing) })
+	push.Go(func() { a.loops().Beat(pushing, heartbeat.Path(a.cfg.TokenFile), a.log) })
 
 	<-ctx.Done()
 	a.log.Info("stopping")
@@ -76,6 +77,14 @@ func (a *agent) run(ctx context.Context) {
 		a.log.Error("what the backend has acknowledged is not saved, the next start fills the gap again", "error", err)
 	}
 	a.log.Info("stopped")
+}
+
+// loops are what the heartbeat is about.
+func (a *agent) loops() heartbeat.Loops {
+	return heartbeat.Loops{
+		Poller: a.poller, Families: families(a.cfg), Gate: a.gate,
+		Pusher: a.pusher, ExportTimeout: a.cfg.Push.ExportTimeout,
+	}
 }
 
 func announceStart(cfg *config.Config, log *slog.Logger) {

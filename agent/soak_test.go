@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"netatmo-agent/agent/heartbeat"
 	"netatmo-agent/auth/authtest"
 )
 
@@ -101,7 +102,7 @@ func (s *soak) rest(when string) {
 		s.t.Errorf("%s: nothing comes of %v", when, quiet)
 	}
 	s.checkLogin(when)
-	if _, err := readHeartbeat(s.cfg); err != nil {
+	if _, err := heartbeat.Read(heartbeat.Path(s.cfg.TokenFile)); err != nil {
 		s.t.Errorf("%s: %v", when, err)
 	}
 	now := s.holdings()

@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"netatmo-agent/store"
@@ -36,6 +37,26 @@ func (s *Source) Run(ctx context.Context) error {
 		timer.Stop()
 	}
 	s.finish(ctx)
+	return nil
+}
+
+// KeepSaving does as Run does until the login is saved. It fails if ctx ends
+// first.
+func (s *Source) KeepSaving(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var saving sync.WaitGroup
+	saving.Go(func() { _ = s.Run(ctx) })
+	defer saving.Wait()
+	defer cancel()
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for s.Status().Unsaved {
+		select {
+		case <-ctx.Done():
+			return errors.New("the login could not be saved")
+		case <-tick.C:
+		}
+	}
 	return nil
 }
 

@@ -11,6 +11,10 @@ import (
 // exporterTokenFile is where the image of netatmo-exporter keeps its token.
 const exporterTokenFile = "/var/lib/netatmo-exporter/netatmo-token.json"
 
+// OtherTokenFile is the remedy where the token file or its directory cannot be
+// used.
+const OtherTokenFile = "set NETATMO_TOKEN_FILE to a file in a directory that lasts and that this user may write"
+
 // tokenFile returns the path of the token file and its directory.
 func (l *loader) tokenFile(text string) (path, dir string) {
 	const variable = "NETATMO_TOKEN_FILE"

@@ -1,4 +1,6 @@
-package main
+// Package words puts counts, times, advice and tables into words and columns for
+// people, so that every command and every sentence of "check" says them alike.
+package words
 
 import (
 	"fmt"
@@ -8,7 +10,8 @@ import (
 	"unicode/utf8"
 )
 
-func several(n int, what string) string {
+// Several is "no modules", "1 module", "2 modules".
+func Several(n int, what string) string {
 	switch n {
 	case 0:
 		return "no " + what + "s"
@@ -18,8 +21,8 @@ func several(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-// span is a duration in words.
-func span(d time.Duration) string {
+// Span is a duration in words.
+func Span(d time.Duration) string {
 	units := []struct {
 		size, until time.Duration
 		name        string
@@ -36,12 +39,12 @@ func span(d time.Duration) string {
 	return fmt.Sprintf("%.0f days", d.Hours()/24)
 }
 
-// ago is the time since t in words, or what to say of a zero t.
-func ago(t time.Time, never string) string {
+// Ago is the time since t in words, or what to say of a zero t.
+func Ago(t time.Time, never string) string {
 	if t.IsZero() {
 		return never
 	}
-	return span(max(0, time.Since(t))) + " ago"
+	return Span(max(0, time.Since(t))) + " ago"
 }
 
 // wrap breaks text, which begins in a column, at the width of the terminal; 0
@@ -69,17 +72,17 @@ func wrap(text string, column, width int) string {
 	return b.String()
 }
 
-// advise writes a sentence that begins in a column, and below it what to do.
-func advise(w io.Writer, column, width int, text, next string) {
+// Advise writes a sentence that begins in a column, and below it what to do.
+func Advise(w io.Writer, column, width int, text, next string) {
 	fmt.Fprintln(w, wrap(text, column, width))
 	if next != "" {
 		fmt.Fprintf(w, "%*s→ %s\n", column, "", wrap(next, column+2, width))
 	}
 }
 
-// writeTable writes rows with the first column to the left and the others,
+// WriteTable writes rows with the first column to the left and the others,
 // which are numbers, to the right.
-func writeTable(w io.Writer, rows [][]string) {
+func WriteTable(w io.Writer, rows [][]string) {
 	widths := make([]int, len(rows[0]))
 	for _, row := range rows {
 		for i, cell := range row {

@@ -1,4 +1,4 @@
-package main
+package check
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"netatmo-agent/agent/poll"
+	"netatmo-agent/agent/words"
 )
 
 const (
@@ -28,19 +29,19 @@ func (d *doctor) netatmo(ctx context.Context) bool {
 	if !d.settled("NETATMO_API_URL", "--api-url") {
 		return false
 	}
-	status, sent, local, err := dateOf(ctx, d.cfg.APIURL)
+	status, sent, local, err := dateOf(ctx, d.Config.APIURL, d.Auth.UserAgent)
 	if certificate, ok := errors.AsType[x509.CertificateInvalidError](err); ok && certificate.Reason == x509.Expired {
 		d.fail("clock", "the clock of this machine is wrong, or somebody else answers in Netatmo's place: "+err.Error(), howToSetClock)
 		return false
 	}
 	if err != nil {
-		d.fail(area, fmt.Sprintf("no answer from %s: %v", d.cfg.APIURL, err), "check network, DNS, proxy and firewall; once Netatmo is there again the agent fetches what it missed")
+		d.fail(area, fmt.Sprintf("no answer from %s: %v", d.Config.APIURL, err), "check network, DNS, proxy and firewall; once Netatmo is there again the agent fetches what it missed")
 		return false
 	}
 	if status >= 500 {
-		d.warn(area, fmt.Sprintf("%s answers, but with HTTP %d", d.cfg.APIURL, status), "wait: that passes")
+		d.warn(area, fmt.Sprintf("%s answers, but with HTTP %d", d.Config.APIURL, status), "wait: that passes")
 	} else {
-		d.ok(area, d.cfg.APIURL+" answers")
+		d.ok(area, d.Config.APIURL+" answers")
 	}
 	d.clock(sent, local)
 	return true
@@ -48,14 +49,14 @@ func (d *doctor) netatmo(ctx context.Context) bool {
 
 // dateOf returns the status and the time of an answer of base, and the local
 // time at that moment.
-func dateOf(ctx context.Context, base string) (status int, sent, local time.Time, err error) {
+func dateOf(ctx context.Context, base, userAgent string) (status int, sent, local time.Time, err error) {
 	ctx, cancel := context.WithTimeout(ctx, answerPatience)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/", nil)
 	if err != nil {
 		return 0, sent, local, err
 	}
-	req.Header.Set("User-Agent", userAgent())
+	req.Header.Set("User-Agent", userAgent)
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	start := time.Now()
 	resp, err := client.Do(req)
@@ -86,7 +87,7 @@ func (d *doctor) clock(sent, local time.Time) {
 	if d.offset < 0 {
 		direction = "behind"
 	}
-	switch text := fmt.Sprintf("the clock of this machine is %s %s Netatmo's", span(off), direction); {
+	switch text := fmt.Sprintf("the clock of this machine is %s %s Netatmo's", words.Span(off), direction); {
 	case off > poll.ClockTolerance:
 		d.fail(area, text+", so nothing is pushed", howToSetClock)
 	case off > clockDoubt:

@@ -1,4 +1,4 @@
-package main
+package check
 
 import (
 	"cmp"
@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"netatmo-agent/agent/netatmo"
+	"netatmo-agent/agent/words"
 )
 
 // module tells how one module is: its values, battery and signal.
@@ -16,7 +17,7 @@ func (d *doctor) module(r netatmo.Reading) {
 	if r.StationName != "" && r.StationID != r.ModuleID {
 		name += " of " + r.StationName
 	}
-	since := func(t time.Time) string { return span(max(0, r.Answered.Sub(t))) + " ago" }
+	since := func(t time.Time) string { return words.Span(max(0, r.Answered.Sub(t))) + " ago" }
 	toReach := howToReach(r.ModuleType)
 	reachable, said := r.Values.Get(netatmo.Reachable)
 	switch {
@@ -31,7 +32,7 @@ func (d *doctor) module(r netatmo.Reading) {
 		return
 	}
 	parts := []string{}
-	stale := cmp.Or(d.cfg.AgeStale, 20*time.Minute)
+	stale := cmp.Or(d.Config.AgeStale, 20*time.Minute)
 	old := !r.Measured.IsZero() && r.Answered.Sub(r.Measured) > stale
 	if !r.Measured.IsZero() && r.Family != netatmo.Energy {
 		parts = append(parts, "measured "+since(r.Measured))
@@ -45,7 +46,7 @@ func (d *doctor) module(r netatmo.Reading) {
 	text := name + ": " + strings.Join(parts, ", ")
 	switch {
 	case old:
-		d.fail(area, fmt.Sprintf("%s. Values older than %s are not pushed", text, span(stale)), "see in the Netatmo app whether the station is online; "+toReach)
+		d.fail(area, fmt.Sprintf("%s. Values older than %s are not pushed", text, words.Span(stale)), "see in the Netatmo app whether the station is online; "+toReach)
 	case battery.next != "":
 		d.warn(area, text, battery.next)
 	case signal.next != "":

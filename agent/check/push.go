@@ -1,4 +1,4 @@
-package main
+package check
 
 import (
 	"cmp"
@@ -14,7 +14,7 @@ import (
 // push sends one point to the backend.
 func (d *doctor) push(ctx context.Context) {
 	const area = "push"
-	p := d.cfg.Push
+	p := d.Config.Push
 	switch {
 	case !d.settled("OTEL_"): // it might send a secret where it must not go
 		d.warn(area, "not tried, because its settings are wrong", "see above")
@@ -27,7 +27,7 @@ func (d *doctor) push(ctx context.Context) {
 		return
 	}
 	start := time.Now()
-	err := telemetry.Probe(ctx, p, cmp.Or(d.instance, "check"), readBuild().version, silent)
+	err := telemetry.Probe(ctx, p, cmp.Or(d.instance, "check"), d.Version, silent)
 	if f := telemetry.Classify(err); f != nil {
 		d.fail(area, f.What, f.Remedy)
 		return

@@ -1,4 +1,4 @@
-package main
+package check
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"netatmo-agent/agent/config"
 	"netatmo-agent/agent/netatmo"
 	"netatmo-agent/agent/poll"
+	"netatmo-agent/agent/words"
 )
 
 // devices are what a family calls its devices.
@@ -26,18 +27,17 @@ func (d *doctor) families(ctx context.Context, renews bool) {
 	if renews {
 		tokens = d.source
 	}
-	gate := netatmo.NewGate(requestsPerHour)
-	client := newClient(d.cfg, tokens, gate, nil, silent)
+	client := d.Client(tokens)
 	var all []netatmo.Reading
 	complete := true
-	for _, name := range d.cfg.Families {
+	for _, name := range d.Config.Families {
 		family := netatmo.Family(name)
-		if pause := time.Until(gate.PausedUntil()); pause > answerPatience {
-			d.warn(name, fmt.Sprintf("not asked: Netatmo is to be left alone for %s", span(pause)), "")
+		if pause := time.Until(d.Gate.PausedUntil()); pause > answerPatience {
+			d.warn(name, fmt.Sprintf("not asked: Netatmo is to be left alone for %s", words.Span(pause)), "")
 			complete = false
 			continue
 		}
-		answer, err := poll.Ask(ctx, client, family, d.cfg.Favorites, nil)
+		answer, err := poll.Ask(ctx, client, family, d.Config.Favorites, nil)
 		if ctx.Err() != nil {
 			return
 		}
@@ -57,7 +57,7 @@ func (d *doctor) families(ctx context.Context, renews bool) {
 		return
 	}
 	d.unknownStations(all)
-	if len(all) > 0 && !slices.ContainsFunc(all, func(r netatmo.Reading) bool { return d.cfg.Stations.Allows(r.StationID, r.HomeID) }) {
+	if len(all) > 0 && !slices.ContainsFunc(all, func(r netatmo.Reading) bool { return d.Config.Stations.Allows(r.StationID, r.HomeID) }) {
 		d.misset("settings", "NETATMO_STATIONS leaves nothing to report", "name some of "+strings.Join(ids(all), ", ")+", or leave it unset")
 	}
 }
@@ -88,7 +88,7 @@ func (d *doctor) answered(family netatmo.Family, answer netatmo.Answer) {
 	area := string(family)
 	var kept []netatmo.Reading
 	for _, r := range answer.Readings {
-		if d.cfg.Stations.Allows(r.StationID, r.HomeID) {
+		if d.Config.Stations.Allows(r.StationID, r.HomeID) {
 			kept = append(kept, r)
 		}
 	}
@@ -98,7 +98,7 @@ func (d *doctor) answered(family netatmo.Family, answer netatmo.Answer) {
 	case len(kept) == 0 && len(answer.Readings) > 0:
 		d.warn(area, "NETATMO_STATIONS leaves out everything that the account has of it", "the ids are "+strings.Join(ids(answer.Readings), ", "))
 	case len(kept) > 0:
-		d.ok(area, fmt.Sprintf("Netatmo tells about %s", several(len(kept), "device")))
+		d.ok(area, fmt.Sprintf("Netatmo tells about %s", words.Several(len(kept), "device")))
 	}
 	for _, r := range kept {
 		d.module(r)
@@ -110,7 +110,7 @@ func (d *doctor) answered(family netatmo.Family, answer netatmo.Answer) {
 
 // unknownStations tells about ids in NETATMO_STATIONS that no reading has.
 func (d *doctor) unknownStations(all []netatmo.Reading) {
-	for _, id := range slices.Concat(d.cfg.Stations.Keep, d.cfg.Stations.Drop) {
+	for _, id := range slices.Concat(d.Config.Stations.Keep, d.Config.Stations.Drop) {
 		only := config.Filter{Keep: []string{id}}
 		if !slices.ContainsFunc(all, func(r netatmo.Reading) bool { return only.Allows(r.StationID, r.HomeID) }) {
 			d.warn("settings", "NETATMO_STATIONS names "+id+", which the account does not have", "the ids are "+strings.Join(ids(all), ", "))

@@ -1,4 +1,4 @@
-package main
+package check
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"netatmo-agent/agent/words"
 	"netatmo-agent/auth"
 )
 
@@ -33,13 +34,13 @@ func (d *doctor) login(ctx context.Context, refresh bool) bool {
 		d.loggedOut(area, status.Problem, d.howToLogIn())
 		return false
 	case access != "" && !renewable:
-		d.warn(area, fmt.Sprintf("the access token is good for another %s, but there is no refresh token to renew it with: then the login ends", span(left)), d.howToLogIn())
+		d.warn(area, fmt.Sprintf("the access token is good for another %s, but there is no refresh token to renew it with: then the login ends", words.Span(left)), d.howToLogIn())
 	case access != "":
-		d.ok(area, fmt.Sprintf("the access token is good for another %s, and there is a refresh token to renew it with", span(left)))
+		d.ok(area, fmt.Sprintf("the access token is good for another %s, and there is a refresh token to renew it with", words.Span(left)))
 	case status.Expiry.IsZero():
 		d.notAsked("there is no access token yet, but a refresh token to get one with")
 	default:
-		d.notAsked(fmt.Sprintf("the access token expired %s; there is a refresh token to renew it with", ago(status.Expiry, "")))
+		d.notAsked(fmt.Sprintf("the access token expired %s; there is a refresh token to renew it with", words.Ago(status.Expiry, "")))
 	}
 	return access != ""
 }
@@ -69,8 +70,8 @@ func (d *doctor) refresh(ctx context.Context, before string) bool {
 		return true
 	}
 	if d.source.Status().Unsaved {
-		fmt.Fprintln(d.errOut, "netatmo-agent: the access token is renewed, but cannot be saved. Trying again until it works; Ctrl-C gives up and loses this login.")
-		if err := keepSaving(ctx, d.source); err != nil {
+		fmt.Fprintln(d.Err, "netatmo-agent: the access token is renewed, but cannot be saved. Trying again until it works; Ctrl-C gives up and loses this login.")
+		if err := d.source.KeepSaving(ctx); err != nil {
 			d.loggedOut(area, err.Error(), d.howToLogIn())
 			return false
 		}

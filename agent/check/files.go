@@ -1,4 +1,4 @@
-package main
+package check
 
 import (
 	"context"
@@ -10,7 +10,10 @@ import (
 	"syscall"
 	"time"
 
+	"netatmo-agent/agent/config"
+	"netatmo-agent/agent/heartbeat"
 	"netatmo-agent/agent/poll"
+	"netatmo-agent/agent/words"
 	"netatmo-agent/auth"
 	"netatmo-agent/store"
 )
@@ -22,7 +25,7 @@ func (d *doctor) tokenFile(ctx context.Context) bool {
 	if !d.settled("NETATMO_TOKEN_FILE", "NETATMO_EXPORTER_TOKEN_FILE", "--token-file") {
 		return false
 	}
-	source, err := auth.New(ctx, authConfig(d.cfg, silent))
+	source, err := auth.New(ctx, d.Auth)
 	held, isHeld := errors.AsType[*store.HeldError](err)
 	switch {
 	case ctx.Err() != nil:
@@ -31,7 +34,7 @@ func (d *doctor) tokenFile(ctx context.Context) bool {
 		d.fail(area, fmt.Sprintf("process %d has %s and does not let go of it", held.PID, held.Path), "see what that process does; it may hang")
 		return false
 	case err != nil:
-		d.misset(area, err.Error(), otherPlace)
+		d.misset(area, err.Error(), config.OtherTokenFile)
 		return false
 	}
 	d.source = source
@@ -45,7 +48,7 @@ func (d *doctor) tokenFile(ctx context.Context) bool {
 // probed tells what came of replacing the token file by itself.
 func (d *doctor) probed(probe store.Probe) {
 	const area = "files"
-	path := d.cfg.TokenFile
+	path := d.Config.TokenFile
 	switch {
 	case probe.InPlaceOnly && errors.Is(probe.Why, syscall.EBUSY):
 		d.warn(area, "the token file "+path+" is a mount of its own and can only be written over in place, where a power cut can damage it", "mount its directory instead")
@@ -72,7 +75,7 @@ func exists(path string) bool {
 // stateFile only reads: the agent may be writing it.
 func (d *doctor) stateFile() {
 	const area = "files"
-	path := filepath.Join(d.cfg.StateDir, poll.StateFile)
+	path := filepath.Join(d.Config.StateDir, poll.StateFile)
 	state, err := poll.ReadState(path)
 	if _, damaged := errors.AsType[*store.CorruptError](err); damaged {
 		d.warn(area, "the state file is damaged: "+err.Error(), "nothing: the agent keeps it aside and begins a new one; the login is not affected, a gap before its start is not filled")
@@ -87,19 +90,18 @@ func (d *doctor) stateFile() {
 	}
 	d.instance = state.InstanceID()
 	if modules, newest := state.Acknowledged(); !newest.IsZero() {
-		d.ok(area, fmt.Sprintf("the backend has taken values of %s, the newest %s", several(modules, "module"), ago(newest, "")))
+		d.ok(area, fmt.Sprintf("the backend has taken values of %s, the newest %s", words.Several(modules, "module"), words.Ago(newest, "")))
 	}
 }
 
 // agent looks for an agent that runs in this directory.
 func (d *doctor) agent() {
 	const area = "agent"
-	path := filepath.Join(d.cfg.StateDir, lockFile)
-	if !exists(path) {
+	if !exists(d.Lock) {
 		d.ok(area, "no agent has run here yet")
 		return
 	}
-	lock, err := store.TryLock(path)
+	lock, err := store.TryLock(d.Lock)
 	held, running := errors.AsType[*store.HeldError](err)
 	switch {
 	case err == nil:
@@ -111,7 +113,7 @@ func (d *doctor) agent() {
 		return
 	}
 	d.running = true
-	h, err := readHeartbeat(d.cfg)
+	h, err := heartbeat.Read(heartbeat.Path(d.Config.TokenFile))
 	switch {
 	case err == nil:
 		d.lately(h)
@@ -126,10 +128,10 @@ func (d *doctor) agent() {
 const startPatience = time.Minute
 
 // lately says when the running agent last polled and pushed.
-func (d *doctor) lately(h heartbeat) {
+func (d *doctor) lately(h heartbeat.Heartbeat) {
 	text := fmt.Sprintf("an agent runs here (process %d, started %s); its last poll that succeeded: %s, its last push: %s",
-		h.PID, ago(h.Started, ""), ago(h.Polled, "none yet"), ago(h.Pushed, "none yet"))
-	late := time.Since(h.Polled) > max(30*time.Minute, 2*d.cfg.RefreshInterval) || time.Since(h.Pushed) > max(5*time.Minute, 2*d.cfg.Push.Interval)
+		h.PID, words.Ago(h.Started, ""), words.Ago(h.Polled, "none yet"), words.Ago(h.Pushed, "none yet"))
+	late := time.Since(h.Polled) > max(30*time.Minute, 2*d.Config.RefreshInterval) || time.Since(h.Pushed) > max(5*time.Minute, 2*d.Config.Push.Interval)
 	starting := time.Since(h.Started) < startPatience && !h.Failing
 	if late && !starting {
 		d.warn("agent", text, "see below and in its log for the cause")

@@ -1,4 +1,4 @@
-package main
+package heartbeat
 
 import (
 	"bytes"
@@ -92,22 +92,22 @@ func TestOnlyAHangingLoopIsUnhealthy(t *testing.T) {
 func liveADay(t *testing.T, o outside, hangs string) {
 	t.Helper()
 	w := world{o, make(chan struct{})}
-	a := loops(t, w, slog.New(slog.DiscardHandler))
+	l := loops(t, w, slog.New(slog.DiscardHandler))
 	started := time.Now()
-	if h := a.heartbeat(started); len(h.Hanging) > 0 {
+	if h := l.look(started); len(h.Hanging) > 0 {
 		t.Fatalf("before the first push and poll: %v", h.Hanging)
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	var ended sync.WaitGroup
-	ended.Go(func() { _ = a.poller.Run(ctx) })
-	ended.Go(func() { _ = a.pusher.Run(ctx) })
+	ended.Go(func() { _ = l.Poller.Run(ctx) })
+	ended.Go(func() { _ = l.Pusher.Run(ctx) })
 	defer ended.Wait()
 	defer close(w.hang)
 	defer stop()
 
 	for time.Since(started) < 30*time.Hour {
 		time.Sleep(time.Minute)
-		h := a.heartbeat(started)
+		h := l.look(started)
 		if len(h.Hanging) > 0 && hangs == "" {
 			t.Fatalf("after %s: %v", time.Since(started), h.Hanging)
 		}
@@ -120,58 +120,64 @@ func liveADay(t *testing.T, o outside, hangs string) {
 	}
 }
 
-// loops is an agent with its two loops only.
-func loops(t *testing.T, w world, log *slog.Logger) *agent {
+// loops are those of an agent, without the agent.
+func loops(t *testing.T, w world, log *slog.Logger) Loops {
 	t.Helper()
-	a := &agent{log: log, gate: netatmo.NewGate(requestsPerHour), cfg: &config.Config{
-		TokenFile: filepath.Join(t.TempDir(), "token.json"),
-		Families:  []string{"weather"},
-		AgeStale:  20 * time.Minute,
-		Push:      config.Push{Interval: time.Minute, ExportTimeout: 30 * time.Second, Timeout: 10 * time.Second, URL: &url.URL{}},
-	}}
+	const stale, exportTimeout = 20 * time.Minute, 30 * time.Second
+	families := []netatmo.Family{netatmo.Weather}
 	state, err := poll.OpenState(filepath.Join(t.TempDir(), "state.json"), log)
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := netatmo.NewClient(netatmo.Options{BaseURL: "http://netatmo.test", HTTP: &http.Client{Transport: w}, Tokens: w, Gate: a.gate})
-	a.poller = poll.New(poll.Config{
-		Families: []netatmo.Family{netatmo.Weather}, Stale: a.cfg.AgeStale, HistoryTypes: history,
+	gate := netatmo.NewGate(400)
+	client := netatmo.NewClient(netatmo.Options{BaseURL: "http://netatmo.test", HTTP: &http.Client{Transport: w}, Tokens: w, Gate: gate})
+	sink := new(sink)
+	poller := poll.New(poll.Config{
+		Families: families, Stale: stale, HistoryTypes: func(string) ([]string, []netatmo.Field) { return nil, nil },
 		Authorized: func() bool { return w.login }, Changed: func() <-chan struct{} { return nil }, Logger: log,
-	}, client, sink{a}, state)
-	a.pusher, err = telemetry.NewPusher(telemetry.Options{
-		Exporter: w, Push: a.cfg.Push, Stale: a.cfg.AgeStale,
-		Readings: a.poller.Readings, ClockOK: a.poller.ClockOK, Delivered: a.poller.Delivered, Logger: log,
+	}, client, sink, state)
+	sink.Pusher, err = telemetry.NewPusher(telemetry.Options{
+		Exporter: w, Push: config.Push{Interval: time.Minute, ExportTimeout: exportTimeout, Timeout: 10 * time.Second, URL: &url.URL{}}, Stale: stale,
+		Readings: poller.Readings, ClockOK: poller.ClockOK, Delivered: poller.Delivered, Logger: log,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return a
+	return Loops{Poller: poller, Families: families, Gate: gate, Pusher: sink.Pusher, ExportTimeout: exportTimeout}
+}
+
+// sink is that of an agent that fills no gaps.
+type sink struct{ *telemetry.Pusher }
+
+func (sink) PushHistory(context.Context, []poll.Point) (done, refused int, err error) {
+	return 0, 0, nil
 }
 
 // TestHeartbeatFile goes through the life of the file.
 func TestHeartbeatFile(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("RUNTIME_DIRECTORY", dir)
+	path := Path("token.json")
 	victim := filepath.Join(t.TempDir(), "victim")
 	if err := os.WriteFile(victim, []byte("untouched"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	synctest.Test(t, func(t *testing.T) {
-		a := loops(t, world{outside{taken, station, true}, nil}, slog.New(slog.DiscardHandler))
-		if _, err := readHeartbeat(a.cfg); err == nil || !strings.Contains(err.Error(), "no heartbeat") {
+		l := loops(t, world{outside{taken, station, true}, nil}, slog.New(slog.DiscardHandler))
+		if _, err := Read(path); err == nil || !strings.Contains(err.Error(), "no heartbeat") {
 			t.Errorf("before the start: %v", err)
 		}
 		// Somebody else's file, in a directory that is everybody's.
-		if err := os.Symlink(victim, heartbeatPath(a.cfg)+".tmp"); err != nil {
+		if err := os.Symlink(victim, path+".tmp"); err != nil {
 			t.Fatal(err)
 		}
 		ctx, stop := context.WithCancel(t.Context())
 		var ended sync.WaitGroup
-		ended.Go(func() { a.beat(ctx) })
-		ended.Go(func() { _ = a.pusher.Run(ctx) })
-		ended.Go(func() { _ = a.poller.Run(ctx) })
+		ended.Go(func() { l.Beat(ctx, path, slog.New(slog.DiscardHandler)) })
+		ended.Go(func() { _ = l.Pusher.Run(ctx) })
+		ended.Go(func() { _ = l.Poller.Run(ctx) })
 		time.Sleep(time.Hour + time.Second)
-		h, err := readHeartbeat(a.cfg)
+		h, err := Read(path)
 		if err != nil || h.PID != os.Getpid() || time.Since(h.Pushed) > 2*time.Minute || time.Since(h.Polled) > 15*time.Minute {
 			t.Errorf("%+v, %v", h, err)
 		}
@@ -181,17 +187,17 @@ func TestHeartbeatFile(t *testing.T) {
 			t.Errorf("left behind: %v", left)
 		}
 		// A process that stops without ado leaves its last beat.
-		if err := h.write(heartbeatPath(a.cfg)); err != nil {
+		if err := h.Write(path); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(beatPatience + time.Minute)
-		if _, err := readHeartbeat(a.cfg); err == nil || !strings.Contains(err.Error(), "last sign of life was") {
+		time.Sleep(patience + time.Minute)
+		if _, err := Read(path); err == nil || !strings.Contains(err.Error(), "last sign of life was") {
 			t.Errorf("after a crash: %v", err)
 		}
-		if err := os.WriteFile(heartbeatPath(a.cfg), []byte("{"), 0o600); err != nil {
+		if err := os.WriteFile(path, []byte("{"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := readHeartbeat(a.cfg); err == nil || !strings.Contains(err.Error(), "damaged") {
+		if _, err := Read(path); err == nil || !strings.Contains(err.Error(), "damaged") {
 			t.Errorf("damaged: %v", err)
 		}
 	})
@@ -215,24 +221,25 @@ func TestHeartbeatTellsOfTheStart(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Setenv("RUNTIME_DIRECTORY", t.TempDir())
+			path := Path("token.json")
 			synctest.Test(t, func(t *testing.T) {
-				a := loops(t, world{tc.world, nil}, slog.New(slog.DiscardHandler))
+				l := loops(t, world{tc.world, nil}, slog.New(slog.DiscardHandler))
 				var ended sync.WaitGroup
 				defer ended.Wait()
 				ctx, stop := context.WithCancel(t.Context())
 				defer stop()
-				ended.Go(func() { a.beat(ctx) })
-				ended.Go(func() { _ = a.pusher.Run(ctx) })
-				ended.Go(func() { _ = a.poller.Run(ctx) })
+				ended.Go(func() { l.Beat(ctx, path, slog.New(slog.DiscardHandler)) })
+				ended.Go(func() { _ = l.Pusher.Run(ctx) })
+				ended.Go(func() { _ = l.Poller.Run(ctx) })
 				time.Sleep(glance + time.Millisecond)
-				h, err := readHeartbeat(a.cfg)
+				h, err := Read(path)
 				if err != nil || h.progress() != (progress{tc.polled, tc.pushed, tc.failing}) {
 					t.Errorf("after the start: %+v, %v", h, err)
 				}
 				beats := map[time.Time]bool{}
 				for range 3600 {
 					time.Sleep(time.Second)
-					if h, err = readHeartbeat(a.cfg); err != nil {
+					if h, err = Read(path); err != nil {
 						t.Fatal(err)
 					}
 					beats[h.Written] = true
@@ -249,13 +256,14 @@ func TestHeartbeatTellsOfTheStart(t *testing.T) {
 func TestHeartbeatThatCannotBeWritten(t *testing.T) {
 	t.Setenv("RUNTIME_DIRECTORY", filepath.Join(os.Args[0], "no-directory"))
 	synctest.Test(t, func(t *testing.T) {
-		var log bytes.Buffer
-		a := loops(t, world{outside{taken, station, true}, nil}, slog.New(slog.NewTextHandler(&log, nil)))
+		var said bytes.Buffer
+		log := slog.New(slog.NewTextHandler(&said, nil))
+		l := loops(t, world{outside{taken, station, true}, nil}, log)
 		ctx, stop := context.WithTimeout(t.Context(), 50*time.Minute)
 		defer stop()
-		a.beat(ctx)
-		if n := strings.Count(log.String(), "check --live"); n != 1 {
-			t.Errorf("%d warnings:\n%s", n, log.String())
+		l.Beat(ctx, Path("token.json"), log)
+		if n := strings.Count(said.String(), "check --live"); n != 1 {
+			t.Errorf("%d warnings:\n%s", n, said.String())
 		}
 	})
 }
@@ -267,12 +275,12 @@ func TestKilledAgentIsNotAlive(t *testing.T) {
 	if err := ended.Run(); err != nil {
 		t.Fatal(err)
 	}
-	cfg := &config.Config{TokenFile: "token.json"}
-	h := heartbeat{PID: ended.Process.Pid, Written: time.Now()}
-	if err := h.write(heartbeatPath(cfg)); err != nil {
+	path := Path("token.json")
+	h := Heartbeat{PID: ended.Process.Pid, Written: time.Now()}
+	if err := h.Write(path); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := readHeartbeat(cfg); err == nil || !strings.Contains(err.Error(), "has ended") {
+	if _, err := Read(path); err == nil || !strings.Contains(err.Error(), "has ended") {
 		t.Errorf("of a killed agent: %v", err)
 	}
 }
