@@ -245,17 +245,8 @@ type sink struct{ *agent }
 
 func (s sink) Wake() { s.pusher.Wake() }
 
-func (s sink) PushHistory(ctx context.Context, points []poll.Point) (done, refused int, err error) {
-	return pushHistory(ctx, s.pusher, points)
-}
-
-func pushHistory(ctx context.Context, pusher *telemetry.Pusher, points []poll.Point) (done, refused int, err error) {
-	h := make([]telemetry.History, len(points))
-	for i, p := range points {
-		h[i] = telemetry.History(p)
-	}
-	result, err := pusher.PushHistory(ctx, h)
-	return result.Accepted + result.Refused, result.Refused, err
+func (s sink) PushHistory(ctx context.Context, points []netatmo.Measurement) (done, refused int, err error) {
+	return s.pusher.PushHistory(ctx, points)
 }
 
 // values are what the agent reports about itself.

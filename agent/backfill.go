@@ -172,15 +172,6 @@ and retention; Mimir, Grafana Cloud: out_of_order_time_window; VictoriaMetrics:
 `, p.Requests, p.Points, words.Span(p.Duration(backfillPerHour)), backfillPerHour, words.Span(time.Since(since)))
 }
 
-// backfillSink delivers history alone.
-type backfillSink struct{ pusher *telemetry.Pusher }
-
-func (s backfillSink) Wake() {}
-
-func (s backfillSink) PushHistory(ctx context.Context, points []poll.Point) (done, refused int, err error) {
-	return pushHistory(ctx, s.pusher, points)
-}
-
 func pushBackfill(ctx context.Context, c *cobra.Command, cfg *config.Config, b *poll.Backfill, log *slog.Logger) error {
 	// The series are the agent's, so they need its instance id. The file is its
 	// too, and is written only if there is no id yet.
@@ -201,7 +192,7 @@ func pushBackfill(ctx context.Context, c *cobra.Command, cfg *config.Config, b *
 		return err
 	}
 	report, done := progressTo(c.ErrOrStderr(), b.Plan().Requests)
-	err = b.Run(ctx, backfillSink{pusher}, report)
+	err = b.Run(ctx, pusher, report)
 	done()
 	stats := pusher.Stats()
 	fmt.Fprintf(c.OutOrStdout(), "%d points delivered, %d refused by the backend.\n", stats.BackfillPoints, stats.BackfillRefused)

@@ -178,7 +178,7 @@ type deaf struct{}
 
 func (deaf) Wake() {}
 
-func (deaf) PushHistory(_ context.Context, points []poll.Point) (done, refused int, err error) {
+func (deaf) PushHistory(_ context.Context, points []netatmo.Measurement) (done, refused int, err error) {
 	return len(points), 0, nil
 }
 
@@ -242,7 +242,7 @@ func pushAll(b *testing.B, client *netatmo.Client, days int) (points int, most u
 	if err != nil {
 		b.Fatal(err)
 	}
-	if err := fill.Run(b.Context(), backfillSink{pusher}, func(p poll.Progress) {
+	if err := fill.Run(b.Context(), pusher, func(p poll.Progress) {
 		points = p.Points
 		b.StopTimer()
 		var now runtime.MemStats

@@ -146,12 +146,8 @@ func loops(t *testing.T, w world, log *slog.Logger) Loops {
 	return Loops{Poller: poller, Families: families, Gate: gate, Pusher: sink.Pusher, ExportTimeout: exportTimeout}
 }
 
-// sink is that of an agent that fills no gaps.
+// sink is a Pusher that is made after the Poller.
 type sink struct{ *telemetry.Pusher }
-
-func (sink) PushHistory(context.Context, []poll.Point) (done, refused int, err error) {
-	return 0, 0, nil
-}
 
 // TestHeartbeatFile goes through the life of the file.
 func TestHeartbeatFile(t *testing.T) {

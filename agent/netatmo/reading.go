@@ -146,6 +146,13 @@ type Reading struct {
 	Values Values
 }
 
+// Measurement is what a module measured at a time in the past.
+type Measurement struct {
+	Reading Reading // whose it is; its own values and times do not count
+	Time    time.Time
+	Values  Values
+}
+
 // WireNames are the labels of netatmo-exporter, see Reading.Wire.
 type WireNames struct {
 	Module  string // module_name, else "id-" and _id as sent

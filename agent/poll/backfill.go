@@ -169,7 +169,7 @@ func (b *Backfill) Plan() Plan {
 // the first request and after each delivery. It waits out what passes, on
 // either side. The error is ctx's, or says that the login or the app is
 // refused, or that the progress cannot be saved.
-func (b *Backfill) Run(ctx context.Context, sink Sink, report func(Progress)) error {
+func (b *Backfill) Run(ctx context.Context, sink HistorySink, report func(Progress)) error {
 	reading := outage.New(b.cfg.Logger, "reading the history")
 	pushing := outage.New(b.cfg.Logger, "pushing the history")
 	if report == nil {
@@ -223,7 +223,7 @@ func final(err error) bool {
 
 // deliver pushes a batch until the sink has taken all of it, and notes the
 // progress.
-func (b *Backfill) deliver(ctx context.Context, sink Sink, batch *batch, log *outage.Log) error {
+func (b *Backfill) deliver(ctx context.Context, sink HistorySink, batch *batch, log *outage.Log) error {
 	for failures := 1; ; failures++ {
 		rest := batch.points[batch.delivered:]
 		done, refused, err := len(rest), 0, error(nil)

@@ -131,7 +131,7 @@ type moody struct {
 	n, lost int
 }
 
-func (m *moody) PushHistory(ctx context.Context, points []poll.Point) (done, refused int, err error) {
+func (m *moody) PushHistory(ctx context.Context, points []netatmo.Measurement) (done, refused int, err error) {
 	m.n++
 	switch m.n % 6 {
 	case 2:
@@ -185,8 +185,8 @@ type shortSighted struct {
 	limit time.Time
 }
 
-func (s *shortSighted) PushHistory(ctx context.Context, points []poll.Point) (done, refused int, err error) {
-	n, _ := slices.BinarySearchFunc(points, s.limit, func(p poll.Point, t time.Time) int { return p.Time.Compare(t) })
+func (s *shortSighted) PushHistory(ctx context.Context, points []netatmo.Measurement) (done, refused int, err error) {
+	n, _ := slices.BinarySearchFunc(points, s.limit, func(p netatmo.Measurement, t time.Time) int { return p.Time.Compare(t) })
 	done, _, err = s.backend.PushHistory(ctx, points[n:])
 	return done + n, n, err
 }

@@ -73,6 +73,6 @@ type wakened chan struct{}
 
 func (w wakened) Wake() { w <- struct{}{} }
 
-func (w wakened) PushHistory(_ context.Context, points []poll.Point) (done, refused int, err error) {
+func (w wakened) PushHistory(_ context.Context, points []netatmo.Measurement) (done, refused int, err error) {
 	return len(points), 0, nil
 }

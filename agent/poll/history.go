@@ -116,9 +116,9 @@ func nextPage(windows []*window) []*window {
 // batch is what one round of requests brought.
 type batch struct {
 	read      []*window
-	points    []Point   // ascending in time
-	owners    []*window // of the points
-	delivered int       // points, from the first on
+	points    []netatmo.Measurement // ascending in time
+	owners    []*window             // of the points
+	delivered int                   // points, from the first on
 	began     time.Time
 }
 
@@ -126,14 +126,14 @@ type batch struct {
 // is not among those read.
 func (h *history) read(ctx context.Context, windows []*window, p netatmo.Priority) (*batch, error) {
 	type owned struct {
-		Point
+		netatmo.Measurement
 		owner *window
 	}
 	var all []owned
 	b := &batch{began: time.Now()}
 	var err error
 	for _, w := range windows {
-		var page []Point
+		var page []netatmo.Measurement
 		if page, err = h.page(ctx, w, p); err != nil {
 			w.failures++
 			break
@@ -146,7 +146,7 @@ func (h *history) read(ctx context.Context, windows []*window, p netatmo.Priorit
 	}
 	slices.SortStableFunc(all, func(a, b owned) int { return a.Time.Compare(b.Time) })
 	for _, o := range all {
-		b.points, b.owners = append(b.points, o.Point), append(b.owners, o.owner)
+		b.points, b.owners = append(b.points, o.Measurement), append(b.owners, o.owner)
 	}
 	return b, err
 }
@@ -166,7 +166,7 @@ func (b *batch) settle() {
 }
 
 // page fetches the rows of w after what is done, and notes how far they reach.
-func (h *history) page(ctx context.Context, w *window, p netatmo.Priority) ([]Point, error) {
+func (h *history) page(ctx context.Context, w *window, p netatmo.Priority) ([]netatmo.Measurement, error) {
 	r := w.readings[0]
 	c := h.columns(r.ModuleType)
 	q := netatmo.MeasureQuery{Types: c.types, Begin: w.done.Truncate(time.Second).Add(time.Second), End: w.end}
@@ -186,14 +186,14 @@ func (h *history) page(ctx context.Context, w *window, p netatmo.Priority) ([]Po
 	if n := len(samples); n > 0 && samples[n-1].Time.After(w.done) && (n >= netatmo.PageRows || w.end.Sub(samples[n-1].Time) > w.cadence) {
 		w.reached = samples[n-1].Time
 	}
-	var points []Point
+	var points []netatmo.Measurement
 	for _, s := range samples {
 		values := c.values(s)
 		if !s.Time.After(w.done) || s.Time.After(w.end) || len(values) == 0 || w.had(s.Time) {
 			continue
 		}
 		for _, r := range w.readings {
-			points = append(points, Point{Reading: r, Time: s.Time, Values: values})
+			points = append(points, netatmo.Measurement{Reading: r, Time: s.Time, Values: values})
 		}
 	}
 	return points, nil

@@ -24,19 +24,17 @@ type Source interface {
 type Sink interface {
 	// Wake says that Readings has something new. It does not block.
 	Wake()
+	HistorySink
+}
+
+// HistorySink takes history to the backend; *telemetry.Pusher is one.
+type HistorySink interface {
 	// PushHistory delivers points, which ascend in time, and returns once the
 	// backend has answered. Points that the backend refuses for good count as
 	// dealt with; refused is how many of those done they are. An error says that
 	// the rest may be tried again later; done is how many points, from the first
 	// on, are dealt with all the same.
-	PushHistory(ctx context.Context, points []Point) (done, refused int, err error)
-}
-
-// Point is what a module measured at a time in the past.
-type Point struct {
-	Reading netatmo.Reading // whose it is; its own values and times do not count
-	Time    time.Time
-	Values  netatmo.Values
+	PushHistory(ctx context.Context, points []netatmo.Measurement) (done, refused int, err error)
 }
 
 // Config says what to poll and how.

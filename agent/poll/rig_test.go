@@ -259,7 +259,7 @@ func (b *backend) watch(onLive func(now time.Time, r netatmo.Reading)) {
 	b.onLive = onLive
 }
 
-func (b *backend) PushHistory(_ context.Context, points []poll.Point) (done, refused int, err error) {
+func (b *backend) PushHistory(_ context.Context, points []netatmo.Measurement) (done, refused int, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.down {

@@ -173,7 +173,7 @@ func (l *lines) take() []string {
 type nobody struct{}
 
 func (nobody) Wake() {}
-func (nobody) PushHistory(_ context.Context, points []poll.Point) (done, refused int, err error) {
+func (nobody) PushHistory(_ context.Context, points []netatmo.Measurement) (done, refused int, err error) {
 	return len(points), 0, nil
 }
 

@@ -86,7 +86,7 @@ func BenchmarkHistory(b *testing.B) {
 	points := past(10, 24*time.Hour, 0)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := p.PushHistory(b.Context(), points); err != nil {
+		if _, _, err := p.PushHistory(b.Context(), points); err != nil {
 			b.Fatal(err)
 		}
 	}

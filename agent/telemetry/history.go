@@ -12,56 +12,38 @@ import (
 	"netatmo-agent/agent/netatmo"
 )
 
-// History is what one module measured at one time.
-type History struct {
-	Reading netatmo.Reading // whose identity counts
-	Time    time.Time
-	Values  netatmo.Values
-}
-
-// HistoryResult says how far PushHistory came: the first Accepted + Refused
-// elements are dealt with.
-type HistoryResult struct {
-	Accepted, Refused int
-	// RefusedBefore is the newest time that was refused as too old or out of
-	// order; zero if none was.
-	RefusedBefore time.Time
-}
-
 // PushHistory pushes values with their own times, oldest first, into the
 // series of the live points, and gives way to live pushes between requests. What
 // the backend cannot hold, because it is too old or older than what it has, is
-// left out and counted. The error is a *Failure that may pass, or that of ctx;
-// the request it struck is to be pushed again whole, as far as the result goes.
-func (p *Pusher) PushHistory(ctx context.Context, points []History) (HistoryResult, error) {
-	byTime := func(a, b History) int { return a.Time.Compare(b.Time) }
+// left out and counted: refused is how many of those done they are. The error is
+// a *Failure that may pass, or that of ctx; done is how many points, from the
+// oldest on, are dealt with all the same, the others are to be pushed again.
+func (p *Pusher) PushHistory(ctx context.Context, points []netatmo.Measurement) (done, refused int, err error) {
+	byTime := func(a, b netatmo.Measurement) int { return a.Time.Compare(b.Time) }
 	if !slices.IsSortedFunc(points, byTime) {
 		points = slices.Clone(points)
 		slices.SortStableFunc(points, byTime)
 	}
-	b := &backfill{p: p}
-	var done HistoryResult
-	var err error
-	for len(points) > 0 && err == nil {
-		n := fitting(points)
-		if err = b.deliver(ctx, points[:n]); err == nil {
-			done = b.result
+	h := &historyPush{p: p}
+	for len(points) > done && err == nil {
+		n := fitting(points[done:])
+		if err = h.deliver(ctx, points[done:done+n]); err == nil {
+			done, refused = done+n, h.refused
 		}
-		points = points[n:]
 	}
-	if b.refusal != nil {
-		p.sayRefused(b)
+	if h.refusal != nil {
+		p.sayRefused(h)
 	}
-	p.noteHistory(b, err)
-	return done, err
+	p.noteHistory(h, err)
+	return done, refused, err
 }
 
 // noteHistory keeps a failure of history in mind. It is said after the next live
 // push if that finds a working backend; else that push says all there is to say.
-func (p *Pusher) noteHistory(b *backfill, err error) {
+func (p *Pusher) noteHistory(h *historyPush, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if f, ok := errors.AsType[*Failure](err); ok && b.struck {
+	if f, ok := errors.AsType[*Failure](err); ok && h.struck {
 		p.pastFailure = f
 	} else if err == nil {
 		p.pastFailure = nil
@@ -70,7 +52,7 @@ func (p *Pusher) noteHistory(b *backfill, err error) {
 }
 
 // fitting returns how many of points, one at least, fit one request.
-func fitting(points []History) int {
+func fitting(points []netatmo.Measurement) int {
 	values := 0
 	for i := range points {
 		if values += len(points[i].Values); values > maxPoints {
@@ -82,27 +64,28 @@ func fitting(points []History) int {
 
 // sayRefused says once how to make the backend take history, later only that
 // it did not.
-func (p *Pusher) sayRefused(b *backfill) {
+func (p *Pusher) sayRefused(h *historyPush) {
 	p.mu.Lock()
 	said := p.saidRefused
 	p.saidRefused = true
 	p.mu.Unlock()
-	log := p.o.Logger.With("measurements", b.result.Refused)
-	if newest := b.result.RefusedBefore; !newest.IsZero() {
-		log = log.With("newest", newest.Format(time.RFC3339))
+	log := p.o.Logger.With("measurements", h.refused)
+	if !h.newest.IsZero() {
+		log = log.With("newest", h.newest.Format(time.RFC3339))
 	}
 	if said {
-		log.Info("the backend refused history again", "reason", b.refusal.Reason)
+		log.Info("the backend refused history again", "reason", h.refusal.Reason)
 		return
 	}
-	log.Warn("the backend refused history, which is left out", "error", b.refusal)
+	log.Warn("the backend refused history, which is left out", "error", h.refusal)
 }
 
-// backfill is one PushHistory.
-type backfill struct {
+// historyPush is one PushHistory.
+type historyPush struct {
 	p       *Pusher
-	result  HistoryResult
-	refusal *Failure // the last
+	refused int       // points that the backend cannot hold
+	newest  time.Time // of those that are too old or out of order for it
+	refusal *Failure  // the last
 
 	struck       bool // the last request was made and failed
 	asked, takes bool // see takesOthers
@@ -111,36 +94,33 @@ type backfill struct {
 
 // deliver pushes what fits one request and sees to it that all of it is
 // accepted or refused for good.
-func (b *backfill) deliver(ctx context.Context, points []History) error {
-	return b.settle(ctx, points, b.push(ctx, points))
+func (h *historyPush) deliver(ctx context.Context, points []netatmo.Measurement) error {
+	return h.settle(ctx, points, h.push(ctx, points))
 }
 
 // settle deals with what came of pushing points. The backend is all or
 // nothing: one point that it cannot hold costs the request.
-func (b *backfill) settle(ctx context.Context, points []History, err error) error {
+func (h *historyPush) settle(ctx context.Context, points []netatmo.Measurement, err error) error {
 	f, ok := errors.AsType[*Failure](err)
 	switch {
 	case err == nil:
-		b.result.Accepted += len(points)
 		return nil
 	case !ok:
 		return err
 	case f.Reason == reasonPartial:
-		refused := int(min(f.Rejected, int64(len(points))))
-		b.refusal = f
-		b.result.Accepted += len(points) - refused
-		b.result.Refused += refused
+		h.refusal = f
+		h.refused += int(min(f.Rejected, int64(len(points))))
 		return nil
 	case f.Reason == reasonTooLarge && len(points) > 1:
 		half := len(points) / 2
-		return b.deliverBoth(ctx, points[:half], points[half:])
+		return h.deliverBoth(ctx, points[:half], points[half:])
 	case f.ofTime():
 		if mayDiffer(points, f) {
 			if some, others := byModule(points); len(others) > 0 {
-				return b.deliverBoth(ctx, some, others)
+				return h.deliverBoth(ctx, some, others)
 			}
 		}
-		return b.shed(ctx, points, f)
+		return h.shed(ctx, points, f)
 	}
 	return f
 }
@@ -153,91 +133,89 @@ const nearPast = 70 * time.Minute
 // mayDiffer reports whether the limit that f tells of may be another for each
 // module: that of order is, by its newest point; that of age is the same for
 // all, unless it is near.
-func mayDiffer(points []History, f *Failure) bool {
+func mayDiffer(points []netatmo.Measurement, f *Failure) bool {
 	return f.Reason == reasonOutOfOrder || time.Since(points[0].Time) < nearPast
 }
 
-func (b *backfill) deliverBoth(ctx context.Context, first, second []History) error {
-	if err := b.deliver(ctx, first); err != nil {
+func (h *historyPush) deliverBoth(ctx context.Context, first, second []netatmo.Measurement) error {
+	if err := h.deliver(ctx, first); err != nil {
 		return err
 	}
-	return b.deliver(ctx, second)
+	return h.deliver(ctx, second)
 }
 
 // shed leaves out the oldest points and pushes the rest; if need be again and
 // again. It goes from old to new, because a backend without an out-of-order
 // window takes nothing older than what it took; so a test in the middle could
 // cost what it was to save.
-func (b *backfill) shed(ctx context.Context, points []History, f *Failure) error {
+func (h *historyPush) shed(ctx context.Context, points []netatmo.Measurement, f *Failure) error {
 	old, rest := points[:oldest(points)], points[oldest(points):]
-	err := b.push(ctx, rest)
-	if err == nil && (f.Reason == reasonTooOld || b.mute) {
-		b.result.Accepted += len(rest)
-		return b.sift(ctx, old, f)
+	err := h.push(ctx, rest)
+	if err == nil && (f.Reason == reasonTooOld || h.mute) {
+		return h.sift(ctx, old, f)
 	}
 	if next, failed := errors.AsType[*Failure](err); err != nil && (!failed || !next.ofContent()) {
 		return err
 	}
-	b.refuse(old, f)
-	return b.settle(ctx, rest, err)
+	h.refuse(old, f)
+	return h.settle(ctx, rest, err)
 }
 
 // sift finds which of points, the last that were shed, the backend does take:
 // the limit of its out-of-order window runs through them. Within a window the
 // order does not matter, so the newer half is tried first.
-func (b *backfill) sift(ctx context.Context, points []History, f *Failure) error {
+func (h *historyPush) sift(ctx context.Context, points []netatmo.Measurement, f *Failure) error {
 	for len(points) > 0 {
 		half := sameTimeStart(points, len(points)/2)
-		err := b.push(ctx, points[half:])
+		err := h.push(ctx, points[half:])
 		next, failed := errors.AsType[*Failure](err)
 		switch {
 		case err == nil:
-			b.result.Accepted += len(points) - half
 			points = points[:half]
 		case failed && next.Reason == reasonPartial:
-			b.refuse(points[:half], f)
-			return b.settle(ctx, points[half:], err)
+			h.refuse(points[:half], f)
+			return h.settle(ctx, points[half:], err)
 		case !failed || !next.ofTime():
 			return err
 		case half == 0:
-			b.refuse(points, next)
+			h.refuse(points, next)
 			return nil
 		default:
-			b.refuse(points[:half], f)
+			h.refuse(points[:half], f)
 			points = points[half:]
 		}
 	}
 	return nil
 }
 
-func (b *backfill) refuse(points []History, f *Failure) {
+func (h *historyPush) refuse(points []netatmo.Measurement, f *Failure) {
 	if len(points) == 0 {
 		return
 	}
-	b.refusal = f
-	b.result.Refused += len(points)
-	if newest := points[len(points)-1].Time; newest.After(b.result.RefusedBefore) {
-		b.result.RefusedBefore = newest
+	h.refusal = f
+	h.refused += len(points)
+	if newest := points[len(points)-1].Time; newest.After(h.newest) {
+		h.newest = newest
 	}
 	values := 0
 	for i := range points {
-		values += b.p.names.values(&points[i])
+		values += h.p.names.values(&points[i])
 	}
-	b.p.mu.Lock()
-	b.p.stats.BackfillRefused += int64(values)
-	b.p.mu.Unlock()
+	h.p.mu.Lock()
+	h.p.stats.BackfillRefused += int64(values)
+	h.p.mu.Unlock()
 }
 
 // oldest returns how many of points to leave out at once: those of the oldest
 // sixteenth of their age. In the near past it is those of the oldest time, so
 // that not one is left out that a backend without a window could hold.
-func oldest(points []History) int {
+func oldest(points []netatmo.Measurement) int {
 	first := points[0].Time
 	until := first
 	if age := time.Since(first); age > nearPast {
 		until = first.Add(age / 16)
 	}
-	n, _ := slices.BinarySearchFunc(points, until, func(h History, t time.Time) int {
+	n, _ := slices.BinarySearchFunc(points, until, func(h netatmo.Measurement, t time.Time) int {
 		if h.Time.Equal(first) || h.Time.Before(t) {
 			return -1
 		}
@@ -247,8 +225,8 @@ func oldest(points []History) int {
 }
 
 // sameTimeStart returns the index of the first point with the time of point i.
-func sameTimeStart(points []History, i int) int {
-	n, _ := slices.BinarySearchFunc(points, points[i].Time, func(h History, t time.Time) int {
+func sameTimeStart(points []netatmo.Measurement, i int) int {
+	n, _ := slices.BinarySearchFunc(points, points[i].Time, func(h netatmo.Measurement, t time.Time) int {
 		return h.Time.Compare(t)
 	})
 	return n
@@ -256,7 +234,7 @@ func sameTimeStart(points []History, i int) int {
 
 // byModule splits points in two by half of their modules; others is empty for
 // one module.
-func byModule(points []History) (some, others []History) {
+func byModule(points []netatmo.Measurement) (some, others []netatmo.Measurement) {
 	type key struct{ module, station string }
 	number := map[key]int{}
 	for _, h := range points {
@@ -276,13 +254,13 @@ func byModule(points []History) (some, others []History) {
 }
 
 // push makes one request of points, in its turn.
-func (b *backfill) push(ctx context.Context, points []History) error {
-	p := b.p
+func (h *historyPush) push(ctx context.Context, points []netatmo.Measurement) error {
+	p := h.p
 	if err := p.take(ctx); err != nil {
 		return err
 	}
 	defer p.release()
-	b.struck = false
+	h.struck = false
 	if !p.o.ClockOK() {
 		return newFailure(reasonClock, "", nil)
 	}
@@ -297,9 +275,9 @@ func (b *backfill) push(ctx context.Context, points []History) error {
 	if err := ctx.Err(); f != nil && err != nil {
 		return err
 	}
-	b.struck = f != nil
-	if f != nil && f.Reason == reasonRefused && b.takesOthers(ctx) {
-		b.mute = true
+	h.struck = f != nil
+	if f != nil && f.Reason == reasonRefused && h.takesOthers(ctx) {
+		h.mute = true
 		f = &Failure{
 			Reason: reasonOutOfOrder, Err: f,
 			What:   "the backend takes other points, but not these; if it does not say why, they are most likely too old (" + f.What + ")",
@@ -326,16 +304,16 @@ func (b *backfill) push(ctx context.Context, points []History) error {
 // it does, it is the times of the others that it refuses: a Collector passes on
 // that the backend behind it refused, but not why (observed). The turn must be
 // held.
-func (b *backfill) takesOthers(ctx context.Context) bool {
-	if !b.asked {
-		b.asked = true
-		b.takes = b.p.export(ctx, b.p.pastResource, sign(b.p.o.Version)) == nil
+func (h *historyPush) takesOthers(ctx context.Context) bool {
+	if !h.asked {
+		h.asked = true
+		h.takes = h.p.export(ctx, h.p.pastResource, sign(h.p.o.Version)) == nil
 	}
-	return b.takes
+	return h.takes
 }
 
 // values returns how many of a measurement's values are reported.
-func (n *naming) values(h *History) int {
+func (n *naming) values(h *netatmo.Measurement) int {
 	if !n.reports(h.Reading) {
 		return 0
 	}
@@ -350,7 +328,7 @@ func (n *naming) values(h *History) int {
 
 // history returns points as metrics, each with its own time and ascending
 // within a series, and the number of values.
-func (n *naming) history(points []History) (metrics []metricdata.Metrics, values int) {
+func (n *naming) history(points []netatmo.Measurement) (metrics []metricdata.Metrics, values int) {
 	var byField [256][]metricdata.DataPoint[float64]
 	for i := range points {
 		h := &points[i]

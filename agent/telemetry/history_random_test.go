@@ -26,17 +26,22 @@ func TestHistoryIntoAnyState(t *testing.T) {
 				if random.IntN(2) == 0 {
 					newest[m] = time.Duration(random.IntN(50)) * time.Minute
 					r := outdoor(moduleID(m), now, 0)
-					ahead := History{Reading: r, Time: now.Add(-newest[m]), Values: r.Values[:1]}
+					ahead := netatmo.Measurement{Reading: r, Time: now.Add(-newest[m]), Values: r.Values[:1]}
 					ahead.Values = netatmo.Values{{Field: netatmo.Temperature, Number: truth(m, ahead.Time)}}
-					if _, err := p.PushHistory(t.Context(), []History{ahead}); err != nil {
+					if _, _, err := p.PushHistory(t.Context(), []netatmo.Measurement{ahead}); err != nil {
 						t.Fatal(err)
 					}
 				}
 			}
 			points := past(modules, time.Duration(1+random.IntN(6*60))*time.Minute, 0)
-			result, err := p.PushHistory(t.Context(), points)
-			if err != nil || result.Accepted+result.Refused != len(points) {
-				t.Fatalf("seed %d: %+v of %d, %v", seed, result, len(points), err)
+			before := p.Stats()
+			done, _, err := p.PushHistory(t.Context(), points)
+			if err != nil || done != len(points) {
+				t.Fatalf("seed %d: %d of %d done, %v", seed, done, len(points), err)
+			}
+			s := p.Stats()
+			if n := s.BackfillPoints + s.BackfillRefused - before.BackfillPoints - before.BackfillRefused; n != int64(2*len(points)) {
+				t.Errorf("seed %d: %d of %d values counted", seed, n, 2*len(points))
 			}
 			if n := b.count(); n > 60*modules {
 				t.Errorf("seed %d: %d requests", seed, n)

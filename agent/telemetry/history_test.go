@@ -20,13 +20,13 @@ import (
 
 // past returns the history of some outdoor modules, a measurement every five
 // minutes from 'from' ago to 'to' ago, each module with an offset of its own.
-func past(modules int, from, to time.Duration) []History {
-	var all []History
+func past(modules int, from, to time.Duration) []netatmo.Measurement {
+	var all []netatmo.Measurement
 	now := time.Now()
 	for at := now.Add(-from).Truncate(time.Second); at.Before(now.Add(-to)); at = at.Add(5 * time.Minute) {
 		for m := range modules {
 			t := at.Add(time.Duration(m) * 7 * time.Second)
-			all = append(all, History{
+			all = append(all, netatmo.Measurement{
 				Reading: outdoor(moduleID(m), t, 0), Time: t,
 				Values: netatmo.Values{{Field: netatmo.Temperature, Number: truth(m, t)}, {Field: netatmo.Humidity, Number: 50}},
 			})
@@ -39,7 +39,7 @@ func moduleID(m int) string { return fmt.Sprintf("02:00:00:%06x", m) }
 
 // check compares what the backend has of a module's temperature with the
 // truth: nothing else, and everything from 'from' on that is in want.
-func (b *backend) check(t *testing.T, m int, want []History, from time.Time) {
+func (b *backend) check(t *testing.T, m int, want []netatmo.Measurement, from time.Time) {
 	t.Helper()
 	got := b.held("netatmo.temperature", "module.id="+moduleID(m)+",")
 	expected := 0
@@ -70,9 +70,9 @@ func TestHistoryGoesIntoTheSeriesOfTheLivePoints(t *testing.T) {
 			o.Readings = func() []netatmo.Reading { return []netatmo.Reading{outdoor(moduleID(0), time.Now(), 1)} }
 		})
 		points := past(1, time.Hour, 0)
-		result, err := p.PushHistory(t.Context(), points)
-		if err != nil || result.Accepted != len(points) || result.Refused != 0 {
-			t.Fatalf("%+v, %v", result, err)
+		done, refused, err := p.PushHistory(t.Context(), points)
+		if err != nil || done != len(points) || refused != 0 {
+			t.Fatalf("%d done, %d refused, %v", done, refused, err)
 		}
 		historic := map[string]bool{}
 		for _, s := range samples(b.requests[0]) {
@@ -121,19 +121,16 @@ func TestHistoryByBackend(t *testing.T) {
 				b, log := &backend{bounded: tt.bounded, partial: tt.partial, mute: tt.mute, window: tt.window}, &testLog{}
 				p := newTestPusher(t, b, log, nil)
 				points := past(2, day, 0)
-				result, err := p.PushHistory(t.Context(), points)
-				if err != nil {
-					t.Fatal(err)
+				done, refused, err := p.PushHistory(t.Context(), points)
+				if err != nil || done != len(points) {
+					t.Fatalf("%d of %d done, %v", done, len(points), err)
 				}
 				for m := range 2 {
 					b.check(t, m, points, time.Now().Add(-tt.held))
 				}
-				if result.Accepted+result.Refused != len(points) {
-					t.Errorf("%+v for %d measurements", result, len(points))
-				}
 				refuses := tt.bounded && tt.window < day
-				if refuses != (result.Refused > 0) || !tt.partial && refuses == result.RefusedBefore.IsZero() {
-					t.Errorf("%+v", result)
+				if refuses != (refused > 0) {
+					t.Errorf("%d refused", refused)
 				}
 				if said := log.lines("level=WARN") == 1; said != refuses {
 					t.Errorf("log:\n%s", log)
@@ -141,16 +138,19 @@ func TestHistoryByBackend(t *testing.T) {
 				if said := log.lines("storage.tsdb.out_of_order_time_window") == 1; said != refuses {
 					t.Errorf("log:\n%s", log)
 				}
+				if said := log.lines("newest=") == 1; said != (refuses && !tt.partial) {
+					t.Errorf("log:\n%s", log)
+				}
 				stats := p.Stats()
 				if stats.BackfillPoints+stats.BackfillRefused != int64(2*len(points)) || len(stats.Failures) > 0 {
-					t.Errorf("stats %+v for %+v", stats, result)
+					t.Errorf("stats %+v for %d measurements", stats, len(points))
 				}
 				if n := b.count(); n > 100 {
 					t.Errorf("%d requests", n)
 				}
 
 				// It is said once; the next gap is no news.
-				if _, err := p.PushHistory(t.Context(), past(1, 2*day, 47*time.Hour)); err != nil {
+				if _, _, err := p.PushHistory(t.Context(), past(1, 2*day, 47*time.Hour)); err != nil {
 					t.Fatal(err)
 				}
 				if n := log.lines("level=WARN"); n > 1 {
@@ -167,11 +167,11 @@ func TestHistoryOfOneModuleAhead(t *testing.T) {
 		b := &backend{bounded: true}
 		p := newTestPusher(t, b, &testLog{}, nil)
 		ahead := past(1, 50*time.Minute, 20*time.Minute)
-		if _, err := p.PushHistory(t.Context(), ahead); err != nil {
+		if _, _, err := p.PushHistory(t.Context(), ahead); err != nil {
 			t.Fatal(err)
 		}
 		points := past(4, 50*time.Minute, 0)
-		result, err := p.PushHistory(t.Context(), points)
+		_, refused, err := p.PushHistory(t.Context(), points)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -179,8 +179,8 @@ func TestHistoryOfOneModuleAhead(t *testing.T) {
 			b.check(t, m, points, time.Now().Add(-time.Hour))
 		}
 		// The newest that it had was taken again: same time, same value.
-		if result.Refused != len(ahead)-1 {
-			t.Errorf("%d refused, want the %d that were there", result.Refused, len(ahead)-1)
+		if refused != len(ahead)-1 {
+			t.Errorf("%d refused, want the %d that were there", refused, len(ahead)-1)
 		}
 	})
 }
@@ -202,13 +202,13 @@ func TestHistoryBesideNewerLivePoints(t *testing.T) {
 				t.Fatal(err)
 			}
 			time.Sleep(2 * time.Minute)
-			var points []History
+			var points []netatmo.Measurement
 			for at := start; at.Before(time.Now()); at = at.Add(5 * time.Second) {
-				points = append(points, History{Reading: r, Time: at, Values: netatmo.Values{{Field: netatmo.Temperature, Number: truth(0, at)}}})
+				points = append(points, netatmo.Measurement{Reading: r, Time: at, Values: netatmo.Values{{Field: netatmo.Temperature, Number: truth(0, at)}}})
 			}
-			result, err := p.PushHistory(t.Context(), points)
-			if err != nil || result.Refused != 4 || result.Accepted != len(points)-4 {
-				t.Errorf("mute: %t: %+v, %v of %d; want the 4 before the live point refused", mute, result, err, len(points))
+			done, refused, err := p.PushHistory(t.Context(), points)
+			if err != nil || refused != 4 || done != len(points) {
+				t.Errorf("mute: %t: %d of %d done, %d refused, %v; want the 4 before the live point refused", mute, done, len(points), refused, err)
 			}
 		})
 	}
@@ -222,17 +222,14 @@ func TestHistoryFailedButTookEffect(t *testing.T) {
 			b := &backend{bounded: true, window: window, lost: 1}
 			p := newTestPusher(t, b, &testLog{}, nil)
 			points := past(3, 50*time.Minute, 0)
-			result, err := p.PushHistory(t.Context(), points)
-			if f := Classify(err); f == nil || f.Reason != reasonTimeout || result != (HistoryResult{}) {
-				t.Fatalf("%+v, %v", result, err)
+			done, _, err := p.PushHistory(t.Context(), points)
+			if f := Classify(err); f == nil || f.Reason != reasonTimeout || done != 0 {
+				t.Fatalf("%d done, %v", done, err)
 			}
 			time.Sleep(6 * time.Minute)
 			again := append(points, past(3, 5*time.Minute, 0)...)
-			if result, err = p.PushHistory(t.Context(), again); err != nil {
-				t.Fatal(err)
-			}
-			if result.Accepted+result.Refused != len(again) {
-				t.Errorf("%+v for %d", result, len(again))
+			if done, _, err = p.PushHistory(t.Context(), again); err != nil || done != len(again) {
+				t.Fatalf("%d of %d done, %v", done, len(again), err)
 			}
 			for m := range 3 {
 				b.check(t, m, again, time.Now().Add(-time.Hour))
@@ -252,12 +249,12 @@ func TestHistoryInterrupted(t *testing.T) {
 		}
 		return nil, nil
 	}
-	result, err := p.PushHistory(t.Context(), points)
-	if f := Classify(err); f == nil || f.Reason != reasonUnreachable || result.Accepted != 5000 {
-		t.Fatalf("%+v, %v; want two full requests accepted", result, err)
+	done, _, err := p.PushHistory(t.Context(), points)
+	if f := Classify(err); f == nil || f.Reason != reasonUnreachable || done != 5000 {
+		t.Fatalf("%d done, %v; want two full requests accepted", done, err)
 	}
-	if result, err = p.PushHistory(t.Context(), points[result.Accepted:]); err != nil || result.Accepted != len(points)-5000 {
-		t.Fatalf("%+v, %v", result, err)
+	if done, refused, err := p.PushHistory(t.Context(), points[done:]); err != nil || done != len(points)-5000 || refused != 0 {
+		t.Fatalf("%d done, %d refused, %v", done, refused, err)
 	}
 	for i, r := range b.requests {
 		all := samples(r)
@@ -285,7 +282,7 @@ func TestHistoryIsSortedAndGivesUpWhenCancelled(t *testing.T) {
 	p := newTestPusher(t, b, &testLog{}, nil)
 	points := past(1, time.Hour, 0)
 	slices.Reverse(points)
-	if _, err := p.PushHistory(t.Context(), points); err != nil {
+	if _, _, err := p.PushHistory(t.Context(), points); err != nil {
 		t.Fatal(err)
 	}
 	var times []time.Time
@@ -299,8 +296,8 @@ func TestHistoryIsSortedAndGivesUpWhenCancelled(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if result, err := p.PushHistory(ctx, points); !errors.Is(err, context.Canceled) || result != (HistoryResult{}) {
-		t.Errorf("%+v, %v", result, err)
+	if done, _, err := p.PushHistory(ctx, points); !errors.Is(err, context.Canceled) || done != 0 {
+		t.Errorf("%d done, %v", done, err)
 	}
 }
 
@@ -313,9 +310,9 @@ func TestHistoryPartlyAccepted(t *testing.T) {
 		}}, nil
 	}
 	points := past(1, time.Hour, 0)
-	result, err := p.PushHistory(t.Context(), points)
-	if err != nil || result.Refused != 3 || result.Accepted != len(points)-3 {
-		t.Errorf("%+v, %v", result, err)
+	done, refused, err := p.PushHistory(t.Context(), points)
+	if err != nil || refused != 3 || done != len(points) {
+		t.Errorf("%d done, %d refused, %v", done, refused, err)
 	}
 	if s := p.Stats(); s.BackfillRefused != 3 || s.BackfillPoints != int64(2*len(points)-3) {
 		t.Errorf("stats %+v", s)
@@ -333,9 +330,9 @@ func TestHistoryRefusedForAnotherReasonIsKept(t *testing.T) {
 	b.answer = func(*colmetricpb.ExportMetricsServiceRequest) (*colmetricpb.ExportMetricsServiceResponse, error) {
 		return nil, status.Error(codes.InvalidArgument, "no tenant")
 	}
-	result, err := p.PushHistory(t.Context(), past(1, time.Hour, 0))
-	if f := Classify(err); f == nil || f.Reason != reasonRefused || result != (HistoryResult{}) || b.count() != 2 {
-		t.Errorf("%+v, %v, %d requests", result, err, b.count())
+	done, _, err := p.PushHistory(t.Context(), past(1, time.Hour, 0))
+	if f := Classify(err); f == nil || f.Reason != reasonRefused || done != 0 || b.count() != 2 {
+		t.Errorf("%d done, %v, %d requests", done, err, b.count())
 	}
 }
 
@@ -349,8 +346,8 @@ func TestHistoryTooLargeIsHalved(t *testing.T) {
 		return nil, nil
 	}
 	points := past(2, 24*time.Hour, 0)
-	if result, err := p.PushHistory(t.Context(), points); err != nil || result.Accepted != len(points) {
-		t.Errorf("%+v, %v", result, err)
+	if done, refused, err := p.PushHistory(t.Context(), points); err != nil || done != len(points) || refused != 0 {
+		t.Errorf("%d done, %d refused, %v", done, refused, err)
 	}
 	b.check(t, 1, points, time.Time{})
 }
@@ -362,7 +359,7 @@ func TestLivePushesGoBetween(t *testing.T) {
 		p := newTestPusher(t, b, &testLog{}, nil)
 		done := make(chan error, 1)
 		go func() {
-			_, err := p.PushHistory(t.Context(), past(5, 120*time.Hour, 0))
+			_, _, err := p.PushHistory(t.Context(), past(5, 120*time.Hour, 0))
 			done <- err
 		}()
 		waits := map[time.Duration]int{}

@@ -249,7 +249,7 @@ func TestWrongClock(t *testing.T) {
 		if b.count() != 0 {
 			t.Errorf("%d requests with a wrong clock", b.count())
 		}
-		if _, err := p.PushHistory(t.Context(), []History{{Reading: outdoor("02:00", time.Now(), 1), Time: time.Now(), Values: netatmo.Values{{Field: netatmo.Temperature, Number: 1}}}}); Classify(err) == nil {
+		if _, _, err := p.PushHistory(t.Context(), []netatmo.Measurement{{Reading: outdoor("02:00", time.Now(), 1), Time: time.Now(), Values: netatmo.Values{{Field: netatmo.Temperature, Number: 1}}}}); Classify(err) == nil {
 			t.Error("history was pushed with a wrong clock")
 		}
 		if log.lines("level=WARN") != 1 || log.lines("time synchronisation") == 0 {
@@ -310,7 +310,7 @@ func TestTheBackendsWishToWaitIsRespected(t *testing.T) {
 			t.Errorf("the next push is announced for %s after the start, want 6m", next)
 		}
 		p.Wake()
-		_, err = p.PushHistory(t.Context(), []History{{Reading: outdoor("02:00", time.Now(), 1), Time: time.Now(), Values: netatmo.Values{{Field: netatmo.Temperature, Number: 1}}}})
+		_, _, err = p.PushHistory(t.Context(), []netatmo.Measurement{{Reading: outdoor("02:00", time.Now(), 1), Time: time.Now(), Values: netatmo.Values{{Field: netatmo.Temperature, Number: 1}}}})
 		if f := Classify(err); f == nil || f.Reason != reasonThrottled || f.RetryAfter != 5*time.Minute-time.Second {
 			t.Errorf("history while the backend wants a pause: %v", err)
 		}
@@ -348,7 +348,7 @@ func TestResources(t *testing.T) {
 		t.Fatal(err)
 	}
 	now := time.Now()
-	if _, err := p.PushHistory(t.Context(), []History{{Reading: outdoor("02:00", now, 1), Time: now, Values: netatmo.Values{{Field: netatmo.Temperature, Number: 1}}}}); err != nil {
+	if _, _, err := p.PushHistory(t.Context(), []netatmo.Measurement{{Reading: outdoor("02:00", now, 1), Time: now, Values: netatmo.Values{{Field: netatmo.Temperature, Number: 1}}}}); err != nil {
 		t.Fatal(err)
 	}
 	for _, r := range b.requests {

@@ -112,7 +112,7 @@ func TestHistoryThatFailsAloneIsSaid(t *testing.T) {
 			t.Helper()
 			before := len(log.String())
 			for range 3 {
-				_, _ = p.PushHistory(t.Context(), past(1, time.Hour, 30*time.Minute))
+				_, _, _ = p.PushHistory(t.Context(), past(1, time.Hour, 30*time.Minute))
 				_ = p.PushNow(t.Context())
 				time.Sleep(time.Minute)
 			}
