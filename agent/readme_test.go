@@ -15,7 +15,8 @@ import (
 var update = flag.Bool("update", false, "write the generated tables into README.md")
 
 // TestReadmeTables keeps the tables in README.md the same as the settings and
-// the catalogue. go test ./agent -run TestReadmeTables -update writes them.
+// the catalogue. go test ./agent -run TestReadmeTables -update writes them. Names,
+// units and types are a promise to users: a change there changes the contract.
 func TestReadmeTables(t *testing.T) {
 	const path = "../README.md"
 	content, err := os.ReadFile(path)

@@ -131,7 +131,7 @@ func join(parts ...rules) rules {
 // fields is a set of Field.
 type fields uint64
 
-const _ = 64 - fieldEnd // does not compile when a set cannot hold every Field
+const _ = 64 - FieldEnd // does not compile when a set cannot hold every Field
 
 const (
 	// statusFields are true of a dead module too.

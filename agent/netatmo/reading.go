@@ -50,7 +50,7 @@ const (
 	BoilerOn         // 0 or 1
 	WindowOpen       // 0 or 1
 
-	fieldEnd // one past the last field
+	FieldEnd // one past the last field: the length of an array by field
 )
 
 // Value is one field and its number, exactly the decimal that Netatmo sent.

@@ -329,7 +329,7 @@ func (n *naming) values(h *netatmo.Measurement) int {
 // history returns points as metrics, each with its own time and ascending
 // within a series, and the number of values.
 func (n *naming) history(points []netatmo.Measurement) (metrics []metricdata.Metrics, values int) {
-	var byField [256][]metricdata.DataPoint[float64]
+	var byField [netatmo.FieldEnd][]metricdata.DataPoint[float64]
 	for i := range points {
 		h := &points[i]
 		if !n.reports(h.Reading) {

@@ -23,7 +23,7 @@ type live struct {
 	names    *naming
 	stale    time.Duration
 	readings func() []netatmo.Reading
-	gauges   [256]metric.Float64Observable // by field
+	gauges   [netatmo.FieldEnd]metric.Float64Observable
 
 	// What the collection of the moment found.
 	now     time.Time

@@ -11,7 +11,7 @@ import (
 // netatmo-exporter. Live points and history share it, and so go into the same
 // series.
 type naming struct {
-	readings   [256]*catalogue.Metric // by field
+	readings   [netatmo.FieldEnd]*catalogue.Metric
 	agent      []catalogue.Metric
 	reports    func(netatmo.Reading) bool
 	attributes func(netatmo.Reading) []catalogue.Attribute
