@@ -214,9 +214,9 @@ func (a *agent) pollConfig() poll.Config {
 	return poll.Config{
 		Families: families(a.cfg), Favorites: a.cfg.Favorites, Allows: a.cfg.Stations.Allows,
 		Interval: a.cfg.RefreshInterval, Stale: a.cfg.AgeStale, MaxGap: a.cfg.Backfill,
-		HistoryTypes: history,
-		Authorized:   func() bool { return a.source.Status().Authorized },
-		Changed:      a.source.Changed,
+		History:    catalogue.History,
+		Authorized: func() bool { return a.source.Status().Authorized },
+		Changed:    a.source.Changed,
 		OnScope: func(f netatmo.Family, granted bool) {
 			if granted {
 				a.source.ScopeGranted(f.Scope())
@@ -234,10 +234,6 @@ func families(cfg *config.Config) []netatmo.Family {
 		all = append(all, netatmo.Family(f))
 	}
 	return all
-}
-
-func history(moduleType string) ([]string, []netatmo.Field) {
-	return catalogue.HistoryTypes(moduleType), catalogue.HistoryFields(moduleType)
 }
 
 // sink hands to telemetry what poll has to deliver.

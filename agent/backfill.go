@@ -13,6 +13,7 @@ import (
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 
+	"netatmo-agent/agent/catalogue"
 	"netatmo-agent/agent/config"
 	"netatmo-agent/agent/netatmo"
 	"netatmo-agent/agent/poll"
@@ -99,7 +100,7 @@ func runBackfill(c *cobra.Command, o backfillOptions) error {
 	}
 	b, err := poll.OpenBackfill(ctx, poll.BackfillConfig{
 		Families: families(cfg), Favorites: cfg.Favorites, Allows: cfg.Stations.Allows,
-		HistoryTypes: history, Since: since, Until: until,
+		History: catalogue.History, Since: since, Until: until,
 		File: progress, Logger: log,
 	}, newClient(cfg, source, netatmo.NewGate(backfillPerHour), nil, log))
 	if c.Context().Err() != nil {

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"netatmo-agent/agent/catalogue"
 	"netatmo-agent/agent/config"
 	"netatmo-agent/agent/netatmo"
 	"netatmo-agent/agent/poll"
@@ -97,7 +98,7 @@ func account(tb testing.TB, devices int) (turn func()) {
 	const stale = time.Hour // the answer is always the same
 	poller := poll.New(poll.Config{
 		Families: []netatmo.Family{netatmo.Weather}, Interval: time.Nanosecond, Stale: stale, MaxGap: time.Hour,
-		HistoryTypes: history, Logger: log,
+		History: catalogue.History, Logger: log,
 	}, src, deaf{}, state)
 	pusher, err := telemetry.NewPusher(telemetry.Options{
 		Exporter: exporter, Push: push, Stale: stale, Readings: poller.Readings, Delivered: poller.Delivered, Logger: log,
@@ -236,8 +237,8 @@ func pushAll(b *testing.B, client *netatmo.Client, days int) (points int, most u
 		b.Fatal(err)
 	}
 	fill, err := poll.OpenBackfill(b.Context(), poll.BackfillConfig{
-		Families:     []netatmo.Family{netatmo.Weather, netatmo.HomeCoach, netatmo.Energy},
-		HistoryTypes: history, Since: time.Now().AddDate(0, 0, -days), File: filepath.Join(b.TempDir(), "backfill.json"), Logger: log,
+		Families: []netatmo.Family{netatmo.Weather, netatmo.HomeCoach, netatmo.Energy},
+		History:  catalogue.History, Since: time.Now().AddDate(0, 0, -days), File: filepath.Join(b.TempDir(), "backfill.json"), Logger: log,
 	}, client)
 	if err != nil {
 		b.Fatal(err)

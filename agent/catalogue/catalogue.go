@@ -62,10 +62,15 @@ func Readings() []Metric { return readings }
 // Agent returns the agent's metrics about itself.
 func Agent() []Metric { return agent }
 
-// historyFields are the fields that Netatmo keeps a history of, in the order
-// in which its documentation lists the types for each kind of device: answers
-// come in that order or in the order asked for, and so the two coincide.
-var historyFields = map[string][]netatmo.Field{
+// History returns what getmeasure, or for a room getroommeasure, is to be asked
+// for about a module of the type; nothing for types without a history. The
+// columns are shared and must not be changed.
+func History(moduleType string) []netatmo.Column { return history[moduleType] }
+
+// history has its columns in the order in which Netatmo's documentation lists
+// them for each kind of device: answers come in that order or in the order asked
+// for, and so the two coincide.
+var history = columns(map[string][]netatmo.Field{
 	netatmo.TypeStation:   {netatmo.Temperature, netatmo.CO2, netatmo.Humidity, netatmo.Pressure, netatmo.Noise},
 	netatmo.TypeHomeCoach: {netatmo.Temperature, netatmo.CO2, netatmo.Humidity, netatmo.Pressure, netatmo.Noise},
 	netatmo.TypeOutdoor:   {netatmo.Temperature, netatmo.Humidity},
@@ -73,27 +78,23 @@ var historyFields = map[string][]netatmo.Field{
 	netatmo.TypeWind:      {netatmo.WindSpeed, netatmo.WindDirection, netatmo.GustSpeed, netatmo.GustDirection},
 	netatmo.TypeRain:      {netatmo.Rain},
 	netatmo.TypeRoom:      {netatmo.Temperature, netatmo.SetpointTemp},
-}
+})
 
-// HistoryFields returns the fields with a history that a module of the type
-// has, in the order of HistoryTypes; none for types without any.
-func HistoryFields(moduleType string) []netatmo.Field {
-	return slices.Clone(historyFields[moduleType])
-}
-
-// HistoryTypes returns what to ask getmeasure for (getroommeasure for a room,
-// which spells the types in lower case).
-func HistoryTypes(moduleType string) []string {
-	var types []string
-	for _, f := range historyFields[moduleType] {
-		i := slices.IndexFunc(readings, func(m Metric) bool { return m.Field == f })
-		t := readings[i].History
-		if moduleType == netatmo.TypeRoom {
-			t = strings.ToLower(t)
+// columns takes the types of fields from the table of readings. Rooms spell
+// them in lower case.
+func columns(fields map[string][]netatmo.Field) map[string][]netatmo.Column {
+	all := map[string][]netatmo.Column{}
+	for moduleType, list := range fields {
+		for _, f := range list {
+			row := slices.IndexFunc(readings, func(m Metric) bool { return m.Field == f })
+			c := netatmo.Column{Type: readings[row].History, Field: f}
+			if moduleType == netatmo.TypeRoom {
+				c.Type = strings.ToLower(c.Type)
+			}
+			all[moduleType] = append(all[moduleType], c)
 		}
-		types = append(types, t)
 	}
-	return types
+	return all
 }
 
 // Fresh reports whether the value of m in r may still be reported at now: the

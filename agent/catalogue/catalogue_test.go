@@ -76,15 +76,13 @@ func TestHistory(t *testing.T) {
 	}
 	withHistory := map[netatmo.Field]bool{}
 	for module, types := range want {
-		if got := strings.Join(catalogue.HistoryTypes(module), ","); got != types {
+		var got []string
+		for _, c := range catalogue.History(module) {
+			got = append(got, c.Type)
+			withHistory[c.Field] = true
+		}
+		if strings.Join(got, ",") != types {
 			t.Errorf("%s: types %q, want %q", module, got, types)
-		}
-		fields := catalogue.HistoryFields(module)
-		if len(fields) != len(catalogue.HistoryTypes(module)) {
-			t.Errorf("%s: %d fields for %q", module, len(fields), types)
-		}
-		for _, f := range fields {
-			withHistory[f] = true
 		}
 	}
 	for _, m := range catalogue.Readings() {

@@ -20,6 +20,7 @@ import (
 
 	"go.opentelemetry.io/otel/sdk/metric/metricdata" //nolint:depguard // a backend without a network, so that a fake clock works
 
+	"netatmo-agent/agent/catalogue"
 	"netatmo-agent/agent/config"
 	"netatmo-agent/agent/netatmo"
 	"netatmo-agent/agent/poll"
@@ -133,7 +134,7 @@ func loops(t *testing.T, w world, log *slog.Logger) Loops {
 	client := netatmo.NewClient(netatmo.Options{BaseURL: "http://netatmo.test", HTTP: &http.Client{Transport: w}, Tokens: w, Gate: gate})
 	sink := new(sink)
 	poller := poll.New(poll.Config{
-		Families: families, Stale: stale, HistoryTypes: func(string) ([]string, []netatmo.Field) { return nil, nil },
+		Families: families, Stale: stale, History: catalogue.History,
 		Authorized: func() bool { return w.login }, Changed: func() <-chan struct{} { return nil }, Logger: log,
 	}, client, sink, state)
 	sink.Pusher, err = telemetry.NewPusher(telemetry.Options{

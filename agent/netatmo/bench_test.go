@@ -69,7 +69,7 @@ func BenchmarkMeasure(b *testing.B) {
 		fmt.Fprintf(&body, `,"%d":[20.5,501,41]`, 1600000000+300*i)
 	}
 	body.WriteString(`},"time_server":1760000060}`)
-	q := netatmo.MeasureQuery{DeviceID: "d", Types: []string{"Temperature", "CO2", "Humidity"}}
+	q := netatmo.MeasureQuery{DeviceID: "d", Columns: columns("Temperature", "CO2", "Humidity")}
 	for b.Loop() {
 		if rows, err := saying(200, body.String()).Measure(b.Context(), q, netatmo.Live); err != nil || len(rows) != 1024 {
 			b.Fatal(len(rows), err)

@@ -94,9 +94,9 @@ func TestHistoryAgainstCloud(t *testing.T) {
 			continue
 		}
 		c := serve(t, netatmo.Options{Tokens: granted(token)}, cloud.ServeHTTP) // a gate of its own
-		q := netatmo.MeasureQuery{DeviceID: m.StationID, ModuleID: m.ID, Types: m.Types, Begin: now.AddDate(0, 0, -7), End: now}
+		q := netatmo.MeasureQuery{DeviceID: m.StationID, ModuleID: m.ID, Columns: columns(m.Types...), Begin: now.AddDate(0, 0, -7), End: now}
 		if m.Type == simcloud.TypeRoom {
-			q = netatmo.MeasureQuery{HomeID: m.HomeID, RoomID: m.ID, Types: m.Types, Begin: q.Begin, End: q.End}
+			q = netatmo.MeasureQuery{HomeID: m.HomeID, RoomID: m.ID, Columns: q.Columns, Begin: q.Begin, End: q.End}
 		}
 		got := make([][]simcloud.Sample, len(m.Types))
 		for {
@@ -108,9 +108,9 @@ func TestHistoryAgainstCloud(t *testing.T) {
 				break
 			}
 			for _, s := range page {
-				for i, v := range s.Values {
-					if v != nil {
-						got[i] = append(got[i], simcloud.Sample{Time: s.Time.Local(), Value: *v})
+				for i, c := range q.Columns {
+					if v, ok := s.Values.Get(c.Field); ok {
+						got[i] = append(got[i], simcloud.Sample{Time: s.Time.Local(), Value: v})
 					}
 				}
 			}

@@ -94,7 +94,7 @@ func TestFaultOfTheBody(t *testing.T) {
 	if fail, _ := errors.AsType[*netatmo.Error](err); fail == nil || fail.Class != netatmo.ClassQuota {
 		t.Errorf("homestatus: %v", err)
 	}
-	page, err := saying(200, `{"body":{"error":{"code":26}}}`).Measure(t.Context(), netatmo.MeasureQuery{Types: []string{"Rain"}}, netatmo.Live)
+	page, err := saying(200, `{"body":{"error":{"code":26}}}`).Measure(t.Context(), netatmo.MeasureQuery{Columns: columns("Rain")}, netatmo.Live)
 	if fail, _ := errors.AsType[*netatmo.Error](err); fail == nil || fail.Class != netatmo.ClassQuota {
 		t.Errorf("getmeasure: %v, %v", page, err)
 	}

@@ -25,14 +25,20 @@ type MeasureQuery struct {
 
 	HomeID, RoomID string // with a RoomID, the history is that of a room
 
-	Types      []string  // getmeasure types such as "Temperature"
+	Columns    []Column  // at least one; no field twice
 	Begin, End time.Time // both inclusive; zero Begin: the oldest sample, zero End: now
+}
+
+// Column is one of the quantities that a MeasureQuery asks for.
+type Column struct {
+	Type  string // what getmeasure calls it, such as "Temperature"
+	Field Field  // what its numbers are
 }
 
 // Sample is what was measured at one time.
 type Sample struct {
 	Time   time.Time
-	Values []*float64 // in the order of the query's Types; nil where there is none
+	Values Values
 }
 
 // Measure returns one page of history by one request: the oldest samples of
@@ -40,24 +46,28 @@ type Sample struct {
 // say whether there are more; ask again from a second after the last one on
 // until nothing comes.
 func (c *Client) Measure(ctx context.Context, q MeasureQuery, p Priority) ([]Sample, error) {
-	var page page
+	var got page
 	env, err := c.call(ctx, q.request(p), func(s *stream) error {
-		page = newPage(q.Types)
-		return page.read(s)
+		got = page{columns: q.Columns}
+		return got.read(s)
 	})
 	if err != nil {
 		return nil, err
 	}
-	return page.samples(env.server), nil
+	return got.samples(env.server), nil
 }
 
 // request asks for every sample, about one in 5 minutes, which is the scale
 // max, and without optimize: with it Netatmo sends runs of equal steps, which
 // are many and short then.
 func (q MeasureQuery) request(p Priority) request {
+	var types []string
+	for _, c := range q.Columns {
+		types = append(types, c.Type)
+	}
 	form := url.Values{
 		"scale":    {"max"},
-		"type":     {strings.Join(q.Types, ",")},
+		"type":     {strings.Join(types, ",")},
 		"limit":    {strconv.Itoa(PageRows)},
 		"optimize": {"false"},
 	}
@@ -81,21 +91,19 @@ func (q MeasureQuery) request(p Priority) request {
 	return request{measureEndpoint, subject, form, p}
 }
 
-// page collects the rows of an answer.
-type page struct {
-	columns []func([]byte) (float64, verdict)
-	rows    []Sample
+// read reads a number of the column.
+func (c Column) read(raw []byte) (float64, verdict) {
+	switch c.Field {
+	case WindDirection, GustDirection:
+		return bearing(raw)
+	}
+	return plain(raw)
 }
 
-func newPage(types []string) page {
-	p := page{columns: make([]func([]byte) (float64, verdict), len(types))}
-	for i, t := range types {
-		p.columns[i] = plain
-		if strings.EqualFold(t, "WindAngle") || strings.EqualFold(t, "GustAngle") {
-			p.columns[i] = bearing
-		}
-	}
-	return p
+// page collects the rows of an answer.
+type page struct {
+	columns []Column
+	rows    []Sample
 }
 
 // read takes either shape of the body: an object of rows by their time, or a
@@ -144,20 +152,19 @@ func (p *page) add(at int64, row []byte) {
 	if at <= 0 || at >= maxInstant {
 		return
 	}
-	numbers := make([]float64, len(p.columns))
-	values := make([]*float64, len(p.columns))
+	values := make(Values, 0, len(p.columns))
 	n := 0
 	for raw := range elements(row) {
-		if n < len(values) {
-			if number, is := p.columns[n](raw); is == said {
-				numbers[n] = number
-				values[n] = &numbers[n]
+		if n < len(p.columns) {
+			c := p.columns[n]
+			if number, is := c.read(raw); is == said {
+				values = append(values, Value{c.Field, number})
 			}
 		}
 		n++
 	}
-	if n != len(values) {
-		clear(values)
+	if n != len(p.columns) {
+		values = nil
 	}
 	p.rows = append(p.rows, Sample{time.Unix(at, 0).UTC(), values})
 	if len(p.rows) == 2*PageRows {

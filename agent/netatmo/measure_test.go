@@ -1,6 +1,7 @@
 package netatmo_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,15 +15,31 @@ import (
 	"netatmo-agent/agent/netatmo"
 )
 
-func samples(list []netatmo.Sample) string {
+// columns are those of getmeasure's types. One that the agent never asks for has
+// a field that is none.
+func columns(types ...string) []netatmo.Column {
+	fields := map[string]netatmo.Field{
+		"Temperature": netatmo.Temperature, "CO2": netatmo.CO2, "Humidity": netatmo.Humidity, "Pressure": netatmo.Pressure, "Noise": netatmo.Noise,
+		"Rain": netatmo.Rain, "WindStrength": netatmo.WindSpeed, "WindAngle": netatmo.WindDirection,
+		"GustStrength": netatmo.GustSpeed, "GustAngle": netatmo.GustDirection,
+		"temperature": netatmo.Temperature, "sp_temperature": netatmo.SetpointTemp,
+	}
+	var all []netatmo.Column
+	for i, typ := range types {
+		all = append(all, netatmo.Column{Type: typ, Field: cmp.Or(fields[typ], netatmo.FieldEnd+netatmo.Field(i))})
+	}
+	return all
+}
+
+func samples(list []netatmo.Sample, asked []netatmo.Column) string {
 	var rows []string
 	for _, s := range list {
 		row := strconv.FormatInt(s.Time.Unix(), 10)
-		for _, v := range s.Values {
-			if v == nil {
-				row += " -"
+		for _, c := range asked {
+			if v, ok := s.Values.Get(c.Field); ok {
+				row += " " + strconv.FormatFloat(v, 'f', -1, 64)
 			} else {
-				row += " " + strconv.FormatFloat(*v, 'f', -1, 64)
+				row += " -"
 			}
 		}
 		rows = append(rows, row)
@@ -46,7 +63,7 @@ func TestMeasureShapes(t *testing.T) {
 		{"keys that are no times", "Rain", `{"":[1],"x":[1],"-5":[1],"0":[1],"1.5":[1],"99999999999999999999":[1],"1000":[2]}`, "1000 2"},
 		{"the same time twice", "Rain", `{"1000":[1],"1000":[1],"1300":[2]}`, "1000 1, 1300 2"},
 		{"a time to come", "Rain", `{"1760000661":[1],"1760000659":[2]}`, "1760000659 2"},
-		{"no wind", "WindStrength,WindAngle,GustStrength,gustangle", `{"1000":[0,-1,3,-1],"1300":[2,0,3,359]}`, "1000 0 - 3 -, 1300 2 0 3 359"},
+		{"no wind", "WindStrength,WindAngle,GustStrength,GustAngle", `{"1000":[0,-1,3,-1],"1300":[2,0,3,359]}`, "1000 0 - 3 -, 1300 2 0 3 359"},
 
 		{"runs", "Temperature", `[{"beg_time":1000,"step_time":300,"value":[[1],[2]]},{"beg_time":2000,"step_time":16,"value":[[3],[null],[5]]}]`,
 			"1000 1, 1300 2, 2000 3, 2016 -, 2032 5"},
@@ -59,9 +76,10 @@ func TestMeasureShapes(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			c := saying(200, `{"body":`+tc.body+`,"status":"ok","time_server":1760000060}`)
-			got, err := c.Measure(t.Context(), netatmo.MeasureQuery{DeviceID: "d", Types: strings.Split(tc.types, ",")}, netatmo.Live)
-			if err != nil || samples(got) != tc.want {
-				t.Errorf("got %q, %v\nwant %q", samples(got), err, tc.want)
+			asked := columns(strings.Split(tc.types, ",")...)
+			got, err := c.Measure(t.Context(), netatmo.MeasureQuery{DeviceID: "d", Columns: asked}, netatmo.Live)
+			if err != nil || samples(got, asked) != tc.want {
+				t.Errorf("got %q, %v\nwant %q", samples(got, asked), err, tc.want)
 			}
 		})
 	}
@@ -69,7 +87,7 @@ func TestMeasureShapes(t *testing.T) {
 
 func TestMeasureWithoutSamples(t *testing.T) {
 	for _, body := range []string{`null`, `"x"`, `7`} {
-		_, err := saying(200, `{"body":`+body+`}`).Measure(t.Context(), netatmo.MeasureQuery{Types: []string{"Rain"}}, netatmo.Live)
+		_, err := saying(200, `{"body":`+body+`}`).Measure(t.Context(), netatmo.MeasureQuery{Columns: columns("Rain")}, netatmo.Live)
 		if fail, ok := errors.AsType[*netatmo.Error](err); !ok || fail.Class != netatmo.ClassMalformed {
 			t.Errorf("%s: %v; an answer without a list must not pass for an empty one", body, err)
 		}
@@ -87,13 +105,13 @@ func TestMeasurePage(t *testing.T) {
 		requests++
 		io.WriteString(w, `{"body":`+body.String()+`}}`)
 	})
-	got, err := c.Measure(t.Context(), netatmo.MeasureQuery{DeviceID: "d", Types: []string{"Rain"}}, netatmo.History)
+	got, err := c.Measure(t.Context(), netatmo.MeasureQuery{DeviceID: "d", Columns: columns("Rain")}, netatmo.History)
 	if err != nil || len(got) != 1024 || requests != 1 {
 		t.Fatalf("%d samples by %d requests, %v", len(got), requests, err)
 	}
 	for i, s := range got {
-		if s.Time.Unix() != int64(1700000000+300*i) || *s.Values[0] != float64(i) {
-			t.Fatalf("sample %d is of %d with %g", i, s.Time.Unix(), *s.Values[0])
+		if s.Time.Unix() != int64(1700000000+300*i) || s.Values[0].Number != float64(i) {
+			t.Fatalf("sample %d is of %d with %v", i, s.Time.Unix(), s.Values)
 		}
 	}
 }
@@ -107,20 +125,20 @@ func btoi(b bool) int {
 
 func TestMeasureQuery(t *testing.T) {
 	begin, end := time.Unix(1700000000, 999), time.Unix(1700003600, 0)
-	two := []string{"Temperature", "Humidity"}
+	two := columns("Temperature", "Humidity")
 	for _, tc := range []struct {
 		name string
 		q    netatmo.MeasureQuery
 		path string
 		form string
 	}{
-		{"module", netatmo.MeasureQuery{DeviceID: "d", ModuleID: "m", Types: two, Begin: begin, End: end}, "/api/getmeasure",
+		{"module", netatmo.MeasureQuery{DeviceID: "d", ModuleID: "m", Columns: two, Begin: begin, End: end}, "/api/getmeasure",
 			"date_begin=1700000000&date_end=1700003600&device_id=d&limit=1024&module_id=m&optimize=false&scale=max&type=Temperature%2CHumidity"},
-		{"device", netatmo.MeasureQuery{DeviceID: "d", Types: two}, "/api/getmeasure",
+		{"device", netatmo.MeasureQuery{DeviceID: "d", Columns: two}, "/api/getmeasure",
 			"device_id=d&limit=1024&optimize=false&scale=max&type=Temperature%2CHumidity"},
-		{"device named twice", netatmo.MeasureQuery{DeviceID: "d", ModuleID: "d", Types: two[:1]}, "/api/getmeasure",
+		{"device named twice", netatmo.MeasureQuery{DeviceID: "d", ModuleID: "d", Columns: two[:1]}, "/api/getmeasure",
 			"device_id=d&limit=1024&optimize=false&scale=max&type=Temperature"},
-		{"room", netatmo.MeasureQuery{HomeID: "h", RoomID: "r", Types: []string{"temperature", "sp_temperature"}, Begin: begin}, "/api/getroommeasure",
+		{"room", netatmo.MeasureQuery{HomeID: "h", RoomID: "r", Columns: columns("temperature", "sp_temperature"), Begin: begin}, "/api/getroommeasure",
 			"date_begin=1700000000&home_id=h&limit=1024&optimize=false&room_id=r&scale=max&type=temperature%2Csp_temperature"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -141,7 +159,7 @@ func TestMeasureQuery(t *testing.T) {
 func TestMeasurePriority(t *testing.T) {
 	gate := netatmo.NewGate(4)
 	c := serve(t, netatmo.Options{Gate: gate}, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, `{"body":[]}`) })
-	q := netatmo.MeasureQuery{DeviceID: "d", Types: []string{"Rain"}}
+	q := netatmo.MeasureQuery{DeviceID: "d", Columns: columns("Rain")}
 	for range 3 {
 		if _, err := c.Measure(t.Context(), q, netatmo.History); err != nil {
 			t.Fatal(err)

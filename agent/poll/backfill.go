@@ -19,8 +19,8 @@ type BackfillConfig struct {
 	Families  []netatmo.Family
 	Favorites bool
 	Allows    func(stationID, homeID string) bool // nil: every station and home
-	// HistoryTypes is as in Config.
-	HistoryTypes func(moduleType string) (types []string, fields []netatmo.Field)
+	// History is as in Config.
+	History func(moduleType string) []netatmo.Column
 
 	Since, Until time.Time    // both inclusive; a zero Until is now
 	File         string       // path of the progress; empty: it is not kept
@@ -104,7 +104,7 @@ func OpenBackfill(ctx context.Context, cfg BackfillConfig, src Source) (*Backfil
 	if cfg.Allows == nil {
 		cfg.Allows = func(string, string) bool { return true }
 	}
-	b := &Backfill{cfg: cfg, history: &history{src: src, types: cfg.HistoryTypes}}
+	b := &Backfill{cfg: cfg, history: &history{src: src, columns: cfg.History}}
 	var err error
 	if cfg.File != "" {
 		b.file = store.New[backfillState](cfg.File)
@@ -159,7 +159,7 @@ func (b *Backfill) Plan() Plan {
 	p := Plan{Modules: slices.Clone(b.modules)}
 	for _, w := range b.windows {
 		samples := int(w.to.Sub(w.done)/measureStep) + 1
-		p.Points += samples * len(b.history.columns(w.readings[0].ModuleType).fields) * len(w.readings)
+		p.Points += samples * len(b.history.columns(w.readings[0].ModuleType)) * len(w.readings)
 		p.Requests += (samples + netatmo.PageRows - 1) / netatmo.PageRows
 	}
 	return p

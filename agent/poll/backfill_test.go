@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"netatmo-agent/agent/catalogue"
 	"netatmo-agent/agent/netatmo"
 	"netatmo-agent/agent/poll"
 	"netatmo-agent/agent/simcloud"
@@ -27,7 +28,7 @@ func backfillRig(t *testing.T) (*rig, poll.BackfillConfig) {
 	t.Helper()
 	r := newRig(t, simcloud.Options{Start: time.Now().AddDate(0, 0, -30)})
 	return r, poll.BackfillConfig{
-		Families: []netatmo.Family{netatmo.Weather, netatmo.HomeCoach, netatmo.Energy}, HistoryTypes: historyOf,
+		Families: []netatmo.Family{netatmo.Weather, netatmo.HomeCoach, netatmo.Energy}, History: catalogue.History,
 		Since: time.Now().AddDate(0, 0, -30), File: filepath.Join(filepath.Dir(r.state), "backfill.json"),
 		Logger: slog.New(slog.NewTextHandler(r.log, nil)),
 	}
@@ -39,12 +40,11 @@ func (r *rig) everything(since, until time.Time, twice int) {
 	r.t.Helper()
 	expected := 0
 	for _, m := range r.cloud.Modules() {
-		types, fields := moduleHistory(m)
-		for i, typ := range types {
-			for _, x := range r.cloud.Held(m.ID, typ, since, until) {
+		for _, c := range moduleHistory(m) {
+			for _, x := range r.cloud.Held(m.ID, c.Type, since, until) {
 				expected++
-				if !r.backend.has(series{stationOf(m), m.ID, fields[i]}, x.Time, x.Value) {
-					r.t.Fatalf("%s %s at %s is missing", m.Name, typ, x.Time)
+				if !r.backend.has(series{stationOf(m), m.ID, c.Field}, x.Time, x.Value) {
+					r.t.Fatalf("%s %s at %s is missing", m.Name, c.Type, x.Time)
 				}
 			}
 		}
@@ -326,7 +326,7 @@ func TestBackfillWithoutAHome(t *testing.T) {
 		}, netatmo.Energy)
 		a.fake.world.Unlock()
 		b, err := poll.OpenBackfill(t.Context(), poll.BackfillConfig{
-			Families: []netatmo.Family{netatmo.Energy}, HistoryTypes: historyOf, Since: time.Now().Add(-24 * time.Hour),
+			Families: []netatmo.Family{netatmo.Energy}, History: catalogue.History, Since: time.Now().Add(-24 * time.Hour),
 			File: filepath.Join(t.TempDir(), "backfill.json"), Logger: a.cfg.Logger,
 		}, a.fake)
 		if err != nil {

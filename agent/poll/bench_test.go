@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"netatmo-agent/agent/catalogue"
 	"netatmo-agent/agent/netatmo"
 	"netatmo-agent/agent/poll"
 )
@@ -25,7 +26,7 @@ func BenchmarkPoll(b *testing.B) {
 			sink := wakened(make(chan struct{}, 1))
 			p := poll.New(poll.Config{
 				Families: []netatmo.Family{netatmo.Weather}, Interval: time.Nanosecond,
-				Stale: 20 * time.Minute, MaxGap: 24 * time.Hour, HistoryTypes: historyOf, Logger: slog.New(slog.DiscardHandler),
+				Stale: 20 * time.Minute, MaxGap: 24 * time.Hour, History: catalogue.History, Logger: slog.New(slog.DiscardHandler),
 			}, &stream{answers: answers}, sink, state)
 			ctx, cancel := context.WithCancel(b.Context())
 			done := make(chan struct{})

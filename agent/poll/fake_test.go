@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"netatmo-agent/agent/catalogue"
 	"netatmo-agent/agent/netatmo"
 	"netatmo-agent/agent/poll"
 )
@@ -117,7 +118,7 @@ func newAgent(t *testing.T, f *fake, families ...netatmo.Family) *agent {
 	r := &rig{t: t, state: stateFile(t), backend: newBackend(), log: &bytes.Buffer{}, source: f}
 	r.cfg = poll.Config{
 		Families: families, Interval: 10 * time.Minute, MaxGap: 24 * time.Hour,
-		HistoryTypes: historyOf, Logger: slog.New(slog.NewTextHandler(r.log, nil)),
+		History: catalogue.History, Logger: slog.New(slog.NewTextHandler(r.log, nil)),
 	}
 	r.backend.world = &f.world
 	f.world.Lock()

@@ -113,8 +113,8 @@ func (p *Poller) withoutHeld(readings []netatmo.Reading) []netatmo.Reading {
 		if !copied {
 			readings, copied = slices.Clone(readings), true
 		}
-		fields := p.history.columns(r.ModuleType).fields
-		readings[i].Values = slices.DeleteFunc(slices.Clone(r.Values), func(v netatmo.Value) bool { return slices.Contains(fields, v.Field) })
+		columns := p.history.columns(r.ModuleType)
+		readings[i].Values = slices.DeleteFunc(slices.Clone(r.Values), func(v netatmo.Value) bool { return kept(columns, v.Field) })
 	}
 	return readings
 }

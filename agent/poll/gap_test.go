@@ -19,10 +19,8 @@ func sampled(skip func(t time.Time) bool) func(netatmo.MeasureQuery) ([]netatmo.
 			if at.Before(q.Begin) || skip != nil && skip(at) {
 				continue
 			}
-			values := make([]*float64, len(q.Types))
-			v := float64(at.Unix() % 1000)
-			values[0] = &v
-			samples = append(samples, netatmo.Sample{Time: at, Values: values})
+			first := netatmo.Value{Field: q.Columns[0].Field, Number: float64(at.Unix() % 1000)}
+			samples = append(samples, netatmo.Sample{Time: at, Values: netatmo.Values{first}})
 		}
 		return samples, nil
 	}

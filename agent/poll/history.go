@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"sync"
 	"time"
 
 	"netatmo-agent/agent/netatmo"
@@ -12,37 +11,19 @@ import (
 
 // history reads what Netatmo keeps of modules.
 type history struct {
-	src   Source
-	types func(moduleType string) ([]string, []netatmo.Field)
-
-	mu    sync.Mutex
-	known map[string]columns // by module type
-}
-
-// columns are the types of measurement with a history of a type of module.
-type columns struct {
-	types  []string
-	fields []netatmo.Field
-}
-
-func (h *history) columns(moduleType string) columns {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	c, ok := h.known[moduleType]
-	if !ok {
-		c.types, c.fields = h.types(moduleType)
-		if h.known == nil {
-			h.known = map[string]columns{}
-		}
-		h.known[moduleType] = c
-	}
-	return c
+	src     Source
+	columns func(moduleType string) []netatmo.Column
 }
 
 // said reports whether r holds a value that has a history.
 func (h *history) said(r netatmo.Reading) bool {
-	c := h.columns(r.ModuleType)
-	return slices.ContainsFunc(r.Values, func(v netatmo.Value) bool { return slices.Contains(c.fields, v.Field) })
+	columns := h.columns(r.ModuleType)
+	return slices.ContainsFunc(r.Values, func(v netatmo.Value) bool { return kept(columns, v.Field) })
+}
+
+// kept reports whether f is one of columns.
+func kept(columns []netatmo.Column, f netatmo.Field) bool {
+	return slices.ContainsFunc(columns, func(c netatmo.Column) bool { return c.Field == f })
 }
 
 const (
@@ -55,7 +36,7 @@ const (
 func (h *history) byModule(readings []netatmo.Reading) map[string][]netatmo.Reading {
 	groups := map[string][]netatmo.Reading{}
 	for _, r := range readings {
-		if len(h.columns(r.ModuleType).types) > 0 {
+		if len(h.columns(r.ModuleType)) > 0 {
 			groups[r.ModuleID] = append(groups[r.ModuleID], r)
 		}
 	}
@@ -168,8 +149,7 @@ func (b *batch) settle() {
 // page fetches the rows of w after what is done, and notes how far they reach.
 func (h *history) page(ctx context.Context, w *window, p netatmo.Priority) ([]netatmo.Measurement, error) {
 	r := w.readings[0]
-	c := h.columns(r.ModuleType)
-	q := netatmo.MeasureQuery{Types: c.types, Begin: w.done.Truncate(time.Second).Add(time.Second), End: w.end}
+	q := netatmo.MeasureQuery{Columns: h.columns(r.ModuleType), Begin: w.done.Truncate(time.Second).Add(time.Second), End: w.end}
 	switch {
 	case r.ModuleType == netatmo.TypeRoom:
 		q.HomeID, q.RoomID = r.HomeID, r.ModuleID
@@ -188,12 +168,11 @@ func (h *history) page(ctx context.Context, w *window, p netatmo.Priority) ([]ne
 	}
 	var points []netatmo.Measurement
 	for _, s := range samples {
-		values := c.values(s)
-		if !s.Time.After(w.done) || s.Time.After(w.end) || len(values) == 0 || w.had(s.Time) {
+		if !s.Time.After(w.done) || s.Time.After(w.end) || len(s.Values) == 0 || w.had(s.Time) {
 			continue
 		}
 		for _, r := range w.readings {
-			points = append(points, netatmo.Measurement{Reading: r, Time: s.Time, Values: values})
+			points = append(points, netatmo.Measurement{Reading: r, Time: s.Time, Values: s.Values})
 		}
 	}
 	return points, nil
@@ -203,15 +182,4 @@ func (h *history) page(ctx context.Context, w *window, p netatmo.Priority) ([]ne
 func (w *window) had(t time.Time) bool {
 	_, had := slices.BinarySearch(w.delivered, t.Unix())
 	return had
-}
-
-// values are those that a sample has; null is none.
-func (c columns) values(s netatmo.Sample) netatmo.Values {
-	var values netatmo.Values
-	for i, f := range c.fields {
-		if i < len(s.Values) && s.Values[i] != nil {
-			values = append(values, netatmo.Value{Field: f, Number: *s.Values[i]})
-		}
-	}
-	return values
 }

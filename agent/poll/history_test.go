@@ -16,8 +16,8 @@ func TestHistoryWithoutProgress(t *testing.T) {
 		a := newAgent(t, &fake{
 			weather: func() (netatmo.Answer, error) { return answer(outdoor("s", "m", measured, 20)), nil },
 			measure: func(q netatmo.MeasureQuery) ([]netatmo.Sample, error) {
-				v := 1.0
-				return []netatmo.Sample{{Time: q.Begin.Add(-time.Hour), Values: []*float64{&v, nil}}}, nil
+				first := netatmo.Value{Field: q.Columns[0].Field, Number: 1}
+				return []netatmo.Sample{{Time: q.Begin.Add(-time.Hour), Values: netatmo.Values{first}}}, nil
 			},
 		}, netatmo.Weather)
 		a.start()

@@ -98,14 +98,13 @@ const uncovered = 2 * 607 * time.Second
 // times that no live value covers.
 func (r *rig) lost(from, to time.Time) (lost []string, expected int) {
 	for _, m := range r.cloud.Modules() {
-		types, fields := moduleHistory(m)
-		for i, typ := range types {
-			s := series{stationOf(m), m.ID, fields[i]}
+		for _, c := range moduleHistory(m) {
+			s := series{stationOf(m), m.ID, c.Field}
 			live := r.backend.live(s)
 			if len(live) == 0 {
 				continue // not polled
 			}
-			for _, x := range r.cloud.Held(m.ID, typ, from, to) {
+			for _, x := range r.cloud.Held(m.ID, c.Type, from, to) {
 				n, _ := slices.BinarySearch(live, x.Time.UnixMilli())
 				if n == 0 || n == len(live) || live[n]-live[n-1] <= uncovered.Milliseconds() {
 					continue
@@ -115,7 +114,7 @@ func (r *rig) lost(from, to time.Time) (lost []string, expected int) {
 				}
 				expected++
 				if !r.backend.has(s, x.Time, x.Value) {
-					lost = append(lost, fmt.Sprintf("%s %s at %s", m.Name, typ, x.Time.UTC().Format(time.DateTime)))
+					lost = append(lost, fmt.Sprintf("%s %s at %s", m.Name, c.Type, x.Time.UTC().Format(time.DateTime)))
 				}
 			}
 		}
@@ -143,15 +142,14 @@ func (r *rig) checkLive(now time.Time, x netatmo.Reading) {
 		if m.ID != x.ModuleID {
 			continue
 		}
-		types, fields := moduleHistory(m)
-		for i, typ := range types {
-			v, ok := x.Values.Get(fields[i])
+		for _, c := range moduleHistory(m) {
+			v, ok := x.Values.Get(c.Field)
 			if !ok {
 				continue
 			}
-			held := r.cloud.Held(m.ID, typ, x.Measured, x.Measured)
+			held := r.cloud.Held(m.ID, c.Type, x.Measured, x.Measured)
 			if len(held) != 1 || held[0].Value != v {
-				r.t.Errorf("at %s %s %s has %v, the cloud %v", now, m.Name, typ, v, held)
+				r.t.Errorf("at %s %s %s has %v, the cloud %v", now, m.Name, c.Type, v, held)
 			}
 		}
 	}
@@ -161,16 +159,15 @@ func (r *rig) checkLive(now time.Time, x netatmo.Reading) {
 func (r *rig) checkValues() {
 	r.t.Helper()
 	for _, m := range r.cloud.Modules() {
-		types, fields := moduleHistory(m)
-		for i, typ := range types {
-			s := series{stationOf(m), m.ID, fields[i]}
+		for _, c := range moduleHistory(m) {
+			s := series{stationOf(m), m.ID, c.Field}
 			held := map[int64]float64{}
-			for _, x := range r.cloud.Held(m.ID, typ, time.Unix(0, 0), time.Now()) {
+			for _, x := range r.cloud.Held(m.ID, c.Type, time.Unix(0, 0), time.Now()) {
 				held[x.Time.UnixMilli()] = x.Value
 			}
 			for ms := range r.backend.history[s] {
 				if v, ok := held[ms]; !ok || v != r.backend.points[s][ms] {
-					r.t.Errorf("%s %s at %s: the backend has %v, the cloud %v", m.Name, typ, time.UnixMilli(ms), r.backend.points[s][ms], v)
+					r.t.Errorf("%s %s at %s: the backend has %v, the cloud %v", m.Name, c.Type, time.UnixMilli(ms), r.backend.points[s][ms], v)
 				}
 			}
 		}

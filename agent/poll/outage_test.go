@@ -5,6 +5,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"netatmo-agent/agent/catalogue"
 	"netatmo-agent/agent/netatmo"
 	"netatmo-agent/agent/simcloud"
 )
@@ -109,9 +110,8 @@ func TestOutages(t *testing.T) {
 }
 
 func hasHistory(x netatmo.Reading) bool {
-	_, fields := historyOf(x.ModuleType)
-	for _, f := range fields {
-		if _, ok := x.Values.Get(f); ok {
+	for _, c := range catalogue.History(x.ModuleType) {
+		if _, ok := x.Values.Get(c.Field); ok {
 			return true
 		}
 	}

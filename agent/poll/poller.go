@@ -46,10 +46,9 @@ type Config struct {
 	Stale     time.Duration                       // values older than this are not pushed
 	MaxGap    time.Duration                       // of a longer gap only the newest part is filled; 0: none
 
-	// HistoryTypes names what Netatmo keeps of a module of the type: what
-	// getmeasure, or for a room getroommeasure, is asked for, and the fields
-	// that the answers are about.
-	HistoryTypes func(moduleType string) (types []string, fields []netatmo.Field)
+	// History is what Netatmo keeps of a module of the type: what getmeasure, or
+	// for a room getroommeasure, is asked for.
+	History func(moduleType string) []netatmo.Column
 
 	// Authorized reports whether there is a login, and Changed returns a channel
 	// that is closed when that or the login's scopes may have changed. Both nil:
@@ -97,7 +96,7 @@ func New(cfg Config, src Source, sink Sink, state *State) *Poller {
 		save:     make(chan struct{}, 1),
 		fill:     make(chan struct{}, 1),
 		snapshot: snapshot{groups: map[group][]netatmo.Reading{}, measured: map[key]netatmo.Reading{}},
-		history:  &history{src: src, types: cfg.HistoryTypes},
+		history:  &history{src: src, columns: cfg.History},
 		rejected: map[group]map[netatmo.ItemError]bool{},
 		modules:  map[string]*module{},
 	}

@@ -55,8 +55,8 @@ func newRig(t *testing.T, o simcloud.Options, families ...netatmo.Family) *rig {
 	})
 	r.cfg = poll.Config{
 		Families: families, MaxGap: 24 * time.Hour,
-		HistoryTypes: historyOf,
-		Logger:       slog.New(slog.NewTextHandler(r.log, nil)),
+		History: catalogue.History,
+		Logger:  slog.New(slog.NewTextHandler(r.log, nil)),
 	}
 	return r
 }
@@ -323,16 +323,15 @@ func (b *backend) ends() map[series]time.Time {
 // until that is given for the module.
 func (r *rig) missing(had map[series]time.Time, until func(module string) time.Time) (missing []string, expected int) {
 	for _, m := range r.cloud.Modules() {
-		types, fields := moduleHistory(m)
-		for i, typ := range types {
-			s := series{stationOf(m), m.ID, fields[i]}
+		for _, c := range moduleHistory(m) {
+			s := series{stationOf(m), m.ID, c.Field}
 			if had[s].IsZero() {
 				continue // not polled
 			}
-			for _, x := range r.cloud.Held(m.ID, typ, had[s].Add(time.Millisecond), until(m.ID)) {
+			for _, x := range r.cloud.Held(m.ID, c.Type, had[s].Add(time.Millisecond), until(m.ID)) {
 				expected++
 				if !r.backend.has(s, x.Time, x.Value) {
-					missing = append(missing, fmt.Sprintf("%s %s at %s", m.Name, typ, x.Time.UTC().Format(time.DateTime)))
+					missing = append(missing, fmt.Sprintf("%s %s at %s", m.Name, c.Type, x.Time.UTC().Format(time.DateTime)))
 				}
 			}
 		}
@@ -347,16 +346,12 @@ func stationOf(m simcloud.Module) string {
 	return m.StationID
 }
 
-func moduleHistory(m simcloud.Module) ([]string, []netatmo.Field) {
+func moduleHistory(m simcloud.Module) []netatmo.Column {
 	kind := map[string]string{
 		simcloud.TypeStation: netatmo.TypeStation, simcloud.TypeOutdoor: netatmo.TypeOutdoor,
 		simcloud.TypeIndoor: netatmo.TypeIndoor, simcloud.TypeWind: netatmo.TypeWind,
 		simcloud.TypeRain: netatmo.TypeRain, simcloud.TypeHomeCoach: netatmo.TypeHomeCoach,
 		simcloud.TypeRoom: netatmo.TypeRoom,
 	}[m.Type]
-	return historyOf(kind)
-}
-
-func historyOf(moduleType string) ([]string, []netatmo.Field) {
-	return catalogue.HistoryTypes(moduleType), catalogue.HistoryFields(moduleType)
+	return catalogue.History(kind)
 }

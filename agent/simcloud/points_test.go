@@ -122,9 +122,7 @@ func play(t *testing.T, out *bytes.Buffer, account *simcloud.Scenario, acts func
 		poller := poll.New(poll.Config{
 			Families:  []netatmo.Family{netatmo.Weather, netatmo.HomeCoach, netatmo.Energy},
 			Favorites: true, Stale: 20 * time.Minute, Logger: logger,
-			HistoryTypes: func(moduleType string) ([]string, []netatmo.Field) {
-				return catalogue.HistoryTypes(moduleType), catalogue.HistoryFields(moduleType)
-			},
+			History: catalogue.History,
 		}, s.client(), nobody{}, state)
 		s.connect(poller.Readings, logger)
 		ctx, cancel := context.WithCancel(t.Context())
