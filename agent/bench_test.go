@@ -108,7 +108,7 @@ func account(tb testing.TB, devices int) (turn func()) {
 	}
 	ctx, stop := context.WithCancel(tb.Context())
 	var ended sync.WaitGroup
-	ended.Go(func() { _ = poller.Run(ctx) })
+	ended.Go(func() { poller.Run(ctx) })
 	tb.Cleanup(func() { stop(); ended.Wait() })
 	<-src.asked
 	return func() {

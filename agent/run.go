@@ -62,10 +62,10 @@ func (a *agent) run(ctx context.Context) {
 
 	var work, push sync.WaitGroup
 	work.Go(func() { _ = a.source.Run(ctx) })
-	work.Go(func() { _ = a.poller.Run(ctx) })
+	work.Go(func() { a.poller.Run(ctx) })
 	work.Go(func() { a.announceLogin(ctx) })
 	work.Go(func() { a.servePages(ctx) })
-	push.Go(func() { _ = a.pusher.Run(pushing) })
+	push.Go(func() { a.pusher.Run(pushing) })
 	push.Go(func() { a.loops().Beat(pushing, heartbeat.Path(a.cfg.TokenFile), a.log) })
 
 	<-ctx.Done()

@@ -100,8 +100,8 @@ func liveADay(t *testing.T, o outside, hangs string) {
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	var ended sync.WaitGroup
-	ended.Go(func() { _ = l.Poller.Run(ctx) })
-	ended.Go(func() { _ = l.Pusher.Run(ctx) })
+	ended.Go(func() { l.Poller.Run(ctx) })
+	ended.Go(func() { l.Pusher.Run(ctx) })
 	defer ended.Wait()
 	defer close(w.hang)
 	defer stop()
@@ -171,8 +171,8 @@ func TestHeartbeatFile(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		var ended sync.WaitGroup
 		ended.Go(func() { l.Beat(ctx, path, slog.New(slog.DiscardHandler)) })
-		ended.Go(func() { _ = l.Pusher.Run(ctx) })
-		ended.Go(func() { _ = l.Poller.Run(ctx) })
+		ended.Go(func() { l.Pusher.Run(ctx) })
+		ended.Go(func() { l.Poller.Run(ctx) })
 		time.Sleep(time.Hour + time.Second)
 		h, err := Read(path)
 		if err != nil || h.PID != os.Getpid() || time.Since(h.Pushed) > 2*time.Minute || time.Since(h.Polled) > 15*time.Minute {
@@ -226,8 +226,8 @@ func TestHeartbeatTellsOfTheStart(t *testing.T) {
 				ctx, stop := context.WithCancel(t.Context())
 				defer stop()
 				ended.Go(func() { l.Beat(ctx, path, slog.New(slog.DiscardHandler)) })
-				ended.Go(func() { _ = l.Pusher.Run(ctx) })
-				ended.Go(func() { _ = l.Poller.Run(ctx) })
+				ended.Go(func() { l.Pusher.Run(ctx) })
+				ended.Go(func() { l.Poller.Run(ctx) })
 				time.Sleep(glance + time.Millisecond)
 				h, err := Read(path)
 				if err != nil || h.progress() != (progress{tc.polled, tc.pushed, tc.failing}) {

@@ -30,7 +30,7 @@ func BenchmarkPoll(b *testing.B) {
 			}, &stream{answers: answers}, sink, state)
 			ctx, cancel := context.WithCancel(b.Context())
 			done := make(chan struct{})
-			go func() { _ = p.Run(ctx); close(done) }()
+			go func() { p.Run(ctx); close(done) }()
 
 			measured := time.Now().Add(-time.Minute)
 			b.ReportAllocs()

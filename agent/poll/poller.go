@@ -106,10 +106,9 @@ func New(cfg Config, src Source, sink Sink, state *State) *Poller {
 	return p
 }
 
-// Run polls and fills gaps until ctx ends, and then returns nil: it has the form
-// that the parts of the agent share, and nothing in it ends early. What is
-// acknowledged later still moves the marks; see State.Save.
-func (p *Poller) Run(ctx context.Context) error {
+// Run polls and fills gaps until ctx ends. What is acknowledged later still
+// moves the marks; see State.Save.
+func (p *Poller) Run(ctx context.Context) {
 	var wg sync.WaitGroup
 	for _, f := range p.families {
 		wg.Go(func() { f.run(ctx) })
@@ -117,7 +116,6 @@ func (p *Poller) Run(ctx context.Context) error {
 	wg.Go(func() { p.fillGaps(ctx) })
 	wg.Go(func() { p.saveState(ctx) })
 	wg.Wait()
-	return nil
 }
 
 // saveState saves what there is to remember until ctx ends.

@@ -84,7 +84,7 @@ func (r *rig) start() {
 	r.poller = poll.New(r.cfg, r.source, r.backend, r.saved)
 	ctx, cancel := context.WithCancel(r.t.Context())
 	var wg sync.WaitGroup
-	wg.Go(func() { _ = r.poller.Run(ctx) })
+	wg.Go(func() { r.poller.Run(ctx) })
 	wg.Go(func() { r.backend.pushes(ctx, r.poller) })
 	r.stop = func() { cancel(); wg.Wait() }
 }

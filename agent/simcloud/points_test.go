@@ -127,7 +127,7 @@ func play(t *testing.T, out *bytes.Buffer, account *simcloud.Scenario, acts func
 		s.connect(poller.Readings, logger)
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan struct{})
-		go func() { defer close(ended); _ = poller.Run(ctx) }()
+		go func() { defer close(ended); poller.Run(ctx) }()
 		synctest.Wait()
 		acts(s)
 		cancel()

@@ -69,7 +69,7 @@ func TestTheWaitAskedOfHistoryHoldsLivePushes(t *testing.T) {
 		p := newTestPusher(t, b, &testLog{}, nil)
 		ctx, cancel := context.WithCancel(t.Context())
 		var ended sync.WaitGroup
-		ended.Go(func() { _ = p.Run(ctx) })
+		ended.Go(func() { p.Run(ctx) })
 		time.Sleep(61 * time.Second)
 		throttle.Store(true)
 		if _, _, err := p.PushHistory(ctx, past(1, time.Hour, 30*time.Minute)); Classify(err) == nil || Classify(err).Reason != reasonThrottled {

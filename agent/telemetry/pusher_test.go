@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -24,14 +25,11 @@ import (
 func running(t *testing.T, p *Pusher) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- p.Run(ctx) }()
+	var ended sync.WaitGroup
+	ended.Go(func() { p.Run(ctx) })
 	return func() {
-		t.Helper()
 		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("Run: %v", err)
-		}
+		ended.Wait()
 	}
 }
 

@@ -16,8 +16,8 @@ const (
 
 // Run pushes at every Push.Interval and when woken, sooner than that again
 // after a failure that may pass, until ctx ends; then it pushes a last time, for
-// 5 s at most, shuts the exporter down and returns nil.
-func (p *Pusher) Run(ctx context.Context) error {
+// 5 s at most, and shuts the exporter down.
+func (p *Pusher) Run(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	pushIn := func(d time.Duration) {
@@ -31,7 +31,7 @@ func (p *Pusher) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			p.finish(context.WithoutCancel(ctx))
-			return nil
+			return
 		case <-timer.C:
 			if f := p.waiting(); f != nil { // history was told so
 				pushIn(f.RetryAfter)
