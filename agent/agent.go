@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"net"
@@ -40,9 +41,9 @@ type agent struct {
 	pusher   *telemetry.Pusher
 }
 
-// newAgent builds the agent. It makes no request; its errors are about the
-// configuration.
-func newAgent(ctx context.Context, cfg *config.Config, gate *netatmo.Gate, log *slog.Logger) (_ *agent, err error) {
+// newAgent builds the agent, which prints to out what it pushes to the console.
+// It makes no request; its errors are about the configuration.
+func newAgent(ctx context.Context, cfg *config.Config, gate *netatmo.Gate, out io.Writer, log *slog.Logger) (_ *agent, err error) {
 	a := &agent{cfg: cfg, log: log, requests: newRequestCounts(), gate: gate}
 	if err := a.takeDirectory(ctx); err != nil {
 		return nil, err
@@ -73,7 +74,7 @@ func newAgent(ctx context.Context, cfg *config.Config, gate *netatmo.Gate, log *
 	if a.state, err = poll.OpenState(filepath.Join(cfg.StateDir, poll.StateFile), log); err != nil {
 		log.Error("the state file cannot be used; that is tried again, and until then a restart does not know what was delivered", "error", err)
 	}
-	exporter, err := telemetry.NewExporter(ctx, cfg.Push, log)
+	exporter, err := telemetry.NewExporter(ctx, cfg.Push, telemetry.ExporterOptions{UserAgent: userAgent(), Out: out, Logger: log})
 	if err != nil {
 		return nil, usage(err)
 	}

@@ -180,7 +180,7 @@ func pushBackfill(ctx context.Context, c *cobra.Command, cfg *config.Config, b *
 	if err != nil {
 		return usage(err)
 	}
-	exporter, err := telemetry.NewExporter(ctx, cfg.Push, log)
+	exporter, err := telemetry.NewExporter(ctx, cfg.Push, telemetry.ExporterOptions{UserAgent: userAgent(), Out: c.OutOrStdout(), Logger: log})
 	if err != nil {
 		return usage(err)
 	}

@@ -87,7 +87,7 @@ func account(tb testing.TB, devices int) (turn func()) {
 
 	log := slog.New(slog.DiscardHandler)
 	push := toBackend(tb, httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })))
-	exporter, err := telemetry.NewExporter(tb.Context(), push, log)
+	exporter, err := telemetry.NewExporter(tb.Context(), push, telemetry.ExporterOptions{Logger: log})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -227,7 +227,7 @@ func pushAll(b *testing.B, client *netatmo.Client, days int) (points int, most u
 		Exporter: config.OTLP, Protocol: config.GRPC, URL: &url.URL{Scheme: "http", Host: receiver.Addr()},
 		Timeout: time.Minute, ExportTimeout: time.Minute, ServiceName: "netatmo-agent",
 	}
-	exporter, err := telemetry.NewExporter(b.Context(), push, log)
+	exporter, err := telemetry.NewExporter(b.Context(), push, telemetry.ExporterOptions{Logger: log})
 	if err != nil {
 		b.Fatal(err)
 	}

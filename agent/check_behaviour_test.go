@@ -201,7 +201,7 @@ func TestCheckBesideARunningAgent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := newAgent(t.Context(), cfg, netatmo.NewGate(400), config.NewLogger(io.Discard, 0, "text"))
+	a, err := newAgent(t.Context(), cfg, netatmo.NewGate(400), io.Discard, config.NewLogger(io.Discard, 0, "text"))
 	if err != nil {
 		t.Fatal(err)
 	}

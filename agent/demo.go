@@ -136,7 +136,7 @@ func newDemo(ctx context.Context, c *cobra.Command) (_ *demo, err error) {
 	if err != nil {
 		return nil, usage(err)
 	}
-	d.agent, err = newAgent(ctx, cfg, netatmo.NewGate(demoRequestsPerHour), config.NewLogger(c.ErrOrStderr(), cfg.LogLevel, cfg.LogFormat))
+	d.agent, err = newAgent(ctx, cfg, netatmo.NewGate(demoRequestsPerHour), c.OutOrStdout(), config.NewLogger(c.ErrOrStderr(), cfg.LogLevel, cfg.LogFormat))
 	return d, err
 }
 

@@ -216,7 +216,6 @@ func loadConfig(c *cobra.Command, need config.Need) (*config.Config, error) {
 		}
 	}
 	cfg, err := config.Load(set, need)
-	cfg.Push.Out = c.OutOrStdout()
 	return cfg, usage(err)
 }
 

@@ -40,7 +40,7 @@ func runAgent(c *cobra.Command, _ []string) error {
 	}
 	log := config.NewLogger(c.ErrOrStderr(), cfg.LogLevel, cfg.LogFormat)
 	announceStart(cfg, log)
-	a, err := newAgent(c.Context(), cfg, netatmo.NewGate(requestsPerHour), log)
+	a, err := newAgent(c.Context(), cfg, netatmo.NewGate(requestsPerHour), c.OutOrStdout(), log)
 	if err != nil {
 		return err
 	}

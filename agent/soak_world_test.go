@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -139,13 +140,13 @@ func (s *soak) logIn() {
 // start runs the agent.
 func (s *soak) start() {
 	s.t.Helper()
-	a, err := newAgent(s.t.Context(), s.cfg, netatmo.NewGate(requestsPerHour), s.log.logger())
+	a, err := newAgent(s.t.Context(), s.cfg, netatmo.NewGate(requestsPerHour), io.Discard, s.log.logger())
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	push := s.cfg.Push
 	push.Exporter, push.Protocol, push.URL = config.OTLP, config.GRPC, &url.URL{Scheme: "http", Host: "127.0.0.1:4317"}
-	exporter, err := telemetry.NewExporterOver(s.t.Context(), push, s.push.dial, s.log.logger())
+	exporter, err := telemetry.NewExporter(s.t.Context(), push, telemetry.ExporterOptions{Logger: s.log.logger(), Dial: s.push.dial})
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -27,10 +27,20 @@ func (d *doctor) push(ctx context.Context) {
 		return
 	}
 	start := time.Now()
-	err := telemetry.Probe(ctx, p, cmp.Or(d.instance, "check"), d.Version, silent)
-	if f := telemetry.Classify(err); f != nil {
+	if f := telemetry.Classify(d.probe(ctx)); f != nil {
 		d.fail(area, f.What, f.Remedy)
 		return
 	}
 	d.ok(area, fmt.Sprintf("the backend took a point (netatmo.agent.info) within %d ms", max(1, time.Since(start).Milliseconds())))
+}
+
+func (d *doctor) probe(ctx context.Context) error {
+	exporter, err := telemetry.NewExporter(ctx, d.Config.Push, telemetry.ExporterOptions{UserAgent: d.Auth.UserAgent, Logger: silent})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = exporter.Shutdown(ctx) }()
+	return telemetry.Probe(ctx, telemetry.Options{
+		Exporter: exporter, Push: d.Config.Push, InstanceID: cmp.Or(d.instance, "check"), Version: d.Version,
+	})
 }

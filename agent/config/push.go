@@ -4,7 +4,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
-	"io"
 	"net/url"
 	"strconv"
 	"strings"
@@ -23,9 +22,8 @@ const (
 
 // Push is where and how the metrics are sent, from OpenTelemetry's variables.
 type Push struct {
-	Exporter string    // OTLP or Console
-	Out      io.Writer // of Console; nil: standard output
-	Protocol string    // GRPC or HTTP
+	Exporter string // OTLP or Console
+	Protocol string // GRPC or HTTP
 
 	// URL is final: for HTTP the address that is posted to, for gRPC
 	// scheme://host:port. It holds no secret. Nil only if it is among the

@@ -197,7 +197,7 @@ func (s *stage) connect(readings func() []netatmo.Reading, logger *slog.Logger) 
 		Exporter: config.OTLP, Protocol: config.GRPC, URL: &url.URL{Scheme: "http", Host: "127.0.0.1:4317"},
 		Timeout: 10 * time.Second, Interval: time.Minute, ExportTimeout: 30 * time.Second, ServiceName: "netatmo-agent",
 	}
-	exporter, err := telemetry.NewExporterOver(s.t.Context(), push, w.dial, logger)
+	exporter, err := telemetry.NewExporter(s.t.Context(), push, telemetry.ExporterOptions{Logger: logger, Dial: w.dial})
 	if err != nil {
 		s.t.Fatal(err)
 	}

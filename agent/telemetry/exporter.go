@@ -1,11 +1,9 @@
 package telemetry
 
 import (
-	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -19,13 +17,10 @@ import (
 	"go.opentelemetry.io/otel/sdk/instrumentation"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.opentelemetry.io/otel/sdk/resource"
-	"google.golang.org/grpc"
 
 	"netatmo-agent/agent/catalogue"
 	"netatmo-agent/agent/config"
 )
-
-const userAgent = "netatmo-agent"
 
 // Exporter sends metrics to a backend, one request an Export, without retry.
 // The error of Export is to be read with Classify.
@@ -34,49 +29,45 @@ type Exporter interface {
 	Shutdown(ctx context.Context) error
 }
 
+// ExporterOptions are what an Exporter needs besides the settings.
+type ExporterOptions struct {
+	UserAgent string
+	Out       io.Writer // of the console exporter
+	Logger    *slog.Logger
+
+	// Dial opens the connections of gRPC; nil: over TCP. Tests with a fake clock
+	// need them in memory.
+	Dial func(ctx context.Context, address string) (net.Conn, error)
+}
+
 // NewExporter returns an exporter for the settings: OTLP over gRPC or HTTP, or
-// lines on standard output. It opens no connection; the error names a file of
-// the settings that cannot be used. From then on what OpenTelemetry itself
-// reports goes to log.
-func NewExporter(ctx context.Context, p config.Push, log *slog.Logger) (Exporter, error) {
-	return newExporter(ctx, p, log)
-}
-
-// NewExporterOver is NewExporter with connections for gRPC that dial opens:
-// tests with a fake clock need them in memory.
-func NewExporterOver(ctx context.Context, p config.Push, dial func(ctx context.Context, address string) (net.Conn, error), log *slog.Logger) (Exporter, error) {
-	return newExporter(ctx, p, log, grpc.WithContextDialer(dial))
-}
-
-func newExporter(ctx context.Context, p config.Push, log *slog.Logger, options ...grpc.DialOption) (Exporter, error) {
+// lines of text. It opens no connection; the error names a file of the settings
+// that cannot be used. From then on what OpenTelemetry itself reports goes to
+// the log.
+func NewExporter(ctx context.Context, p config.Push, o ExporterOptions) (Exporter, error) {
 	// The constructors read the environment, though nothing that they find
 	// there counts, and log what they do not understand: a header with its
 	// value, for one.
 	otel.SetLogger(logr.Discard())
-	defer routeOTel(log)
+	defer routeOTel(o.Logger)
 	if p.Exporter == config.Console {
-		return &console{out: cmp.Or[io.Writer](p.Out, os.Stdout)}, nil
+		return &console{out: o.Out}, nil
 	}
-	h, err := newHeaders(p, log)
+	h, err := newHeaders(p, o.Logger)
 	if err != nil {
 		return nil, err
 	}
 	if p.Protocol == config.GRPC {
-		return newGRPC(ctx, p, h, log, options...)
+		return newGRPC(ctx, p, h, o)
 	}
-	return newHTTP(ctx, p, h, log)
+	return newHTTP(ctx, p, h, o)
 }
 
 // Probe pushes one point, netatmo.agent.info, with the identity of the agent,
 // to see whether the backend takes it. The error is to be read with Classify.
-func Probe(ctx context.Context, p config.Push, instanceID, version string, log *slog.Logger) error {
-	e, err := NewExporter(ctx, p, log)
-	if err != nil {
-		return err
-	}
-	_, identity := resources(Options{Push: p, InstanceID: instanceID})
-	err = e.Export(ctx, document(identity, sign(version)))
-	return errors.Join(err, e.Shutdown(ctx))
+func Probe(ctx context.Context, o Options) error {
+	_, identity := resources(o)
+	return o.Exporter.Export(ctx, document(identity, sign(o.Version)))
 }
 
 // sign is a sign of life: one point, netatmo.agent.info, of this moment.

@@ -146,7 +146,7 @@ func TestFilesThatCannotBeUsed(t *testing.T) {
 			p := testPush()
 			p.Protocol, p.URL = protocol, &url.URL{Scheme: "https", Host: "localhost:1"}
 			tt.set(&p)
-			if _, err := NewExporter(t.Context(), p, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), tt.names) {
+			if _, err := NewExporter(t.Context(), p, ExporterOptions{UserAgent: "netatmo-agent/v1", Logger: slog.New(slog.DiscardHandler)}); err == nil || !strings.Contains(err.Error(), tt.names) {
 				t.Errorf("%v; want an error that names %s", err, tt.names)
 			}
 		}
@@ -188,8 +188,10 @@ func TestProbe(t *testing.T) {
 	p := testPush()
 	p.URL = &url.URL{Scheme: "http", Host: r.Addr()}
 	p.Attributes = map[string]string{"deployment.environment": "cellar"}
-	log := slog.New(slog.DiscardHandler)
-	if err := Probe(t.Context(), p, "an-instance", "v1", log); err != nil {
+	probe := func() error {
+		return Probe(t.Context(), Options{Exporter: newTestExporter(t, p, &testLog{}), Push: p, InstanceID: "an-instance", Version: "v1"})
+	}
+	if err := probe(); err != nil {
 		t.Fatal(err)
 	}
 	if len(received) != 1 || received[0].Metric != "netatmo.agent.info" || received[0].Value != 1 ||
@@ -197,7 +199,7 @@ func TestProbe(t *testing.T) {
 		t.Errorf("%+v", received)
 	}
 	p.URL.Host = closedPort(t)
-	judged(t, Probe(t.Context(), p, "an-instance", "v1", log), reasonUnreachable, "nothing listens")
+	judged(t, probe(), reasonUnreachable, "nothing listens")
 }
 
 func TestConsole(t *testing.T) {

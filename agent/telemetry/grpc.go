@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/url"
 	"strings"
@@ -28,8 +27,8 @@ import (
 )
 
 // newGRPC returns the SDK's exporter over a connection of ours, so that the
-// environment has no say in it. Options are for tests.
-func newGRPC(ctx context.Context, p config.Push, h *headers, log *slog.Logger, options ...grpc.DialOption) (Exporter, error) {
+// environment has no say in it.
+func newGRPC(ctx context.Context, p config.Push, h *headers, o ExporterOptions) (Exporter, error) {
 	tls, err := tlsConfig(p)
 	if err != nil {
 		return nil, err
@@ -39,11 +38,11 @@ func newGRPC(ctx context.Context, p config.Push, h *headers, log *slog.Logger, o
 		secure = credentials.NewTLS(tls)
 	}
 	last := &lastConn{TransportCredentials: secure}
-	i := &grpcInterceptor{headers: h, judge: &judge{log: log}, conn: last}
-	options = append([]grpc.DialOption{
+	i := &grpcInterceptor{headers: h, judge: &judge{log: o.Logger}, conn: last}
+	options := []grpc.DialOption{
 		grpc.WithTransportCredentials(last),
 		grpc.WithUnaryInterceptor(i.intercept),
-		grpc.WithUserAgent(userAgent),
+		grpc.WithUserAgent(o.UserAgent),
 		grpc.WithDisableServiceConfig(), // no DNS look-ups for one
 		// A backend that comes back is found at the next push.
 		grpc.WithConnectParams(grpc.ConnectParams{
@@ -53,7 +52,10 @@ func newGRPC(ctx context.Context, p config.Push, h *headers, log *slog.Logger, o
 		// Pings only while a request waits; the timeout is also that of TCP,
 		// so that a connection to a machine that vanished is given up.
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 5 * time.Minute, Timeout: 20 * time.Second}),
-	}, options...)
+	}
+	if o.Dial != nil {
+		options = append(options, grpc.WithContextDialer(o.Dial))
+	}
 	if p.Gzip {
 		options = append(options, grpc.WithDefaultCallOptions(grpc.UseCompressor(gzip.Name)))
 	}

@@ -106,7 +106,7 @@ func TestGRPCAnswers(t *testing.T) {
 				if got := md.Get("authorization"); len(got) != 1 || got[0] != secretValue {
 					t.Errorf("authorization %q", got)
 				}
-				if got := md.Get("user-agent"); len(got) != 1 || !strings.HasPrefix(got[0], "netatmo-agent ") {
+				if got := md.Get("user-agent"); len(got) != 1 || !strings.HasPrefix(got[0], "netatmo-agent/v1 ") {
 					t.Errorf("user agent %q", got)
 				}
 				return &colmetricpb.ExportMetricsServiceResponse{}, tt.err

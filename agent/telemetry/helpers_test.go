@@ -257,12 +257,10 @@ func (b *backend) serve(t testing.TB, p config.Push, log *slog.Logger) Exporter 
 	go func() { _ = s.Serve(l) }()
 	t.Cleanup(s.Stop)
 	p.URL = &url.URL{Scheme: "http", Host: "127.0.0.1:4317"}
-	h, err := newHeaders(p, log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	e, err := newGRPC(t.Context(), p, h, log, grpc.WithContextDialer(
-		func(ctx context.Context, _ string) (net.Conn, error) { return l.DialContext(ctx) }))
+	e, err := NewExporter(t.Context(), p, ExporterOptions{
+		UserAgent: "netatmo-agent/v1", Logger: log,
+		Dial: func(ctx context.Context, _ string) (net.Conn, error) { return l.DialContext(ctx) },
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

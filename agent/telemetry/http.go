@@ -2,7 +2,6 @@ package telemetry
 
 import (
 	"context"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
@@ -15,7 +14,7 @@ import (
 
 // newHTTP returns the SDK's exporter over a transport of ours. Whatever the
 // environment could tell the exporter is told here, so that it cannot.
-func newHTTP(ctx context.Context, p config.Push, h *headers, log *slog.Logger) (Exporter, error) {
+func newHTTP(ctx context.Context, p config.Push, h *headers, o ExporterOptions) (Exporter, error) {
 	tls, err := tlsConfig(p)
 	if err != nil {
 		return nil, err
@@ -25,9 +24,10 @@ func newHTTP(ctx context.Context, p config.Push, h *headers, log *slog.Logger) (
 		compression = otlpmetrichttp.GzipCompression
 	}
 	transport := &httpTransport{
-		url:     p.URL,
-		headers: h,
-		judge:   &judge{log: log},
+		url:       p.URL,
+		headers:   h,
+		userAgent: o.UserAgent,
+		judge:     &judge{log: o.Logger},
 		// A transport with a TLS configuration of its own keeps to HTTP/1.1.
 		// That is wanted: a request that times out takes its connection with
 		// it, where HTTP/2 would go on using a dead one.
@@ -54,10 +54,11 @@ func newHTTP(ctx context.Context, p config.Push, h *headers, log *slog.Logger) (
 // lets through an empty 200 or an error: what the SDK makes of redirects, HTML
 // and content types does not matter then.
 type httpTransport struct {
-	base    http.RoundTripper
-	url     *url.URL
-	headers *headers
-	judge   *judge
+	base      http.RoundTripper
+	url       *url.URL
+	headers   *headers
+	userAgent string
+	judge     *judge
 }
 
 // RoundTrip implements http.RoundTripper. A failure that the server told is
@@ -65,7 +66,7 @@ type httpTransport struct {
 func (t *httpTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	req = req.Clone(req.Context())
 	req.URL, req.Host = t.url, t.url.Host
-	req.Header.Set("User-Agent", userAgent)
+	req.Header.Set("User-Agent", t.userAgent)
 	sent := t.headers.current()
 	for name, value := range sent {
 		req.Header.Set(name, value.Reveal())

@@ -155,7 +155,7 @@ func TestHTTPRequest(t *testing.T) {
 				t.Errorf("encoding %q", r.Header.Get("Content-Encoding"))
 			}
 			if r.Method != http.MethodPost || r.URL.Path != "/otlp/v1/metrics" || r.Header.Get("Authorization") != secretValue ||
-				r.Header.Get("User-Agent") != "netatmo-agent" || r.Header.Get("Content-Type") != "application/x-protobuf" {
+				r.Header.Get("User-Agent") != "netatmo-agent/v1" || r.Header.Get("Content-Type") != "application/x-protobuf" {
 				t.Errorf("%s %s with %v", r.Method, r.URL, r.Header)
 			}
 			raw, err := io.ReadAll(body)
@@ -306,7 +306,7 @@ func TestHeadersFileIsReadAgain(t *testing.T) {
 	p, log := httpPush(t, server), &testLog{}
 	p.HeadersFile = file
 	p.Headers = map[string]config.Secret{"x-scope-orgid": "home", "authorization": "Bearer fixed"}
-	if _, err := NewExporter(t.Context(), p, log.logger()); err == nil || !strings.Contains(err.Error(), "OTEL_EXPORTER_OTLP_HEADERS_FILE") {
+	if _, err := NewExporter(t.Context(), p, ExporterOptions{UserAgent: "netatmo-agent/v1", Logger: log.logger()}); err == nil || !strings.Contains(err.Error(), "OTEL_EXPORTER_OTLP_HEADERS_FILE") {
 		t.Errorf("a file that is not there: %v", err)
 	}
 	write("Authorization: Bearer one\n")

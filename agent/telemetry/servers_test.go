@@ -131,7 +131,7 @@ func httpPush(t testing.TB, server *httptest.Server) config.Push {
 // newTestExporter returns the exporter that the settings ask for.
 func newTestExporter(t testing.TB, p config.Push, log *testLog) Exporter {
 	t.Helper()
-	e, err := NewExporter(t.Context(), p, log.logger())
+	e, err := NewExporter(t.Context(), p, ExporterOptions{UserAgent: "netatmo-agent/v1", Logger: log.logger()})
 	if err != nil {
 		t.Fatal(err)
 	}
