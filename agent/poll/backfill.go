@@ -142,7 +142,7 @@ func (b *Backfill) readings(ctx context.Context, src Source) ([]netatmo.Reading,
 	var all []netatmo.Reading
 	for _, family := range b.cfg.Families {
 		answer, err := Ask(ctx, src, family, b.cfg.Favorites, b.cfg.Allows)
-		if refused(err) {
+		if historyRefused(err) {
 			b.cfg.Logger.Warn("a device family is left out", "family", family, "error", err)
 			continue
 		}
@@ -192,7 +192,7 @@ func (b *Backfill) Run(ctx context.Context, sink HistorySink, report func(Progre
 			reading.OK()
 			failures = 0
 			continue
-		case refused(err):
+		case historyRefused(err):
 			b.leaveOut(round[len(batch.read)], err)
 			continue
 		case ctx.Err() != nil:

@@ -31,13 +31,14 @@ func (c *clock) observe(offset time.Duration) {
 	defer c.mu.Unlock()
 	c.answered = time.Now()
 	c.wall, c.offset, c.told = c.answered.Round(0), offset, false
-	switch bad := offset.Abs() > ClockTolerance; {
+	bad := offset.Abs() > ClockTolerance
+	switch {
 	case bad && !c.bad:
 		c.log.Warn("the local clock is wrong: nothing is pushed until it is right; set it, or let NTP do so", "deviation", describe(offset))
 	case !bad && c.bad:
 		c.log.Info("the local clock is right again")
 	}
-	c.bad = offset.Abs() > ClockTolerance
+	c.bad = bad
 }
 
 func describe(offset time.Duration) string {
@@ -49,7 +50,7 @@ func describe(offset time.Duration) string {
 }
 
 // skew is how far ahead of Netatmo's the local clock is at now: as at the last
-// answer, plus what it was moved since.
+// answer, plus what it was moved since. The caller holds mu.
 func (c *clock) skew(now time.Time) time.Duration {
 	if c.answered.IsZero() {
 		return 0

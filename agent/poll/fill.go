@@ -129,7 +129,7 @@ func (f *filler) fill(ctx context.Context, round []*window) {
 	if pushErr != nil {
 		p.holdAgain()
 	}
-	if refused(readErr) {
+	if historyRefused(readErr) {
 		p.giveUp(round[len(b.read)], readErr)
 		readErr, closed = nil, true
 	}
@@ -237,8 +237,8 @@ func (f *filler) judge(readErr, pushErr error) {
 	f.retry = time.Now().Add(backoff(f.failures, firstRetry, mostRetry))
 }
 
-// refused reports whether err means that a module's history cannot be had.
-func refused(err error) bool {
+// historyRefused reports whether err means that a module's history cannot be had.
+func historyRefused(err error) bool {
 	switch classOf(err) {
 	case netatmo.ClassNotFound, netatmo.ClassInvalid, netatmo.ClassScope:
 		return true

@@ -335,7 +335,7 @@ func (n *naming) history(points []netatmo.Measurement) (metrics []metricdata.Met
 		if !n.reports(h.Reading) {
 			continue
 		}
-		set := n.set(nil, &h.Reading)
+		set := n.set(&h.Reading, "")
 		for _, v := range h.Values {
 			if m := n.readings[v.Field]; m != nil {
 				byField[v.Field] = append(byField[v.Field], metricdata.DataPoint[float64]{

@@ -83,7 +83,7 @@ func (l *live) observe(_ context.Context, o metric.Observer) error {
 			}
 			options := option
 			if row.Field == netatmo.SetpointMode {
-				set := l.names.set(row, r)
+				set := l.names.set(r, r.SetpointMode)
 				l.route[set.Equivalent()] = m
 				options = []metric.ObserveOption{metric.WithAttributeSet(set)}
 			}
@@ -107,7 +107,7 @@ func (l *live) find(readings []netatmo.Reading) {
 		if !l.names.reports(*r) {
 			continue
 		}
-		set := l.names.set(nil, r)
+		set := l.names.set(r, "")
 		m := l.route[set.Equivalent()]
 		if m == nil {
 			m = &module{set: set}

@@ -48,14 +48,11 @@ type identity struct {
 	mode                             string
 }
 
-// set returns the attributes of a metric of a reading. Building a set is most
-// of the work of a point, so they are kept.
-func (n *naming) set(m *catalogue.Metric, r *netatmo.Reading) attribute.Set {
+// set returns the attributes of a reading, and that of the setpoint mode unless
+// it is empty. Building a set is most of the work of a point, so they are kept.
+func (n *naming) set(r *netatmo.Reading, mode string) attribute.Set {
 	id := identity{
-		r.ModuleID, r.ModuleName, r.ModuleType, r.HomeID, r.HomeName, r.StationID, r.StationName, r.Wire, "",
-	}
-	if m != nil && m.Field == netatmo.SetpointMode {
-		id.mode = r.SetpointMode
+		r.ModuleID, r.ModuleName, r.ModuleType, r.HomeID, r.HomeName, r.StationID, r.StationName, r.Wire, mode,
 	}
 	if s, ok := n.sets[id]; ok {
 		return s
@@ -64,8 +61,8 @@ func (n *naming) set(m *catalogue.Metric, r *netatmo.Reading) attribute.Set {
 	for _, a := range n.attributes(*r) {
 		list = append(list, attribute.String(a.Key, a.Value))
 	}
-	if id.mode != "" {
-		list = append(list, attribute.String(catalogue.AttributeSetpointMode, id.mode))
+	if mode != "" {
+		list = append(list, attribute.String(catalogue.AttributeSetpointMode, mode))
 	}
 	s := attribute.NewSet(list...)
 	n.sets[id] = s
