@@ -252,7 +252,7 @@ func (a *agent) values() telemetry.AgentValues {
 	v := telemetry.AgentValues{
 		Authorized: login.Authorized, TokenExpiry: login.Expiry, Refreshes: map[string]int64{},
 		PollTime: polls.Time, PollSuccess: polls.Success, PollDuration: polls.Duration,
-		RefreshInterval: cmp.Or(a.cfg.RefreshInterval, poll.Cadence),
+		RefreshInterval: cmp.Or(a.cfg.RefreshInterval, poll.NominalCadence),
 		Requests:        a.requests.snapshot(), Budget: a.gate.Remaining(),
 	}
 	for outcome, n := range login.Refreshes {

@@ -94,14 +94,14 @@ func runBackfill(c *cobra.Command, o backfillOptions) error {
 	defer login.Wait()
 	defer stop()
 
-	progress := filepath.Join(cfg.StateDir, "backfill.json")
+	path := filepath.Join(cfg.StateDir, "backfill.json")
 	if cfg.Push.Exporter == config.Console { // nothing is delivered to anywhere
-		progress = ""
+		path = ""
 	}
 	b, err := poll.OpenBackfill(ctx, poll.BackfillConfig{
 		Families: families(cfg), Favorites: cfg.Favorites, Allows: cfg.Stations.Allows,
 		History: catalogue.History, Since: since, Until: until,
-		File: progress, Logger: log,
+		File: path, Logger: log,
 	}, newClient(cfg, source, netatmo.NewGate(backfillPerHour), nil, log))
 	if c.Context().Err() != nil {
 		fmt.Fprintln(c.OutOrStdout(), interrupted)

@@ -129,7 +129,7 @@ func OpenBackfill(ctx context.Context, cfg BackfillConfig, src Source) (*Backfil
 		m := ModulePlan{Reading: same[0]}
 		for _, x := range b.state.Done[m.ModuleID].missing(asked) {
 			m.Missing += x.To.Sub(x.From)
-			b.windows = append(b.windows, &window{module: m.ModuleID, readings: same, from: x.From, done: x.From, noted: x.From, to: x.To, end: x.To, cadence: Cadence})
+			b.windows = append(b.windows, &window{module: m.ModuleID, readings: same, from: x.From, done: x.From, noted: x.From, to: x.To, end: x.To, cadence: NominalCadence})
 		}
 		b.modules = append(b.modules, m)
 		b.progress.Total += m.Missing

@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// Cadence is the usual distance of two uploads of a weather station, as
+// NominalCadence is the usual distance of two uploads of a weather station, as
 // observed. Other spans of the schedule are proportions of it, so that a
 // simulated station may be faster.
-const Cadence = 606 * time.Second
+const NominalCadence = 606 * time.Second
 
 // cadence learns the distance of two uploads from the measurement times that
 // the answers show.
@@ -39,7 +39,7 @@ func (c *cadence) observe(d time.Duration, halfway bool) {
 	twice := near(d, c.long)
 	c.long = 0
 	switch {
-	case d > Cadence*3/2:
+	case d > NominalCadence*3/2:
 	case now == 0, !c.sure && d < now*3/4, halfway && twice:
 		c.seen, c.sure = []time.Duration{d}, halfway
 	case near(d, now), d < now:
@@ -58,7 +58,7 @@ func near(a, b time.Duration) bool { return (a - b).Abs() <= b/10 }
 // scale is d in proportion to the cadence.
 func (c *cadence) scale(d time.Duration) time.Duration {
 	if v := c.value(); v != 0 {
-		return time.Duration(float64(d) * float64(v) / float64(Cadence))
+		return time.Duration(float64(d) * float64(v) / float64(NominalCadence))
 	}
 	return d
 }

@@ -95,7 +95,7 @@ func (p *Poller) module(id string) *module {
 func (p *Poller) cadence(station string) time.Duration {
 	c := p.state.cadence(station)
 	if c == 0 {
-		c = Cadence
+		c = NominalCadence
 	}
 	return max(c, p.cfg.Interval)
 }

@@ -67,11 +67,11 @@ func NewExporter(ctx context.Context, p config.Push, o ExporterOptions) (Exporte
 // to see whether the backend takes it. The error is to be read with Classify.
 func Probe(ctx context.Context, o Options) error {
 	_, identity := resources(o)
-	return o.Exporter.Export(ctx, document(identity, sign(o.Version)))
+	return o.Exporter.Export(ctx, resourceMetrics(identity, infoPoint(o.Version)))
 }
 
-// sign is a sign of life: one point, netatmo.agent.info, of this moment.
-func sign(version string) []metricdata.Metrics {
+// infoPoint is a sign of life: one point, netatmo.agent.info, of this moment.
+func infoPoint(version string) []metricdata.Metrics {
 	point := metricdata.DataPoint[float64]{
 		Attributes: attribute.NewSet(attribute.String("version", version)), Time: time.Now().Truncate(time.Millisecond), Value: 1,
 	}
@@ -80,8 +80,8 @@ func sign(version string) []metricdata.Metrics {
 	}}
 }
 
-// document is what one request carries.
-func document(r *resource.Resource, metrics []metricdata.Metrics) *metricdata.ResourceMetrics {
+// resourceMetrics is what one request carries.
+func resourceMetrics(r *resource.Resource, metrics []metricdata.Metrics) *metricdata.ResourceMetrics {
 	return &metricdata.ResourceMetrics{
 		Resource:     r,
 		ScopeMetrics: []metricdata.ScopeMetrics{{Scope: instrumentation.Scope{Name: scopeName}, Metrics: metrics}},

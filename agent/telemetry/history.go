@@ -307,7 +307,7 @@ func (h *historyPush) push(ctx context.Context, points []netatmo.Measurement) er
 func (h *historyPush) takesOthers(ctx context.Context) bool {
 	if !h.asked {
 		h.asked = true
-		h.takes = h.p.export(ctx, h.p.pastResource, sign(h.p.o.Version)) == nil
+		h.takes = h.p.export(ctx, h.p.pastResource, infoPoint(h.p.o.Version)) == nil
 	}
 	return h.takes
 }

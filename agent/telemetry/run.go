@@ -77,7 +77,7 @@ func (p *Pusher) finish(ctx context.Context) {
 
 // export makes one request. The turn must be held.
 func (p *Pusher) export(ctx context.Context, r *resource.Resource, metrics []metricdata.Metrics) *Failure {
-	f := Classify(p.o.Exporter.Export(ctx, document(r, metrics)))
+	f := Classify(p.o.Exporter.Export(ctx, resourceMetrics(r, metrics)))
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if f == nil {
