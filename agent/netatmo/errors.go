@@ -190,10 +190,5 @@ func clean(text, secret string) string {
 		}
 		return ' '
 	}, strings.ToValidUTF8(text, "\uFFFD"))
-	text = strings.Join(strings.Fields(text), " ")
-	const most = 200
-	if runes := []rune(text); len(runes) > most {
-		text = string(runes[:most]) + "…"
-	}
-	return text
+	return short(strings.Join(strings.Fields(text), " "))
 }

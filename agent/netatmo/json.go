@@ -166,13 +166,17 @@ func text(raw []byte) string {
 	return short(strings.Map(printable, s)) // which also makes it UTF-8
 }
 
-// short cuts a text that is longer than any name that people give.
+// short cuts a text that is longer than any name that people give, and than
+// what is worth a line of a log.
 func short(s string) string {
-	const most = 200
-	if len(s) <= most {
-		return s
+	characters := 0
+	for i := range s {
+		if characters == 200 {
+			return s[:i] + "…"
+		}
+		characters++
 	}
-	return strings.ToValidUTF8(s[:most], "") + "…"
+	return s
 }
 
 func unescape(raw []byte) (s string) {

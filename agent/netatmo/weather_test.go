@@ -167,8 +167,8 @@ func TestNames(t *testing.T) {
 			"a b [31m ", "x y  ", netatmo.WireNames{Module: "a b [31m ", Station: "x y  ", Home: " 👨\u200d👩"}},
 		{"text that runs backwards", `"module_name":"a\u202eb"`, "a b", "a b", netatmo.WireNames{Module: "a b"}},
 		{"a name without end", `"module_name":"` + strings.Repeat("x", 150) + strings.Repeat("ä", 100) + `"`,
-			strings.Repeat("x", 150) + strings.Repeat("ä", 25) + "…", strings.Repeat("x", 150) + strings.Repeat("ä", 25) + "…",
-			netatmo.WireNames{Module: strings.Repeat("x", 150) + strings.Repeat("ä", 25) + "…"}},
+			strings.Repeat("x", 150) + strings.Repeat("ä", 50) + "…", strings.Repeat("x", 150) + strings.Repeat("ä", 50) + "…",
+			netatmo.WireNames{Module: strings.Repeat("x", 150) + strings.Repeat("ä", 50) + "…"}},
 		{"nothing but control characters", `"module_name":"\n\u001b","home_name":"\u0007"`,
 			"70:ee:50:00:00:01", "70:ee:50:00:00:01", netatmo.WireNames{Module: "  ", Home: " "}},
 	} {
