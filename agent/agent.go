@@ -10,7 +10,6 @@ import (
 	"maps"
 	"net"
 	"net/http"
-	"net/url"
 	"path/filepath"
 	"sync"
 	"time"
@@ -63,13 +62,7 @@ func newAgent(ctx context.Context, cfg *config.Config, gate *netatmo.Gate, out i
 		}
 		log.Warn("no login pages, the login that is there works without", "error", portTaken)
 	}
-	authorize, err := url.Parse(cfg.APIURL)
-	if err != nil {
-		return nil, usage(err)
-	}
-	a.pages = auth.NewHandler(a.source, auth.HandlerOptions{
-		External: cfg.External, AuthorizeOrigin: authorize.Scheme + "://" + authorize.Host, Logger: log,
-	})
+	a.pages = auth.NewHandler(a.source)
 
 	if a.state, err = poll.OpenState(filepath.Join(cfg.StateDir, poll.StateFile), log); err != nil {
 		log.Error("the state file cannot be used; that is tried again, and until then a restart does not know what was delivered", "error", err)
@@ -183,7 +176,7 @@ func newSource(cfg *config.Config, log *slog.Logger) (*auth.Source, error) {
 func authConfig(cfg *config.Config, log *slog.Logger) auth.Config {
 	c := auth.Config{
 		ClientID: cfg.ClientID, ClientSecret: cfg.ClientSecret.Reveal(),
-		APIURL: cfg.APIURL, RedirectURL: cfg.External.JoinPath("auth", "callback").String(),
+		APIURL: cfg.APIURL, External: cfg.External,
 		TokenFile: cfg.TokenFile, IgnoreExpired: cfg.IgnoreExpired,
 		Logger: log, UserAgent: userAgent(),
 	}

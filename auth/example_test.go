@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 
@@ -25,10 +26,10 @@ func Example() {
 
 	cfg := auth.Config{
 		ClientID: "the-app", ClientSecret: "its-secret",
-		APIURL:      server.URL,
-		RedirectURL: "http://localhost:9210/auth/callback",
-		Scopes:      []string{"read_station"},
-		TokenFile:   filepath.Join(dir, "token.json"),
+		APIURL:    server.URL,
+		External:  &url.URL{Scheme: "http", Host: "localhost:9210"},
+		Scopes:    []string{"read_station"},
+		TokenFile: filepath.Join(dir, "token.json"),
 	}
 	source, err := auth.New(context.Background(), cfg)
 	if err != nil {

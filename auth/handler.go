@@ -1,7 +1,6 @@
 package auth
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -22,13 +21,6 @@ const (
 	callbackPath  = "/auth/callback"
 	tokenPath     = "/auth/token"
 )
-
-// HandlerOptions say where the pages are and where they send the browser.
-type HandlerOptions struct {
-	External        *url.URL     // base of the pages as the browser sees it, no slash at its end
-	AuthorizeOrigin string       // scheme://host of Netatmo's consent page
-	Logger          *slog.Logger // nil: none
-}
 
 // Handler serves the pages that connect the agent to a Netatmo account, and
 // nothing else. Who may use them is decided by a key in the link that the
@@ -52,19 +44,19 @@ type Handler struct {
 }
 
 // NewHandler returns the pages for the login of s.
-func NewHandler(s *Source, opts HandlerOptions) *Handler {
+func NewHandler(s *Source) *Handler {
 	h := &Handler{
 		source:   s,
-		external: opts.External,
-		csp:      policy(opts),
-		logger:   cmp.Or(opts.Logger, slog.New(slog.DiscardHandler)),
+		external: s.cfg.External,
+		csp:      policy(s.cfg),
+		logger:   s.log,
 		protect:  http.NewCrossOriginProtection(),
 		turn:     make(chan struct{}, 1),
 	}
 	// Over plain http browsers say where a form comes from only by its
 	// origin, and a proxy may have changed the host that it is compared with.
-	if err := h.protect.AddTrustedOrigin(origin(opts.External)); err != nil {
-		h.logger.Warn("the external URL is not an origin that browsers name; forms may be refused behind a proxy", "external_url", opts.External.String(), "error", err)
+	if err := h.protect.AddTrustedOrigin(origin(h.external)); err != nil {
+		h.logger.Warn("the external URL is not an origin that browsers name; forms may be refused behind a proxy", "external_url", h.external.String(), "error", err)
 	}
 	return h
 }

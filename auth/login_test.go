@@ -25,7 +25,7 @@ func (r *rig) code(s *Source) string {
 	}
 	answer.Body.Close()
 	back, err := url.Parse(answer.Header.Get("Location"))
-	if err != nil || back.Query().Get("state") != "a-state" || !strings.HasPrefix(back.String(), r.config().RedirectURL) {
+	if err != nil || back.Query().Get("state") != "a-state" || !strings.HasPrefix(back.String(), r.config().RedirectURL()) {
 		r.Fatalf("came back to %v, %v", back, err)
 	}
 	return back.Query().Get("code")
@@ -52,7 +52,7 @@ func TestALoginIsSavedBeforeItIsReported(t *testing.T) {
 		if granted := r.server.Check(r.server.Current().Access).Scopes; !slices.Equal(granted, r.scopes) {
 			r.Errorf("scopes %q", granted)
 		}
-		if st := s.Status(); st.Waiting || st.Problem != "" || st.RedirectURL != r.config().RedirectURL {
+		if st := s.Status(); st.Waiting || st.Problem != "" || st.RedirectURL != r.config().RedirectURL() {
 			r.Errorf("status %+v", st)
 		}
 	})

@@ -156,12 +156,15 @@ func (h *Handler) setHeaders(w http.ResponseWriter) {
 // form-action against every redirect that follows a form, not the first
 // alone: from the authorize address on to Netatmo's own login page, which is
 // under another host name of its domain, or straight back to the callback.
-func policy(opts HandlerOptions) string {
-	targets := []string{"'self'", opts.AuthorizeOrigin}
-	if u, err := url.Parse(opts.AuthorizeOrigin); err == nil && strings.HasSuffix(u.Hostname(), ".netatmo.com") {
-		targets = append(targets, "https://*.netatmo.com")
+func policy(cfg Config) string {
+	targets := []string{"'self'"}
+	if authorize, err := url.Parse(cfg.APIURL); err == nil {
+		targets = append(targets, origin(authorize))
+		if strings.HasSuffix(authorize.Hostname(), ".netatmo.com") {
+			targets = append(targets, "https://*.netatmo.com")
+		}
 	}
-	targets = append(targets, origin(opts.External))
+	targets = append(targets, origin(cfg.External))
 	sum := sha256.Sum256([]byte(pageCSS))
 	return strings.Join([]string{
 		"default-src 'none'",

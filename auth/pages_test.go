@@ -6,10 +6,12 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 
+	"netatmo-agent/auth"
 	"netatmo-agent/auth/authtest"
 )
 
@@ -129,10 +131,16 @@ func TestPagesStandAlone(t *testing.T) {
 // Chromium holds the policy against each redirect behind the form, and
 // Netatmo's own login page is on another host than its authorize address.
 func TestFormActionOfTheRealNetatmo(t *testing.T) {
-	w := newWorld(t, agentURL)
-	pages := newPages(w, "https://api.netatmo.com")
+	external, err := url.Parse(agentURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	source, err := auth.New(t.Context(), auth.Config{APIURL: "https://api.netatmo.com", External: external, TokenFile: filepath.Join(t.TempDir(), "token.json")})
+	if err != nil {
+		t.Fatal(err)
+	}
 	rec := httptest.NewRecorder()
-	pages.ServeHTTP(rec, httptest.NewRequest("GET", agentURL+"/", nil))
+	auth.NewHandler(source).ServeHTTP(rec, httptest.NewRequest("GET", agentURL+"/", nil))
 	want := "form-action 'self' https://api.netatmo.com https://*.netatmo.com " + agentURL
 	if policy := rec.Header().Get("Content-Security-Policy"); !strings.Contains(policy, want+";") {
 		t.Errorf("policy %s, want %s", policy, want)

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -89,7 +90,7 @@ func inBubble(t *testing.T, opts authtest.Options, test func(*rig)) {
 
 func (r *rig) config() Config {
 	return Config{
-		ClientID: rigID, ClientSecret: rigSecret, APIURL: rigAPI, RedirectURL: "http://agent.test/auth/callback",
+		ClientID: rigID, ClientSecret: rigSecret, APIURL: rigAPI, External: &url.URL{Scheme: "http", Host: "agent.test"},
 		Scopes: r.scopes, TokenFile: r.path, HTTPClient: r.client, Logger: r.logs.logger(), UserAgent: "netatmo-agent/test",
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -19,8 +20,8 @@ import (
 // Config is what a Source needs to know.
 type Config struct {
 	ClientID, ClientSecret string
-	APIURL                 string // base of /oauth2/authorize and /oauth2/token
-	RedirectURL            string // <external>/auth/callback
+	APIURL                 string   // base of /oauth2/authorize and /oauth2/token
+	External               *url.URL // base of the login pages as the browser sees it, no slash at its end
 	Scopes                 []string
 	TokenFile              string       // token.lock stands beside it
 	IgnoreExpired          bool         // leave an expired token file alone at start, and wait for a login
@@ -28,6 +29,10 @@ type Config struct {
 	Logger                 *slog.Logger // nil: none
 	UserAgent              string
 }
+
+// RedirectURL returns where Netatmo sends the browser back to. It is to be
+// registered at the app.
+func (c Config) RedirectURL() string { return c.External.JoinPath(callbackPath).String() }
 
 // tokenFile is the part of *store.File that a Source uses.
 type tokenFile interface {
@@ -89,7 +94,7 @@ func New(ctx context.Context, cfg Config) (*Source, error) {
 		oauth: &oauth2.Config{
 			ClientID:     cfg.ClientID,
 			ClientSecret: cfg.ClientSecret,
-			RedirectURL:  cfg.RedirectURL,
+			RedirectURL:  cfg.RedirectURL(),
 			Scopes:       cfg.Scopes,
 			Endpoint: oauth2.Endpoint{
 				AuthURL:  cfg.APIURL + "/oauth2/authorize",

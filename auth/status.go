@@ -42,7 +42,7 @@ func (s *Source) Status() Status {
 		Refreshes:     make(map[Outcome]int64, 4),
 		MissingScopes: slices.Clone(s.missing),
 		Unsaved:       s.unsaved,
-		RedirectURL:   s.cfg.RedirectURL,
+		RedirectURL:   s.oauth.RedirectURL,
 	}
 	for _, o := range []Outcome{OK, Passing, Final, Blocked} {
 		st.Refreshes[o] = s.refreshes[o]

@@ -72,8 +72,6 @@ type world struct {
 	net       internet
 	dir       string // of the token file
 	tokenFile string
-	external  *url.URL
-	logger    *slog.Logger
 	log       *bytes.Buffer
 }
 
@@ -89,20 +87,15 @@ func newWorld(t *testing.T, external string) *world {
 	w.net = internet{"cloud.test": cloud}
 	logger := slog.New(slog.NewTextHandler(&lockedWriter{w: w.log}, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	w.source, err = auth.New(t.Context(), auth.Config{
-		ClientID: "client", ClientSecret: "the-client-secret", APIURL: cloudURL, RedirectURL: external + "/auth/callback",
+		ClientID: "client", ClientSecret: "the-client-secret", APIURL: cloudURL, External: base,
 		Scopes: []string{"read_station", "read_homecoach"}, TokenFile: w.tokenFile, HTTPClient: &http.Client{Transport: w.net}, Logger: logger,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.external, w.logger = base, logger
-	w.pages = newPages(w, cloudURL)
+	w.pages = auth.NewHandler(w.source)
 	w.net[base.Host] = w.pages
 	return w
-}
-
-func newPages(w *world, authorizeOrigin string) *auth.Handler {
-	return auth.NewHandler(w.source, auth.HandlerOptions{External: w.external, AuthorizeOrigin: authorizeOrigin, Logger: w.logger})
 }
 
 type lockedWriter struct {

@@ -25,7 +25,7 @@ func (d *doctor) settings() {
 	}
 	// Where the browser reaches the pages follows from where they listen, if it is not set.
 	if d.settled("NETATMO_EXTERNAL_URL", "NETATMO_EXPORTER_EXTERNAL_URL", "--external-url") && d.settled(listenSettings...) {
-		d.okNext(area, "the redirect URI is "+d.Auth.RedirectURL,
+		d.okNext(area, "the redirect URI is "+d.Auth.RedirectURL(),
 			"register exactly this one at your app at https://dev.netatmo.com, if that is not done yet")
 	}
 }
