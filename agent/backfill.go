@@ -90,7 +90,7 @@ func runBackfill(c *cobra.Command, o backfillOptions) error {
 	}
 	ctx, stop := context.WithCancel(c.Context())
 	var login sync.WaitGroup
-	login.Go(func() { _ = source.Run(ctx) })
+	login.Go(func() { source.Run(ctx) })
 	defer login.Wait()
 	defer stop()
 

@@ -52,18 +52,18 @@ func process() int {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	signal.Ignore(syscall.SIGPIPE)
-	return execute(ctx, os.Args[1:], os.Stdin, readBy{os.Stdout, cancel}, readBy{os.Stderr, cancel})
+	return execute(ctx, os.Args[1:], os.Stdin, pipe{os.Stdout, cancel}, pipe{os.Stderr, cancel})
 }
 
-// readBy is an output that is read by another program, as in "demo | head" or
+// pipe is an output that is read by another program, as in "demo | head" or
 // "run 2>&1 | tee". When that program has gone, the command is told to end: a
 // process is killed otherwise, also in the middle of a refresh.
-type readBy struct {
+type pipe struct {
 	file *os.File
 	gone func()
 }
 
-func (r readBy) Write(b []byte) (int, error) {
+func (r pipe) Write(b []byte) (int, error) {
 	n, err := r.file.Write(b)
 	if errors.Is(err, syscall.EPIPE) {
 		r.gone()
@@ -73,7 +73,7 @@ func (r readBy) Write(b []byte) (int, error) {
 }
 
 // Fd lets a terminal be known.
-func (r readBy) Fd() uintptr { return r.file.Fd() }
+func (r pipe) Fd() uintptr { return r.file.Fd() }
 
 // terminal returns the file descriptor of an input or output that is a terminal.
 func terminal(stream any) (fd int, ok bool) {

@@ -61,7 +61,7 @@ func (a *agent) run(ctx context.Context) {
 	defer stopPushing()
 
 	var work, push sync.WaitGroup
-	work.Go(func() { _ = a.source.Run(ctx) })
+	work.Go(func() { a.source.Run(ctx) })
 	work.Go(func() { a.poller.Run(ctx) })
 	work.Go(func() { a.announceLogin(ctx) })
 	work.Go(func() { a.servePages(ctx) })

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"netatmo-agent/auth"
 	"netatmo-agent/auth/authtest"
@@ -36,8 +37,8 @@ func Example() {
 		panic(err) // the path cannot be used; the error says what to do
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error)
-	go func() { done <- source.Run(ctx) }()
+	var running sync.WaitGroup
+	running.Go(func() { source.Run(ctx) })
 
 	fmt.Println(source.Status().Problem)
 	changed := source.Changed()
@@ -56,7 +57,7 @@ func Example() {
 	fmt.Println("renewed:", renewed != access, err)
 
 	cancel()
-	fmt.Println("ended:", <-done)
+	running.Wait()
 
 	next, err := auth.New(context.Background(), cfg)
 	if err != nil {
@@ -68,6 +69,5 @@ func Example() {
 	// There is no login yet. Log in to Netatmo once
 	// valid: true <nil>
 	// renewed: true <nil>
-	// ended: <nil>
 	// after a restart: true <nil>
 }

@@ -111,13 +111,11 @@ func (r *rig) open() *Source {
 // run starts Run and returns what ends it and waits.
 func (r *rig) run(s *Source) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error)
-	go func() { done <- s.Run(ctx) }()
+	var running sync.WaitGroup
+	running.Go(func() { s.Run(ctx) })
 	return func() {
 		cancel()
-		if err := <-done; err != nil {
-			r.Error(err)
-		}
+		running.Wait()
 	}
 }
 

@@ -24,8 +24,8 @@ type watch struct {
 // Run does what cannot wait for a call of Token until ctx ends: it renews what
 // was found expired at start, tries again what failed, and while a login is
 // needed looks at the file every 5 s. From the end of ctx on no refresh begins;
-// Run then waits for one that is under way, saves, and returns nil.
-func (s *Source) Run(ctx context.Context) error {
+// Run then waits for one that is under way, saves, and returns.
+func (s *Source) Run(ctx context.Context) {
 	s.locked(func(time.Time) { s.stopping = ctx.Done() })
 	for ctx.Err() == nil {
 		timer := time.NewTimer(s.step(ctx))
@@ -37,7 +37,6 @@ func (s *Source) Run(ctx context.Context) error {
 		timer.Stop()
 	}
 	s.finish(ctx)
-	return nil
 }
 
 // KeepSaving does as Run does until the login is saved. It fails if ctx ends
@@ -45,7 +44,7 @@ func (s *Source) Run(ctx context.Context) error {
 func (s *Source) KeepSaving(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var saving sync.WaitGroup
-	saving.Go(func() { _ = s.Run(ctx) })
+	saving.Go(func() { s.Run(ctx) })
 	defer saving.Wait()
 	defer cancel()
 	tick := time.NewTicker(time.Second)
