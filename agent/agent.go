@@ -95,10 +95,9 @@ const lockFile = "agent.lock"
 const directoryPatience = time.Second
 
 // takeDirectory makes this the only agent in its directory, before it touches
-// the token file there. Beside a device or a directory there is no place for a
-// lock.
+// the token file there.
 func (a *agent) takeDirectory(ctx context.Context) error {
-	if _, err := store.New[struct{}](a.cfg.TokenFile).Load(); errors.Is(err, store.ErrNotRegular) {
+	if err := store.CheckRegular(a.cfg.TokenFile); err != nil {
 		return noPlace(fmt.Errorf("the token file cannot be used: %w", err))
 	}
 	ctx, cancel := context.WithTimeout(ctx, directoryPatience)

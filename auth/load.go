@@ -14,8 +14,8 @@ import (
 // open proves that the path can be saved to, and applies the rules for a token
 // file at start.
 func (s *Source) open(ctx context.Context) error {
-	if err := loadError(s.file); errors.Is(err, store.ErrNotRegular) {
-		return fmt.Errorf("the token file cannot be used: %w", err) // and no lock beside a device
+	if err := store.CheckRegular(s.cfg.TokenFile); err != nil {
+		return fmt.Errorf("the token file cannot be used: %w", err)
 	}
 	lock, err := s.lock(ctx)
 	if held, ok := errors.AsType[*store.HeldError](err); ok {
@@ -122,5 +122,5 @@ func (s *Source) tellProbe(p store.Probe) {
 		log.Warn("the token file is a mount of its own and can only be written over in place, where a power cut can damage it; mount its directory instead")
 		return
 	}
-	log.Warn("the token file can only be written over in place, where a power cut can damage it; see to the cause", "error", p.Why)
+	log.Warn("the token file can only be written over in place, where a power cut can damage it; free some space", "error", p.Why)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"syscall"
 	"time"
 
 	"netatmo-agent/store"
@@ -57,7 +58,7 @@ func (s *Source) write(d document) error {
 		return nil
 	}
 	if over := s.file.Overwrite(d); over != nil {
-		if errors.Is(over, fs.ErrNotExist) { // there is nothing to write over
+		if errors.Is(over, fs.ErrNotExist) || sameCause(over, err) { // there is nothing to write over, or to add
 			return err
 		}
 		return fmt.Errorf("%w; and to write over it: %w", err, over)
@@ -70,6 +71,12 @@ func (s *Source) write(d document) error {
 		s.log.Warn("the token file could only be written over in place, where a power cut can damage it; see to the cause", "file", s.cfg.TokenFile, "error", err)
 	}
 	return nil
+}
+
+func sameCause(a, b error) bool {
+	one, ofSystem := errors.AsType[syscall.Errno](a)
+	other, _ := errors.AsType[syscall.Errno](b)
+	return ofSystem && one == other
 }
 
 // saved notes and says what became of saving d, the pair in memory.
@@ -98,7 +105,8 @@ func (s *Source) saved(d document, err error) {
 // keepDamaged keeps a copy of a content that is about to be replaced and cannot
 // be understood. Whoever wrote it may want it back.
 func (s *Source) keepDamaged() {
-	damage, ok := errors.AsType[*store.CorruptError](loadError(s.file))
+	_, err := s.file.Load()
+	damage, ok := errors.AsType[*store.CorruptError](err)
 	if !ok {
 		return
 	}
@@ -108,11 +116,6 @@ func (s *Source) keepDamaged() {
 		return
 	}
 	s.log.Warn("the damaged content of the token file is kept beside it", "file", s.cfg.TokenFile, "kept", kept, "damage", damage)
-}
-
-func loadError(f tokenFile) error {
-	_, err := f.Load()
-	return err
 }
 
 // current returns the pair in memory.

@@ -147,7 +147,7 @@ type SaveError struct {
 
 func (e *SaveError) Error() string {
 	return fmt.Sprintf("Netatmo has given a login, but it could not be saved to %s: %v. It works until this process ends, and saving "+
-		"is tried again meanwhile. Make the path writable, or free some space, and log in once more if in doubt", e.Path, e.Err)
+		"is tried again meanwhile; log in once more if in doubt", e.Path, e.Err)
 }
 
 func (e *SaveError) Unwrap() error { return e.Err }

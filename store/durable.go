@@ -62,15 +62,15 @@ func create(path string, content []byte, like fs.FileInfo) error {
 // overwrite writes content over the file at path with one write, padded with
 // blanks to the old length; only then is the rest cut off.
 func overwrite(path string, content []byte) (err error) {
+	info, err := regular(path)
+	if err != nil {
+		return err
+	}
 	file, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
-	info, err := file.Stat()
-	if err != nil {
-		return err
-	}
 	padded := append([]byte(nil), content...)
 	for int64(len(padded)) < info.Size() {
 		padded = append(padded, ' ')
@@ -126,7 +126,7 @@ func syncDir(dir string) error {
 
 // giveTo lets root create a file for the user who owns like. Otherwise a single
 // command under sudo would lock a service that runs as another user out of its
-// own file. Others than root cannot give files away, so errors do not matter.
+// own file. Only root can give files away, so errors do not matter.
 func giveTo(file *os.File, like fs.FileInfo) {
 	if owner, ok := like.Sys().(*syscall.Stat_t); ok && os.Geteuid() == 0 {
 		_ = file.Chown(int(owner.Uid), int(owner.Gid))

@@ -20,7 +20,8 @@ func Example() {
 	type counter struct {
 		Starts int `json:"starts"`
 	}
-	file := store.New[counter](filepath.Join(dir, "state", "counter.json"))
+	path := filepath.Join(dir, "state", "counter.json")
+	file := store.New[counter](path)
 	if _, err := file.Probe(); err != nil { // a disk that cannot be written shows now, not later
 		panic(err)
 	}
@@ -39,15 +40,16 @@ func Example() {
 	if err := file.Save(c); err != nil {
 		panic(err)
 	}
-	content, _ := os.ReadFile(file.Path())
+	content, _ := os.ReadFile(path)
 	fmt.Print(string(content))
 
 	_, err = store.TryLock(filepath.Join(dir, "state", "counter.lock"))
-	fmt.Println(errors.Is(err, store.ErrHeld))
+	_, held := errors.AsType[*store.HeldError](err)
+	fmt.Println("held:", held)
 	// Output:
 	// first start
 	// {
 	//   "starts": 1
 	// }
-	// true
+	// held: true
 }

@@ -41,9 +41,6 @@ type File[T any] struct {
 // New returns the File at path, which need not exist. It touches nothing.
 func New[T any](path string) *File[T] { return &File[T]{path: path} }
 
-// Path returns the path given to New.
-func (f *File[T]) Path() string { return f.path }
-
 // Load reads the document. The error is an [fs.ErrNotExist] if the file is
 // missing or holds nothing but blanks, [ErrNotRegular], or a *[CorruptError].
 func (f *File[T]) Load() (T, error) {
@@ -65,17 +62,14 @@ func (f *File[T]) Load() (T, error) {
 
 // Save replaces the document atomically and durably: after an error the file
 // holds the old document or the new one, after nil the new one, even if the
-// power fails. A missing directory is created with mode 0700.
+// power fails. A missing directory is created with mode 0700. As of all that
+// write, the error says what is wrong and what to do about it.
 func (f *File[T]) Save(v T) error {
-	content, err := encode(v)
-	if err != nil {
-		return fmt.Errorf("encode %s: %w", f.path, err)
-	}
-	path, err := f.target()
+	path, content, err := f.prepare(v)
 	if err != nil {
 		return err
 	}
-	return f.replace(path, content)
+	return explain(f.replace(path, content))
 }
 
 // Overwrite writes the document over the old content, in place and durably. It
@@ -83,18 +77,11 @@ func (f *File[T]) Save(v T) error {
 // on a file that is a mount point; a power cut in the middle of it can damage
 // the file. The file must exist.
 func (f *File[T]) Overwrite(v T) error {
-	content, err := encode(v)
-	if err != nil {
-		return fmt.Errorf("encode %s: %w", f.path, err)
-	}
-	path, err := f.target()
+	path, content, err := f.prepare(v)
 	if err != nil {
 		return err
 	}
-	if _, err := regular(path); err != nil {
-		return err
-	}
-	return f.do("overwrite", func() error { return overwrite(path, content) })
+	return explain(f.do("overwrite", func() error { return overwrite(path, content) }))
 }
 
 // KeepBad copies the present content, whatever it is, to <path>.bad-<time> (UTC,
@@ -102,7 +89,7 @@ func (f *File[T]) Overwrite(v T) error {
 func (f *File[T]) KeepBad(now time.Time) (string, error) {
 	content, _, err := f.read()
 	if err != nil {
-		return "", err
+		return "", explain(err)
 	}
 	path, err := f.target()
 	if err != nil {
@@ -110,18 +97,22 @@ func (f *File[T]) KeepBad(now time.Time) (string, error) {
 	}
 	bad := path + ".bad-" + now.UTC().Format("20060102T150405Z")
 	if err := f.replace(bad, content); err != nil {
-		return "", err
+		return "", explain(err)
 	}
 	return bad, nil
 }
 
-func encode[T any](v T) ([]byte, error) {
+// prepare returns what is to be written, and where.
+func (f *File[T]) prepare(v T) (path string, content []byte, err error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
-	err := e.Encode(v)
-	return b.Bytes(), err
+	if err := e.Encode(v); err != nil {
+		return "", nil, fmt.Errorf("encode %s: %w", f.path, err)
+	}
+	path, err = f.target()
+	return path, b.Bytes(), err
 }
 
 // do takes one step of a write. Tests let it fail, before or after its effect.
@@ -165,6 +156,17 @@ func (f *File[T]) read() ([]byte, fs.FileInfo, error) {
 		err = &CorruptError{Path: f.path, Err: fmt.Errorf("it is larger than %d MiB, so it is none of ours: give another path", maxSize>>20)}
 	}
 	return content, info, err
+}
+
+// CheckRegular returns an error that wraps [ErrNotRegular] if path, links
+// followed, names what is neither read nor replaced. It is for those who take a
+// [Lock] first, which has no place beside a device. A missing file is no error;
+// what else is wrong shows when the file is used.
+func CheckRegular(path string) error {
+	if _, err := regular(path); errors.Is(err, ErrNotRegular) {
+		return err
+	}
+	return nil
 }
 
 // regular returns what path is, links followed, and an error unless it is a

@@ -166,7 +166,7 @@ func TestSymbolicLinksAreFollowed(t *testing.T) {
 		if _, err := f.Probe(); err != nil {
 			t.Error(err)
 		}
-		if info, err := os.Lstat(f.Path()); err != nil || info.Mode()&fs.ModeSymlink == 0 {
+		if info, err := os.Lstat(filepath.Join(dir, link)); err != nil || info.Mode()&fs.ModeSymlink == 0 {
 			t.Errorf("%s is no link any more", link)
 		}
 	}
@@ -195,10 +195,17 @@ func TestWhatIsNotARegularFileIsRefused(t *testing.T) {
 		_, probeErr := f.Probe()
 		for what, err := range map[string]error{
 			"load": loadErr, "probe": probeErr, "save": f.Save(doc{}), "overwrite": f.Overwrite(doc{}),
+			"check": store.CheckRegular(path),
 		} {
 			if !errors.Is(err, store.ErrNotRegular) || !strings.Contains(err.Error(), path) {
 				t.Errorf("%s %s: %v", what, path, err)
 			}
+		}
+	}
+	_, path := saved(t)
+	for _, path := range []string{path, path + ".missing"} {
+		if err := store.CheckRegular(path); err != nil {
+			t.Error(err)
 		}
 	}
 }
@@ -251,6 +258,21 @@ func TestFailedStepsLeaveAWholeDocument(t *testing.T) {
 				t.Errorf("%s (took effect: %v): holds %q", step, effect, got)
 			}
 			only(t, filepath.Dir(path), "doc.json")
+		}
+	}
+}
+
+func TestAFailedWriteSaysWhatToDo(t *testing.T) {
+	for errno, advice := range map[syscall.Errno]string{
+		syscall.ENOSPC: "free some space", syscall.EROFS: "mount it writable", syscall.EACCES: "chown",
+	} {
+		f, _ := saved(t)
+		f.SetFault(func(string, func() error) error { return errno })
+		_, keepErr := f.KeepBad(time.Now())
+		for what, err := range map[string]error{"save": f.Save(doc{newText}), "overwrite": f.Overwrite(doc{newText}), "keep": keepErr} {
+			if !errors.Is(err, errno) || strings.Count(err.Error(), advice) != 1 {
+				t.Errorf("%s: %v", what, err)
+			}
 		}
 	}
 }

@@ -13,9 +13,6 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// ErrHeld is the error that every *[HeldError] wraps.
-var ErrHeld = errors.New("held by another process")
-
 // HeldError says who holds a lock.
 type HeldError struct {
 	Path string
@@ -25,8 +22,6 @@ type HeldError struct {
 func (e *HeldError) Error() string {
 	return fmt.Sprintf("%s is held by process %d", e.Path, e.PID)
 }
-
-func (e *HeldError) Unwrap() error { return ErrHeld }
 
 // Lock is a lock between processes that is held.
 type Lock struct{ flock *flock.Flock }
@@ -64,7 +59,7 @@ func TryLock(path string) (*Lock, error) {
 func LockWait(ctx context.Context, path string) (*Lock, error) {
 	for {
 		lock, err := TryLock(path)
-		if !errors.Is(err, ErrHeld) {
+		if _, held := errors.AsType[*HeldError](err); !held {
 			return lock, err
 		}
 		select {

@@ -59,8 +59,7 @@ func TestALockedPathNamesItsHolderAndDiesWithIt(t *testing.T) {
 	pid, kill := holder(t, path)
 
 	_, err := store.TryLock(path)
-	var held *store.HeldError
-	if !errors.As(err, &held) || held.PID != pid || !errors.Is(err, store.ErrHeld) {
+	if holder, held := errors.AsType[*store.HeldError](err); !held || holder.PID != pid {
 		t.Fatalf("error %v, want one with process %d", err, pid)
 	}
 	if !strings.Contains(err.Error(), strconv.Itoa(pid)) || !strings.Contains(err.Error(), path) {
@@ -87,7 +86,8 @@ func TestLockWait(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Millisecond)
 	defer cancel()
-	if _, err := store.LockWait(ctx, path); !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, store.ErrHeld) {
+	_, err = store.LockWait(ctx, path)
+	if _, held := errors.AsType[*store.HeldError](err); !held || !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("waiting too long: %v", err)
 	}
 	time.AfterFunc(10*time.Millisecond, func() { _ = first.Unlock() })
@@ -96,7 +96,8 @@ func TestLockWait(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = second.Unlock() }()
-	if _, err := store.TryLock(path); !errors.Is(err, store.ErrHeld) {
+	_, err = store.TryLock(path)
+	if _, held := errors.AsType[*store.HeldError](err); !held {
 		t.Errorf("two holders in one process: %v", err)
 	}
 }

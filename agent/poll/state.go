@@ -94,7 +94,7 @@ func (s *State) makeWay() (kept string, err error) {
 			return "", fmt.Errorf("%w; and it cannot be kept aside: %w", corrupt, err)
 		}
 	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("read the state file: %w", err)
+		return "", fmt.Errorf("%w; move it away, or let this user read it", err)
 	}
 	s.inTheWay = false
 	return kept, nil
@@ -149,7 +149,7 @@ func (s *State) Save() error {
 		return err
 	}
 	if err := s.file.Save(now); err != nil {
-		return fmt.Errorf("save the state file: %w", err)
+		return err
 	}
 	s.mu.Lock()
 	s.saved = changes
