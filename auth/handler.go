@@ -99,29 +99,32 @@ func (h *Handler) saved() {
 // a proxy may strip that path or keep it.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.setHeaders(w)
-	prefix, page := splitPath(r.URL.Path)
-	to, known := map[string]route{
-		startPath:     {"GET, HEAD", h.start},
-		authorizePath: {"POST", h.authorize},
-		callbackPath:  {"GET", h.callback},
-		tokenPath:     {"POST", h.token},
-	}[page]
-	switch {
+	switch prefix, page := splitPath(r.URL.Path); {
 	case page != "" && page == h.external.Path:
 		addSlash(w, r)
-	case !known || prefix != "" && prefix != h.external.Path:
+	case prefix != "" && prefix != h.external.Path:
 		h.renderLost(w, r, http.StatusNotFound)
-	case !slices.Contains(strings.Split(to.methods, ", "), r.Method):
-		w.Header().Set("Allow", to.methods)
-		h.renderLost(w, r, http.StatusMethodNotAllowed)
+	case page == startPath:
+		h.serve(w, r, h.start, http.MethodGet, http.MethodHead)
+	case page == authorizePath:
+		h.serve(w, r, h.authorize, http.MethodPost)
+	case page == callbackPath:
+		h.serve(w, r, h.callback, http.MethodGet)
+	case page == tokenPath:
+		h.serve(w, r, h.token, http.MethodPost)
 	default:
-		to.serve(w, r)
+		h.renderLost(w, r, http.StatusNotFound)
 	}
 }
 
-type route struct {
-	methods string
-	serve   http.HandlerFunc
+// serve serves a page that exists for some methods alone.
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request, page http.HandlerFunc, methods ...string) {
+	if !slices.Contains(methods, r.Method) {
+		w.Header().Set("Allow", strings.Join(methods, ", "))
+		h.renderLost(w, r, http.StatusMethodNotAllowed)
+		return
+	}
+	page(w, r)
 }
 
 // addSlash sends the browser on to where relative links work. The way there is
@@ -222,27 +225,14 @@ func (h *Handler) callback(w http.ResponseWriter, r *http.Request) {
 		}
 		h.render(w, r, http.StatusForbidden, key, refused.notice())
 	case !begunHere:
-		h.stale(w, r, key)
+		// It may be a reload of one that is being finished, so it is said how
+		// that ended.
+		h.inTurn(w, r, func() { h.render(w, r, http.StatusBadRequest, key, noticeStale) })
 	case query.Get("code") == "":
 		h.render(w, r, http.StatusBadRequest, key, noticeNoCode)
 	default:
 		h.finish(w, r, func(ctx context.Context) error { return h.source.Exchange(ctx, query.Get("code")) })
 	}
-}
-
-// stale answers a callback that no attempt waits for. It may be a reload of
-// one that is being finished, so it says how that ended.
-func (h *Handler) stale(w http.ResponseWriter, r *http.Request, key string) {
-	release, ok := h.takeTurn(r.Context())
-	if !ok {
-		return
-	}
-	defer release()
-	if h.currentKey() == "" {
-		h.renderDone(w, r)
-		return
-	}
-	h.render(w, r, http.StatusBadRequest, key, noticeStale)
 }
 
 func (h *Handler) token(w http.ResponseWriter, r *http.Request) {
@@ -270,34 +260,32 @@ func (h *Handler) token(w http.ResponseWriter, r *http.Request) {
 // finish gets a login from Netatmo and says what came of it. The browser may
 // leave meanwhile; a Source finishes and saves what was begun.
 func (h *Handler) finish(w http.ResponseWriter, r *http.Request, get func(context.Context) error) {
-	release, ok := h.takeTurn(r.Context())
-	if !ok {
+	h.inTurn(w, r, func() {
+		if err := get(r.Context()); err != nil {
+			h.logger.Warn("a login in the browser failed", "error", err)
+			status, n := failed(err)
+			h.render(w, r, status, h.currentKey(), n)
+			return
+		}
+		h.saved()
+		h.render(w, r, http.StatusOK, h.currentKey(), noticeSaved)
+	})
+}
+
+// inTurn acts once no login is being finished, if one is still needed then and
+// the browser has not left.
+func (h *Handler) inTurn(w http.ResponseWriter, r *http.Request, act func()) {
+	select {
+	case h.turn <- struct{}{}:
+		defer func() { <-h.turn }()
+	case <-r.Context().Done():
 		return
 	}
-	defer release()
 	if h.currentKey() == "" {
 		h.renderDone(w, r)
 		return
 	}
-	err := get(r.Context())
-	if err != nil {
-		h.logger.Warn("a login in the browser failed", "error", err)
-		status, n := failed(err)
-		h.render(w, r, status, h.currentKey(), n)
-		return
-	}
-	h.saved()
-	h.render(w, r, http.StatusOK, h.currentKey(), noticeSaved)
-}
-
-// takeTurn waits until no login is being finished, or the browser has left.
-func (h *Handler) takeTurn(ctx context.Context) (release func(), ok bool) {
-	select {
-	case h.turn <- struct{}{}:
-		return func() { <-h.turn }, true
-	case <-ctx.Done():
-		return nil, false
-	}
+	act()
 }
 
 // failed puts into words why a login could not be finished.

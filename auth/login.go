@@ -36,7 +36,7 @@ func (s *Source) AdoptRefreshToken(ctx context.Context, refreshToken string) err
 
 // login replaces the pair by a new one. Until that has come, the old one stays
 // where it is.
-func (s *Source) login(ctx context.Context, refusal string, get func(context.Context) (*oauth2.Token, error)) error {
+func (s *Source) login(ctx context.Context, refusal Cause, get func(context.Context) (*oauth2.Token, error)) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), LoginTimeout)
 	defer cancel()
 	if err := s.take(ctx); err != nil {
@@ -79,7 +79,7 @@ func (s *Source) login(ctx context.Context, refusal string, get func(context.Con
 	return nil
 }
 
-func loginFault(fault *TokenError, refusal string) error {
+func loginFault(fault *TokenError, refusal Cause) error {
 	switch fault.Reason {
 	case "invalid_grant":
 		return loginError(refusal, fault)

@@ -63,7 +63,7 @@ func TestLoginsThatNetatmoRefuses(t *testing.T) {
 		name   string
 		login  func(*rig, *Source) error
 		fault  *authtest.Fault
-		cause  string // of a LoginError
+		cause  Cause  // of a LoginError
 		reason string // of a TokenError
 		hint   string
 	}{

@@ -13,19 +13,19 @@ var (
 	tidyPrefix = regexp.MustCompile(`^(/[A-Za-z0-9._~-]+)+$`)
 )
 
-// openedAs guesses the address under which the browser opened the pages, and
-// reports whether it is another than external. Proxies' headers can be forged
-// and are hints for the text of a page, nothing else.
+// openedAs guesses the address under which the browser opened the pages. It is
+// empty if that is external, or nothing to be shown. Proxies' headers can be
+// forged and are hints for the text of a page, nothing else.
 //
 // The scheme behind a proxy that does not tell is given away by the Sec-Fetch
 // headers, which browsers send over https and to loopback alone.
-func openedAs(r *http.Request, external *url.URL) (seen string, other bool) {
+func openedAs(r *http.Request, external *url.URL) string {
 	host := firstOf(r.Header.Get("X-Forwarded-Host"))
 	if !tidyHost.MatchString(host) {
 		host = r.Host
 	}
 	if !tidyHost.MatchString(host) {
-		return "", false
+		return ""
 	}
 	scheme, known := openedScheme(r, host)
 	if !known {
@@ -41,14 +41,14 @@ func openedAs(r *http.Request, external *url.URL) (seen string, other bool) {
 	case tidyPrefix.MatchString(told):
 		prefix = told
 	case prefix != "" && !tidyPrefix.MatchString(prefix):
-		return "", false
+		return ""
 	case prefix == "" && (sameHost || proxied(r)):
 		prefix = external.Path // taken off by a proxy that does not tell
 	}
 	if sameHost && scheme == external.Scheme && prefix == external.Path {
-		return "", false
+		return ""
 	}
-	return scheme + "://" + bareHost(scheme, host) + prefix, true
+	return scheme + "://" + bareHost(scheme, host) + prefix
 }
 
 // splitPath splits the path of a request into the prefix that a proxy put, and

@@ -122,11 +122,11 @@ func (h *Handler) page(r *http.Request) page {
 		Style:    template.CSS(pageCSS), //nolint:gosec // a constant
 		Status:   h.source.Status(),
 		External: h.external.String(),
+		OpenedAs: openedAs(r, h.external),
 	}
 	if _, name := splitPath(r.URL.Path); name != startPath {
 		p.Base = "../"
 	}
-	p.OpenedAs, _ = openedAs(r, h.external)
 	return p
 }
 

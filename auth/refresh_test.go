@@ -204,7 +204,7 @@ func TestARefusalThatLastsForHoursHealsByItself(t *testing.T) {
 		time.Sleep(time.Hour)
 		<-changed
 		r.token(s)
-		r.wantLogged("INFO", "took up a login")
+		r.wantLogged("INFO", "logged in to Netatmo")
 	})
 }
 

@@ -175,7 +175,7 @@ func (r *rig) token(s *Source) {
 	}
 }
 
-func (r *rig) loginError(s *Source, cause string) {
+func (r *rig) loginError(s *Source, cause Cause) {
 	r.Helper()
 	_, err := s.Token(context.Background())
 	if e, ok := errors.AsType[*LoginError](err); !ok || e.Cause != cause {

@@ -28,6 +28,9 @@ func TestNothingIsAskedForThatCannotBeSaved(t *testing.T) {
 			r.Errorf("the old pair counts as lost: %+v", st)
 		}
 		r.wantLogged("ERROR", "no space left")
+		if r.logged("ERROR", "write over") != 0 {
+			r.Error("the same cause is said twice")
+		}
 		time.Sleep(time.Hour)
 		if r.asked() != 0 || !r.onDisk(p) {
 			r.Error("the refresh token was spent, or the file damaged")

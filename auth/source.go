@@ -262,7 +262,7 @@ func (s *Source) locked(act func(now time.Time)) {
 
 	s.wake()
 	if is.authorized && !was.authorized {
-		s.log.Info("took up a login to Netatmo", "expiry", expiry)
+		s.log.Info("logged in to Netatmo", "expiry", expiry)
 	}
 	if !is.authorized && was.authorized {
 		s.log.Error("the login is lost", "cause", need.Cause)

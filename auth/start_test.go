@@ -24,9 +24,9 @@ func TestTokenFileAtStart(t *testing.T) {
 		file   func(authtest.Pair) string
 		ignore bool
 
-		authorized bool   // after New
-		cause      string // of the LoginError if not
-		asks       int    // refreshes once Run has run
+		authorized bool  // after New
+		cause      Cause // of the LoginError if not
+		asks       int   // refreshes once Run has run
 		level, log string
 	}{
 		{name: "no file", cause: CauseNone},

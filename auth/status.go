@@ -54,26 +54,29 @@ func (s *Source) Status() Status {
 	return st
 }
 
-// Causes of a LoginError.
+// Cause is why a human is needed.
+type Cause string
+
+// The causes of a LoginError.
 const (
-	CauseNone      = "no login yet"
-	CauseIgnored   = "expired and ignored"
-	CauseDamaged   = "token file damaged"
-	CauseExpired   = "expired, no refresh token"
-	CauseRejected  = "rejected, no refresh token"
-	CauseDoubt     = "refresh token refused, tried again"
-	CauseRefused   = "refresh token refused"
-	CauseApp       = "client id or secret refused"
-	CauseGrant     = "app may not renew"
-	CauseBadCode   = "code refused"
-	CauseBadPasted = "pasted refresh token refused"
+	CauseNone      Cause = "no login yet"
+	CauseIgnored   Cause = "expired and ignored"
+	CauseDamaged   Cause = "token file damaged"
+	CauseExpired   Cause = "expired, no refresh token"
+	CauseRejected  Cause = "rejected, no refresh token"
+	CauseDoubt     Cause = "refresh token refused, tried again"
+	CauseRefused   Cause = "refresh token refused"
+	CauseApp       Cause = "client id or secret refused"
+	CauseGrant     Cause = "app may not renew"
+	CauseBadCode   Cause = "code refused"
+	CauseBadPasted Cause = "pasted refresh token refused"
 )
 
 // LoginError says that a human is needed. Its text says what happened and what
 // to do next.
 type LoginError struct {
-	Cause string // one of the Cause constants
-	Err   error  // what Netatmo or the token file said; may be nil
+	Cause Cause
+	Err   error // what Netatmo or the token file said; may be nil
 	text  string
 }
 
@@ -85,7 +88,7 @@ func (e *LoginError) Unwrap() error { return e.Err }
 // not know this one.
 func (e *LoginError) NeedsLogin() bool { return true }
 
-func loginError(cause string, err error) *LoginError {
+func loginError(cause Cause, err error) *LoginError {
 	return &LoginError{Cause: cause, Err: err, text: sentences[cause]}
 }
 
@@ -94,7 +97,7 @@ const causesOfRefusal = "The likely causes, in this order: another program used 
 	"made anew, so that the client ID is another; the permission was withdrawn in the Netatmo account. " +
 	"Log in again; if that does not last, create a new app"
 
-var sentences = map[string]string{
+var sentences = map[Cause]string{
 	CauseNone: "There is no login yet. Log in to Netatmo once",
 	CauseIgnored: "The access token in the token file has expired, and NETATMO_EXPIRED_TOKEN=ignore leaves it alone. " +
 		"Log in again, or set NETATMO_EXPIRED_TOKEN=refresh",

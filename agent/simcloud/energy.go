@@ -23,7 +23,7 @@ func (c *Cloud) homesdata(q query) (any, *apiError) {
 		homes = append(homes, h.topology(q.at))
 	}
 	return object{"homes": homes, "user": object{
-		"id": "5a1b2c3d4e5f60718293a4b5", "email": "jane@example.com", "language": "en-GB", "locale": "de-DE",
+		"id": userID, "email": "jane@example.com", "language": "en-GB", "locale": "de-DE",
 		"unit_system": 0, "unit_wind": 0, "unit_pressure": 0, "feel_like_algorithm": 0,
 	}}, nil
 }

@@ -133,8 +133,8 @@ func (s *Server) decide(form url.Values) *answer {
 	return a
 }
 
-// exchange issues a new pair for a code or a refresh token and returns nil, or returns why not. The caller
-// holds mu.
+// exchange issues a new pair for a code or a refresh token and returns nil, or
+// returns why not. The caller holds mu.
 func (s *Server) exchange(form url.Values) *answer {
 	switch grantType := form.Get("grant_type"); grantType {
 	case "authorization_code":

@@ -86,7 +86,7 @@ func TestLoginBesideAWaitingAgent(t *testing.T) {
 			logIn(r)
 			written := stat(t, r.TokenFile()).ModTime()
 			r.Eventually("has readings", func() bool { return strings.Contains(r.Output(), " netatmo.temperature ") })
-			if took := r.loggedAt("took up a login").Sub(written); took > takenUp {
+			if took := r.loggedAt("logged in to Netatmo").Sub(written); took > takenUp {
 				t.Errorf("taken up %v after it was written, want %v at most", took, takenUp)
 			}
 			if kept := r.bad(); len(kept) != 0 {
