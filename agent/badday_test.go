@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -36,12 +35,17 @@ const dayHost = "127.0.0.1:9"
 // start begins a day with a login that is good for three hours.
 func (d *day) start() {
 	d.cloud = simcloud.New(simcloud.Options{ClientID: checkID, ClientSecret: checkSecret})
-	listener := &dayListener{conns: make(chan net.Conn), closed: make(chan struct{})}
+	listener := authtest.NewListener()
 	server := &http.Server{Handler: d.cloud}
 	served := make(chan struct{})
 	go func() { defer close(served); _ = server.Serve(listener) }()
 	usual := http.DefaultTransport
-	transport := &http.Transport{DialContext: listener.dial}
+	transport := &http.Transport{DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if addr == dayHost {
+			return listener.Dial(ctx, network, addr)
+		}
+		return new(net.Dialer).DialContext(ctx, network, addr)
+	}}
 	http.DefaultTransport = transport
 	d.t.Cleanup(func() {
 		http.DefaultTransport = usual
@@ -79,39 +83,6 @@ func (d *day) stop() {
 		d.t.Error("a secret is in the log")
 	}
 }
-
-// dayListener takes connections within the process, which a synctest bubble can
-// wait for. What is not meant for it is dialled as usual.
-type dayListener struct {
-	conns  chan net.Conn
-	closed chan struct{}
-	once   sync.Once
-}
-
-func (l *dayListener) dial(ctx context.Context, network, addr string) (net.Conn, error) {
-	if addr != dayHost {
-		return new(net.Dialer).DialContext(ctx, network, addr)
-	}
-	ours, theirs := net.Pipe()
-	select {
-	case l.conns <- theirs:
-		return ours, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-func (l *dayListener) Accept() (net.Conn, error) {
-	select {
-	case c := <-l.conns:
-		return c, nil
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (l *dayListener) Close() error   { l.once.Do(func() { close(l.closed) }); return nil }
-func (l *dayListener) Addr() net.Addr { return &net.UnixAddr{Name: dayHost, Net: "memory"} }
 
 // dayBackend takes every push over HTTP while it is up. It lives outside of the
 // bubble and keeps no connection open, so that time passes between pushes.

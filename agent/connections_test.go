@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"netatmo-agent/agent/config"
+	"netatmo-agent/auth/authtest"
 )
 
 // A connection to Netatmo that died without a word is not used for long.
@@ -23,10 +24,10 @@ func TestSilentlyDeadConnection(t *testing.T) {
 	certificate, trusted := borrowed.TLS.Certificates[0], borrowed.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
 	borrowed.Close()
 	synctest.Test(t, func(t *testing.T) {
-		w := newWire()
+		l := authtest.NewListener()
 		server := &http.Server{Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), ReadHeaderTimeout: time.Minute,
 			TLSConfig: &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}}
-		go func() { _ = server.ServeTLS(w, "", "") }()
+		go func() { _ = server.ServeTLS(l, "", "") }()
 		defer server.Close()
 
 		var dead atomic.Pointer[net.Conn]
@@ -34,8 +35,8 @@ func TestSilentlyDeadConnection(t *testing.T) {
 		transport := pinging()
 		transport.TLSClientConfig = &tls.Config{RootCAs: trusted, ServerName: "example.com", MinVersion: tls.VersionTLS12}
 		transport.Proxy = nil
-		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
-			c, err := w.dial(ctx, "")
+		transport.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			c, err := l.Dial(ctx, network, addr)
 			newest = c
 			return &mortal{c, &dead}, err
 		}

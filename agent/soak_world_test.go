@@ -19,6 +19,7 @@ import (
 	"netatmo-agent/agent/simcloud"
 	"netatmo-agent/agent/telemetry"
 	"netatmo-agent/auth"
+	"netatmo-agent/auth/authtest"
 )
 
 // soak is an agent and all that is around it, in one bubble of fake time: the
@@ -61,7 +62,7 @@ func newSoak(t *testing.T, seed uint64) *soak {
 	var served sync.WaitGroup
 	served.Go(func() { _ = server.Serve(s.netatmo) })
 	outer := http.DefaultTransport
-	transport := &http.Transport{DialContext: func(ctx context.Context, _, addr string) (net.Conn, error) { return s.netatmo.dial(ctx, addr) }, IdleConnTimeout: 90 * time.Second}
+	transport := &http.Transport{DialContext: s.netatmo.Dial, IdleConnTimeout: 90 * time.Second}
 	http.DefaultTransport = transport // main and auth take it
 	t.Cleanup(func() {
 		http.DefaultTransport = outer
@@ -146,7 +147,8 @@ func (s *soak) start() {
 	}
 	push := s.cfg.Push
 	push.Exporter, push.Protocol, push.URL = config.OTLP, config.GRPC, &url.URL{Scheme: "http", Host: "127.0.0.1:4317"}
-	exporter, err := telemetry.NewExporter(s.t.Context(), push, telemetry.ExporterOptions{Logger: s.log.logger(), Dial: s.push.dial})
+	dial := func(ctx context.Context, addr string) (net.Conn, error) { return s.push.Dial(ctx, "tcp", addr) }
+	exporter, err := telemetry.NewExporter(s.t.Context(), push, telemetry.ExporterOptions{Logger: s.log.logger(), Dial: dial})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -215,9 +217,7 @@ func (c *cloudClock) wait(d time.Duration) {
 
 // wire is the way to a server: a listener, and what dials to it.
 type wire struct {
-	incoming chan net.Conn
-	closed   chan struct{}
-	once     sync.Once
+	*authtest.Listener
 
 	mu    sync.Mutex
 	state wireState
@@ -233,7 +233,7 @@ const (
 )
 
 func newWire() *wire {
-	return &wire{incoming: make(chan net.Conn), closed: make(chan struct{}), ends: map[*wireEnd]bool{}}
+	return &wire{Listener: authtest.NewListener(), ends: map[*wireEnd]bool{}}
 }
 
 // set changes the state. Connections that are there end, or swallow what is
@@ -257,7 +257,8 @@ func (w *wire) is(state wireState) bool {
 	return w.state == state
 }
 
-func (w *wire) dial(ctx context.Context, _ string) (net.Conn, error) {
+// Dial connects to the server as the state of the wire allows.
+func (w *wire) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	w.mu.Lock()
 	state := w.state
 	w.mu.Unlock()
@@ -272,34 +273,16 @@ func (w *wire) dial(ctx context.Context, _ string) (net.Conn, error) {
 			return nil, errors.New("i/o timeout")
 		}
 	}
-	ours, theirs := net.Pipe()
-	select {
-	case w.incoming <- theirs:
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	conn, err := w.Listener.Dial(ctx, network, addr)
+	if err != nil {
+		return nil, err
 	}
-	end := &wireEnd{ours, w}
+	end := &wireEnd{conn, w}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.ends[end] = true
 	return end, nil
 }
-
-// Accept implements net.Listener.
-func (w *wire) Accept() (net.Conn, error) {
-	select {
-	case c := <-w.incoming:
-		return c, nil
-	case <-w.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-// Close implements net.Listener.
-func (w *wire) Close() error { w.once.Do(func() { close(w.closed) }); return nil }
-
-// Addr implements net.Listener.
-func (w *wire) Addr() net.Addr { return &net.UnixAddr{Name: "memory", Net: "memory"} }
 
 // wireEnd is the caller's end of a connection.
 type wireEnd struct {

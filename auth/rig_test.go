@@ -6,9 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -276,43 +274,9 @@ func (l *logs) count(level, text string) (n int) {
 // fake clock can wait for.
 func memoryClient(t *testing.T, handler http.Handler) *http.Client {
 	t.Helper()
-	l := &memoryListener{conns: make(chan net.Conn), closed: make(chan struct{})}
+	l := authtest.NewListener()
 	server := &http.Server{Handler: handler}
 	go func() { _ = server.Serve(l) }()
 	t.Cleanup(func() { server.Close() })
-	return &http.Client{Transport: &http.Transport{DialContext: l.dial, DisableKeepAlives: true}}
+	return &http.Client{Transport: &http.Transport{DialContext: l.Dial, DisableKeepAlives: true}}
 }
-
-type memoryListener struct {
-	conns  chan net.Conn
-	closed chan struct{}
-	once   sync.Once
-}
-
-func (l *memoryListener) dial(ctx context.Context, _, _ string) (net.Conn, error) {
-	here, there := net.Pipe()
-	select {
-	case l.conns <- there:
-		return here, nil
-	case <-l.closed:
-		return nil, &net.OpError{Op: "dial", Net: "memory", Err: syscall.ECONNREFUSED}
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-func (l *memoryListener) Accept() (net.Conn, error) {
-	select {
-	case c := <-l.conns:
-		return c, nil
-	case <-l.closed:
-		return nil, io.EOF
-	}
-}
-
-func (l *memoryListener) Close() error {
-	l.once.Do(func() { close(l.closed) })
-	return nil
-}
-
-func (l *memoryListener) Addr() net.Addr { return &net.UnixAddr{Name: "memory", Net: "unix"} }

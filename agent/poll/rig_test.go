@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -18,6 +17,7 @@ import (
 	"netatmo-agent/agent/netatmo"
 	"netatmo-agent/agent/poll"
 	"netatmo-agent/agent/simcloud"
+	"netatmo-agent/auth/authtest"
 )
 
 // rig is an agent without its outer parts: the real client asks the simulated
@@ -110,19 +110,11 @@ func (s staticToken) Reject(string)                         {}
 // serveInMemory serves the handler and returns a transport to it.
 func serveInMemory(t *testing.T, h http.Handler) *http.Transport {
 	t.Helper()
-	l := &memoryListener{conns: make(chan net.Conn), closed: make(chan struct{})}
+	l := authtest.NewListener()
 	srv := &http.Server{Handler: h}
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = srv.Serve(l) })
-	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		ours, theirs := net.Pipe()
-		select {
-		case l.conns <- theirs:
-			return ours, nil
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-	}}
+	transport := &http.Transport{DialContext: l.Dial}
 	t.Cleanup(func() {
 		transport.CloseIdleConnections()
 		srv.Close()
@@ -130,24 +122,6 @@ func serveInMemory(t *testing.T, h http.Handler) *http.Transport {
 	})
 	return transport
 }
-
-type memoryListener struct {
-	conns  chan net.Conn
-	closed chan struct{}
-	once   sync.Once
-}
-
-func (l *memoryListener) Accept() (net.Conn, error) {
-	select {
-	case c := <-l.conns:
-		return c, nil
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (l *memoryListener) Close() error   { l.once.Do(func() { close(l.closed) }); return nil }
-func (l *memoryListener) Addr() net.Addr { return &net.UnixAddr{Name: "memory", Net: "memory"} }
 
 // series is one line of a backend.
 type series struct {

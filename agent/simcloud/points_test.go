@@ -27,6 +27,7 @@ import (
 	"netatmo-agent/agent/poll"
 	"netatmo-agent/agent/simcloud"
 	"netatmo-agent/agent/telemetry"
+	"netatmo-agent/auth/authtest"
 )
 
 var update = flag.Bool("update", false, "write the golden file anew")
@@ -176,10 +177,10 @@ func (nobody) PushHistory(_ context.Context, points []netatmo.Measurement) (done
 }
 
 func (s *stage) client() *netatmo.Client {
-	w := newWire()
+	l := authtest.NewListener()
 	server := &http.Server{Handler: s.cloud}
-	go func() { _ = server.Serve(w) }()
-	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return w.dial(ctx, "") }}
+	go func() { _ = server.Serve(l) }()
+	transport := &http.Transport{DialContext: l.Dial}
 	s.t.Cleanup(func() { transport.CloseIdleConnections(); _ = server.Close() })
 	login := s.cloud.Auth().Grant("read_station", "read_homecoach", "read_thermostat")
 	return netatmo.NewClient(netatmo.Options{BaseURL: "http://cloud", HTTP: &http.Client{Transport: transport}, Tokens: holder(login.Access), Gate: netatmo.NewGate(400)})
@@ -191,13 +192,14 @@ func (h holder) Token(context.Context) (string, error) { return string(h), nil }
 func (holder) Reject(string)                           {}
 
 func (s *stage) connect(readings func() []netatmo.Reading, logger *slog.Logger) {
-	w := newWire()
-	receiver := telemetry.ReceiveFrom(w, func(p telemetry.ReceivedPoint) { s.points = append(s.points, p) })
+	l := authtest.NewListener()
+	receiver := telemetry.ReceiveFrom(l, func(p telemetry.ReceivedPoint) { s.points = append(s.points, p) })
 	push := config.Push{
 		Exporter: config.OTLP, Protocol: config.GRPC, URL: &url.URL{Scheme: "http", Host: "127.0.0.1:4317"},
 		Timeout: 10 * time.Second, Interval: time.Minute, ExportTimeout: 30 * time.Second, ServiceName: "netatmo-agent",
 	}
-	exporter, err := telemetry.NewExporter(s.t.Context(), push, telemetry.ExporterOptions{Logger: logger, Dial: w.dial})
+	dial := func(ctx context.Context, addr string) (net.Conn, error) { return l.Dial(ctx, "tcp", addr) }
+	exporter, err := telemetry.NewExporter(s.t.Context(), push, telemetry.ExporterOptions{Logger: logger, Dial: dial})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -209,41 +211,6 @@ func (s *stage) connect(readings func() []netatmo.Reading, logger *slog.Logger) 
 		s.t.Fatal(err)
 	}
 }
-
-// wire is the way to a server in memory.
-type wire struct {
-	conns  chan net.Conn
-	closed chan struct{}
-	close  func()
-}
-
-func newWire() *wire {
-	w := &wire{conns: make(chan net.Conn), closed: make(chan struct{})}
-	w.close = sync.OnceFunc(func() { close(w.closed) })
-	return w
-}
-
-func (w *wire) dial(ctx context.Context, _ string) (net.Conn, error) {
-	ours, theirs := net.Pipe()
-	select {
-	case w.conns <- theirs:
-		return ours, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-func (w *wire) Accept() (net.Conn, error) {
-	select {
-	case c := <-w.conns:
-		return c, nil
-	case <-w.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (w *wire) Close() error { w.close(); return nil }
-func (*wire) Addr() net.Addr { return &net.UnixAddr{Name: "memory", Net: "memory"} }
 
 // answers is how often the cloud told about its stations.
 func (s *stage) answers() int { return s.cloud.Requests()["getstationsdata"] }

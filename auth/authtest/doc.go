@@ -21,4 +21,6 @@
 // Faults on demand are listed at [FaultKind]. Not simulated: quotas of the
 // token endpoint and the idle expiry of refresh tokens, of which neither is
 // documented.
+//
+// A [Listener] takes the place of the network.
 package authtest
