@@ -37,6 +37,25 @@ func TestATokenIsRenewedWhenItIsNextNeeded(t *testing.T) {
 	})
 }
 
+// Forgotten once, a save costs the login at the next start.
+func TestEveryNewPairIsSaved(t *testing.T) {
+	const renewals = 300
+	inBubble(t, authtest.Options{}, func(r *rig) {
+		r.putPair(r.server.Grant(), 3*time.Hour)
+		s := r.open()
+		for n := range renewals {
+			time.Sleep(3 * time.Hour)
+			r.token(s)
+			if !r.onDisk(r.server.Current()) {
+				r.Fatalf("the pair of renewal %d is not on the disk", n+1)
+			}
+		}
+		if r.asked() != renewals {
+			r.Errorf("%d refreshes", r.asked())
+		}
+	})
+}
+
 func TestManyCallersShareOneRefresh(t *testing.T) {
 	inBubble(t, authtest.Options{}, func(r *rig) {
 		r.server.Inject(authtest.Fault{Kind: authtest.Slow, Delay: 20 * time.Second})
