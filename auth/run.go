@@ -152,7 +152,7 @@ func (s *Source) look(ctx context.Context) {
 	s.reload()
 }
 
-// finish saves for the last time.
+// finish saves for the last time. Where all is saved, a failure costs nothing.
 func (s *Source) finish(ctx context.Context) {
 	s.turn <- struct{}{} // a refresh under way is bounded by its own timeout
 	defer s.release()
@@ -163,7 +163,7 @@ func (s *Source) finish(ctx context.Context) {
 		defer s.unlock(lock)
 		s.reload()
 		if st := s.Status(); st.Authorized || st.Unsaved {
-			err = s.save()
+			err = s.prove()
 		}
 	}
 	if s.Status().Unsaved {

@@ -103,6 +103,21 @@ func TestAShutdownSavesWhatIsUnsaved(t *testing.T) {
 	}
 }
 
+// The directory may not be written any more, but what is in it is right.
+func TestAShutdownThatCannotSaveWhatIsSavedSaysNothing(t *testing.T) {
+	inBubble(t, authtest.Options{}, func(r *rig) {
+		r.putPair(r.server.Grant(), time.Hour)
+		r.faults = &faultyFile{fails: always}
+		s := r.open()
+		stop := r.run(s)
+		time.Sleep(time.Second)
+		stop()
+		if r.faults.attempts() == 0 || r.logged("ERROR", "") != 0 || s.Status().Unsaved || !r.onDisk(r.server.Current()) {
+			r.Errorf("%d attempts to save, status %+v, lines:\n%s", r.faults.attempts(), s.Status(), r.logs)
+		}
+	})
+}
+
 func TestAShutdownLeavesAnothersLoginAlone(t *testing.T) {
 	inBubble(t, authtest.Options{}, func(r *rig) {
 		r.putPair(r.server.Grant(), time.Hour)

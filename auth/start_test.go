@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -191,7 +192,7 @@ func TestPathsThatCannotWorkAreAnErrorWithARemedy(t *testing.T) {
 		filepath.Join(blocker, "token.json"): nil,
 		"/proc/self/netatmo/token.json":      nil, // a directory that nobody can create
 	} {
-		_, err := New(t.Context(), Config{TokenFile: path})
+		_, err := New(t.Context(), Config{External: new(url.URL), TokenFile: path})
 		if err == nil || want != nil && !errors.Is(err, want) {
 			t.Errorf("%s: %v", path, err)
 		} else if !strings.Contains(err.Error(), path) && !strings.Contains(err.Error(), filepath.Dir(path)) && !strings.Contains(err.Error(), blocker) {

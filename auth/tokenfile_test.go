@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -104,6 +105,7 @@ func FuzzTokenFile(f *testing.F) {
 			t.Fatal(err)
 		}
 		s, err := New(t.Context(), Config{
+			External:  new(url.URL),
 			TokenFile: path, APIURL: rigAPI,
 			HTTPClient: &http.Client{Transport: answers(`{"access_token":"new|a","refresh_token":"new|r","expires_in":10800}`)},
 		})

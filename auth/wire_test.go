@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -25,6 +26,7 @@ func ticket(t *testing.T, handler http.HandlerFunc) (s *Source, requests *atomic
 	}))
 	t.Cleanup(far.Close)
 	s, err := New(t.Context(), Config{
+		External: new(url.URL),
 		ClientID: rigID, ClientSecret: rigSecret, APIURL: far.URL, TokenFile: filepath.Join(memoryDir(t), "token.json"),
 		Logger: logs.logger(), UserAgent: "netatmo-agent/test",
 	})
