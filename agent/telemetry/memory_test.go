@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/url"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 
@@ -16,7 +17,7 @@ import (
 
 // An agent pushes half a million times a year, so nothing may stay of a push.
 func TestAPushLeavesNothingBehind(t *testing.T) {
-	const pushes, most = 4000, 128 // bytes for each, which is the noise of the runtime and of gRPC
+	const pushes, most = 600, 128 // bytes for each; a push that keeps nothing swings around 0
 	l := bufconn.Listen(1 << 20)
 	receiver := ReceiveFrom(l, func(ReceivedPoint) {})
 	defer receiver.Close()
@@ -27,12 +28,12 @@ func TestAPushLeavesNothingBehind(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = exporter.Shutdown(context.Background()) }()
-	readings := station(2)
+	readings := []netatmo.Reading{outdoor("02:00", time.Now(), 4)}
 	p, err := NewPusher(Options{Exporter: exporter, Push: push, Stale: time.Hour, Readings: func() []netatmo.Reading { return readings }, Logger: log})
 	if err != nil {
 		t.Fatal(err)
 	}
-	heapAfter := func(pushes int) int64 {
+	heap := func() int64 {
 		for range pushes {
 			if err := p.PushNow(t.Context()); err != nil {
 				t.Fatal(err)
@@ -44,9 +45,14 @@ func TestAPushLeavesNothingBehind(t *testing.T) {
 		runtime.ReadMemStats(&m)
 		return int64(m.HeapAlloc)
 	}
-	before := heapAfter(pushes / 10) // buffers have their size then
-	if grown := heapAfter(pushes) - before; grown > pushes*most {
-		t.Errorf("after %d pushes the heap has %d bytes more", pushes, grown)
+	var grown []int64 // the first also by buffers that find their size; less by what earlier tests left
+	for before := heap(); len(grown) < 5; {
+		now := heap()
+		grown, before = append(grown, now-before), now
 	}
 	runtime.KeepAlive(p)
+	slices.Sort(grown)
+	if median := grown[len(grown)/2]; median > pushes*most {
+		t.Errorf("%d pushes leave %d bytes behind", pushes, median)
+	}
 }
