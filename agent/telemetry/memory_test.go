@@ -23,7 +23,10 @@ func TestAPushLeavesNothingBehind(t *testing.T) {
 	defer receiver.Close()
 	push, log := testPush(), slog.New(slog.DiscardHandler)
 	push.URL = &url.URL{Scheme: "http", Host: "127.0.0.1:4317"}
-	exporter, err := NewExporterOver(t.Context(), push, func(ctx context.Context, _ string) (net.Conn, error) { return l.DialContext(ctx) }, log)
+	exporter, err := NewExporter(t.Context(), push, ExporterOptions{
+		Logger: log,
+		Dial:   func(ctx context.Context, _ string) (net.Conn, error) { return l.DialContext(ctx) },
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
