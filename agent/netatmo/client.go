@@ -14,10 +14,11 @@ import (
 )
 
 const (
-	timeout    = 30 * time.Second // of one request; Netatmo is known to take 20
-	quotaPause = time.Hour        // lock-outs last 30 to 60 minutes (reported)
-	busyPause  = 10 * time.Second
-	mostPause  = 24 * time.Hour // whatever Retry-After says
+	timeout = 30 * time.Second // of one request; Netatmo is known to take 20
+
+	busyPause    = 10 * time.Second
+	gatewayPause = 10 * time.Minute // at most, after what is not Netatmo's own word
+	quotaPause   = time.Hour        // lock-outs last 30 to 60 minutes (reported); no pause is longer
 )
 
 // TokenSource has the access token. It is asked before every request, and told
@@ -153,7 +154,7 @@ func (c *Client) once(ctx context.Context, r request, token string, body func(*s
 	fail := r.judge(ctx, resp.StatusCode, env, err)
 	if fail != nil {
 		fail.Message = clean(fail.Message, token)
-		fail.RetryAfter = pause(fail.Class, retryAfter(resp.Header, sent))
+		fail.RetryAfter = pause(fail.Class, fail.Code, retryAfter(resp.Header, sent))
 	}
 	return env, fail
 }
@@ -209,11 +210,17 @@ func bare(err error) error {
 	return err
 }
 
-// pause is for how long no request should follow a failure.
-func pause(class Class, asked time.Duration) time.Duration {
+// pause is for how long no request should follow a failure. One answer silences
+// everything, and anything on the way can have sent it, so it is not granted
+// whatever Retry-After asks: an answer without a code least of all.
+func pause(class Class, code int, asked time.Duration) time.Duration {
+	most := quotaPause
+	if code == NoCode {
+		most = gatewayPause
+	}
 	switch class {
 	case ClassQuota:
-		asked = max(asked, quotaPause)
+		return quotaPause
 	case ClassBusy:
 		if asked == 0 {
 			asked = busyPause
@@ -222,7 +229,7 @@ func pause(class Class, asked time.Duration) time.Duration {
 	default:
 		return 0
 	}
-	return min(asked, mostPause)
+	return min(asked, most)
 }
 
 // retryAfter reads the header of that name, a number of seconds or a date,
@@ -230,7 +237,7 @@ func pause(class Class, asked time.Duration) time.Duration {
 func retryAfter(h http.Header, sent time.Time) time.Duration {
 	value := strings.TrimSpace(h.Get("Retry-After"))
 	if n, err := strconv.Atoi(value); err == nil {
-		return time.Duration(min(max(n, 0), int(mostPause/time.Second))) * time.Second
+		return time.Duration(min(max(n, 0), int(quotaPause/time.Second))) * time.Second
 	}
 	if at, err := http.ParseTime(value); err == nil {
 		return max(0, at.Sub(sent))
