@@ -31,7 +31,7 @@ func (c *clock) observe(offset time.Duration) {
 	defer c.mu.Unlock()
 	c.answered = time.Now()
 	c.wall, c.offset, c.told = c.answered.Round(0), offset, false
-	bad := offset.Abs() > ClockTolerance
+	bad := !agree(offset)
 	switch {
 	case bad && !c.bad:
 		c.log.Warn("the local clock is wrong: nothing is pushed until it is right; set it, or let NTP do so", "deviation", describe(offset))
@@ -40,6 +40,11 @@ func (c *clock) observe(offset time.Duration) {
 	}
 	c.bad = bad
 }
+
+// agree reports whether the clocks of an answer with that offset, the local one
+// and Netatmo's, are both to be believed: which of two that differ is wrong,
+// nobody knows.
+func agree(offset time.Duration) bool { return offset.Abs() <= ClockTolerance }
 
 func describe(offset time.Duration) string {
 	direction := "ahead of"

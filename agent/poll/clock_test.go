@@ -77,3 +77,46 @@ func TestMarkInFuture(t *testing.T) {
 		}
 	})
 }
+
+// Answers with a wrong time cost what is not pushed meanwhile, and that is
+// filled in: no mark goes back, nothing is delivered again, and what such an
+// answer said first is not older afterwards.
+func TestWrongAnswers(t *testing.T) {
+	for name, wrong := range map[string]time.Duration{"behind": -3 * 365 * 24 * time.Hour, "ahead": 3 * 365 * 24 * time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				by := time.Duration(0)
+				a := newAgent(t, &fake{measure: sampled(nil), weather: func() (netatmo.Answer, error) {
+					now := time.Now()
+					server, said := now.Add(by), now.Truncate(10*time.Minute)
+					r := outdoor("s", "m", said, 20)
+					r.Values = append(r.Values, netatmo.Value{Field: netatmo.MeasurementTime, Number: float64(said.Unix())})
+					if said.After(server) {
+						r.Measured = server // as the client does it
+					}
+					r.Answered = server
+					return netatmo.Answer{Readings: []netatmo.Reading{r}, Server: server, Offset: -by}, nil
+				}}, netatmo.Weather)
+				a.cfg.Interval = 5 * time.Minute
+				a.start()
+				a.sleep(2*time.Hour + 29*time.Minute)
+				by = wrong
+				a.sleep(45 * time.Minute)
+				by = 0
+				a.sleep(5 * time.Minute) // to an answer that repeats what a wrong one said
+				if age := time.Since(a.readings()["m"].Measured); age > 10*time.Minute {
+					t.Errorf("the newest reading is %s old", age)
+				}
+				a.sleep(time.Hour)
+				a.terminate()
+				n := len(a.backend.history[series{"s", "m", netatmo.Temperature}])
+				if n < 8 || n > 10 || a.logged("a gap") > 0 {
+					t.Errorf("%d samples filled in, want those of 45 minutes\n%s", n, a.log)
+				}
+				if got := a.savedMark("m"); time.Since(got) > time.Minute {
+					t.Errorf("mark %s", got)
+				}
+			})
+		})
+	}
+}

@@ -47,7 +47,10 @@ func (m *module) held(now time.Time) bool {
 // The time between two readings of a module can be half a cadence longer than
 // a cadence, hence one and a half; and if live values were repeated until less
 // than half a cadence before r, nothing is missing.
-func (p *Poller) checkGap(r netatmo.Reading) bool {
+//
+// A mark in the future was made by a clock that was wrong. It goes back to r if
+// the times of r are certain: a single wrong one costs no mark.
+func (p *Poller) checkGap(r netatmo.Reading, certain bool) bool {
 	mark, known := p.state.mark(r.ModuleID)
 	if !known || r.Measured.IsZero() || p.cfg.MaxGap <= 0 || !p.history.said(r) {
 		return false
@@ -60,7 +63,9 @@ func (p *Poller) checkGap(r netatmo.Reading) bool {
 		return true
 	}
 	if mark.After(r.Answered.Add(ClockTolerance)) {
-		p.state.setMark(r.ModuleID, r.Measured) // it was made by a clock that was wrong
+		if certain {
+			p.state.setMark(r.ModuleID, r.Measured)
+		}
 		return false
 	}
 	cadence, reached := p.cadence(r.StationID), later(mark, m.live)

@@ -193,11 +193,12 @@ func (p *Poller) merge(g group, answer netatmo.Answer) []netatmo.Reading {
 	p.mu.Lock()
 	p.say(g, answer.Rejected)
 	before, known := p.snapshot.groups[g]
-	readings, news := p.snapshot.merge(g, allowed, answer.Rejected)
+	certain := agree(answer.Offset)
+	readings, news := p.snapshot.merge(g, allowed, answer.Rejected, certain)
 	p.announce(g, before, readings, !known)
 	gaps := false
 	for _, r := range readings {
-		gaps = p.checkGap(r) || gaps
+		gaps = p.checkGap(r, certain) || gaps
 	}
 	p.mu.Unlock()
 

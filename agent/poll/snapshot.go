@@ -30,15 +30,15 @@ var statusFields = []netatmo.Field{
 // filter allows.
 type snapshot struct {
 	groups   map[group][]netatmo.Reading
-	measured map[key]netatmo.Reading // the newest with a measurement, of modules that are there
+	measured map[key]netatmo.Reading // the newest with a measurement at a certain time, of modules that are there
 	all      []netatmo.Reading       // replaced, never changed, by merge
 }
 
 // merge takes the readings of an answer in the place of those of its group.
 // What the answer does not mention is gone, unless it may be the device that was
-// not understood. It returns the readings of the group and whether they say
-// anything new.
-func (s *snapshot) merge(g group, readings []netatmo.Reading, rejected []netatmo.ItemError) ([]netatmo.Reading, bool) {
+// not understood. The times of an answer are certain if its clocks agree. It
+// returns the readings of the group and whether they say anything new.
+func (s *snapshot) merge(g group, readings []netatmo.Reading, rejected []netatmo.ItemError, certain bool) ([]netatmo.Reading, bool) {
 	old := s.groups[g]
 	kept := func(r netatmo.Reading) bool {
 		return slices.ContainsFunc(rejected, func(e netatmo.ItemError) bool {
@@ -52,7 +52,9 @@ func (s *snapshot) merge(g group, readings []netatmo.Reading, rejected []netatmo
 	now := make([]netatmo.Reading, 0, len(readings))
 	news := len(readings) != len(old)
 	for _, r := range readings {
-		r = s.newest(r)
+		if certain {
+			r = s.newest(r)
+		}
 		k := keyOf(r)
 		i, known := before[k]
 		news = news || !known || !same(r, old[i])
@@ -105,6 +107,9 @@ func (s *snapshot) newest(r netatmo.Reading) netatmo.Reading {
 		return r
 	}
 	last, known := s.measured[keyOf(r)]
+	if known && sameTime(r, last) {
+		r.Measured = last.Measured
+	}
 	if !known || !r.Measured.Before(last.Measured) || last.Measured.After(r.Answered.Add(ClockTolerance)) {
 		s.measured[keyOf(r)] = r
 		return r
@@ -118,6 +123,15 @@ func (s *snapshot) newest(r netatmo.Reading) netatmo.Reading {
 	r.Measured = last.Measured
 	r.Values = append(slices.DeleteFunc(slices.Clone(r.Values), isSensor), slices.DeleteFunc(slices.Clone(last.Values), isStatus)...)
 	return r
+}
+
+// sameTime reports whether Netatmo said the same time of measurement for a and b.
+// One in its future counts as the time of each answer (netatmo.Reading), and
+// would make a value that stands still a new one for ever.
+func sameTime(a, b netatmo.Reading) bool {
+	x, said := a.Values.Get(netatmo.MeasurementTime)
+	y, known := b.Values.Get(netatmo.MeasurementTime)
+	return said && known && x == y
 }
 
 // same reports whether a and b say the same; the time of the answer does not

@@ -97,6 +97,44 @@ func TestUnreachable(t *testing.T) {
 	})
 }
 
+// A value whose time of measurement stands still goes stale, also where that
+// time lies in the future and therefore counts as that of each answer. What was
+// measured meanwhile is filled in afterwards.
+func TestFutureTimeStandsStill(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var future time.Time // what the station says while it stands still
+		a := newAgent(t, &fake{measure: sampled(nil), weather: func() (netatmo.Answer, error) {
+			now := time.Now()
+			measured := now.Truncate(5 * time.Minute)
+			said := measured
+			if !future.IsZero() {
+				measured, said = now, future // as the client does it
+			}
+			r := outdoor("s", "m", measured, 20)
+			r.Values = append(r.Values, netatmo.Value{Field: netatmo.MeasurementTime, Number: float64(said.Unix())})
+			return answer(r), nil
+		}}, netatmo.Weather)
+		a.cfg.MaxGap = 48 * time.Hour
+		pushes := livePushes(a)
+		a.start()
+		a.sleep(31 * time.Minute)
+		stood := time.Now()
+		future = stood.Add(25 * time.Hour)
+		a.sleep(24*time.Hour + 50*time.Minute) // to where the time would do, a little in the future
+		if last := pushes["m"][len(pushes["m"])-1].Sub(stood); last > 30*time.Minute {
+			t.Errorf("still pushed after %s", last)
+		}
+		future = time.Time{}
+		a.sleep(30 * time.Minute)
+		a.kill()
+		for at := stood.Add(30 * time.Minute).Truncate(5 * time.Minute).Add(5 * time.Minute); at.Before(stood.Add(24 * time.Hour)); at = at.Add(5 * time.Minute) {
+			if !a.backend.has(series{"s", "m", netatmo.Temperature}, at, float64(at.Unix()%1000)) {
+				t.Fatalf("%s is missing", at)
+			}
+		}
+	})
+}
+
 // What an answer does not mention is gone, unless that is not sure.
 func TestRemovedModules(t *testing.T) {
 	three := says(func(now time.Time) []netatmo.Reading {
