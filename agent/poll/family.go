@@ -3,6 +3,7 @@ package poll
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"math/rand/v2"
 	"time"
 
@@ -15,9 +16,19 @@ const (
 	asideFor     = 24 * time.Hour   // for a family that the account has not or may not read
 )
 
-// errNothing says that the account has no device of the family, as far as the
-// filter allows.
-var errNothing = errors.New("the account has none, or NETATMO_STATIONS leaves none")
+var (
+	errNothing  = errors.New("the account has none")
+	errFiltered = errors.New("NETATMO_STATIONS leaves none")
+)
+
+// nothing is why a family has no device, of so many that the account has before
+// NETATMO_STATIONS is applied.
+func nothing(found int) error {
+	if found > 0 {
+		return errFiltered
+	}
+	return errNothing
+}
 
 // schedule polls one family and knows when to do it next.
 type schedule interface {
@@ -91,7 +102,7 @@ func (f *family) judge(err error) time.Time {
 	case class == netatmo.ClassScope:
 		f.scope(false)
 		return f.putAside(noScope, err)
-	case class == netatmo.ClassNotFound, errors.Is(err, errNothing):
+	case class == netatmo.ClassNotFound, errors.Is(err, errNothing), errors.Is(err, errFiltered):
 		f.scope(true)
 		return f.putAside(noDevice, err)
 	}
@@ -113,7 +124,11 @@ func (f *family) scope(granted bool) {
 func (f *family) putAside(why reason, err error) time.Time {
 	f.outage.OK()
 	if f.aside != why {
-		f.p.cfg.Logger.Warn("a device family is left out; it is tried again with every new access token, and once a day", "family", f.name, "reason", err)
+		level := slog.LevelWarn
+		if errors.Is(err, errFiltered) {
+			level = slog.LevelInfo // as the user wants it
+		}
+		f.p.cfg.Logger.Log(context.Background(), level, "a device family is left out; it is tried again with every new access token, and once a day", "family", f.name, "reason", err)
 	}
 	f.failures, f.aside = 0, why
 	return time.Now().Add(asideFor)

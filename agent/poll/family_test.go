@@ -67,6 +67,25 @@ func TestFamilyPutAside(t *testing.T) {
 	}
 }
 
+// A family of which NETATMO_STATIONS leaves nothing is left out as the user
+// wants it: that is no warning.
+func TestFilteredFamily(t *testing.T) {
+	for _, family := range []netatmo.Family{netatmo.Weather, netatmo.Energy} {
+		t.Run(string(family), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a, _ := newChanging(t, family)
+				a.cfg.Allows = func(string, string) bool { return false }
+				a.start()
+				a.sleep(48 * time.Hour)
+				a.kill()
+				if a.logged("WARN") != 0 || a.logged("left out") != 1 || a.logged("NETATMO_STATIONS leaves none") != 1 {
+					t.Errorf("the log:\n%s", a.log)
+				}
+			})
+		})
+	}
+}
+
 // A new login makes the agent try again at once what the old one lacked.
 func TestLogin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

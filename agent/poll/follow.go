@@ -36,7 +36,7 @@ func (f *follower) poll(ctx context.Context) error {
 		f.some = f.polled
 	}
 	if time.Since(f.some) > asideFor {
-		return errNothing
+		return nothing(len(answer.Readings))
 	}
 	return nil
 }

@@ -21,6 +21,8 @@ type heating struct {
 	asked  time.Time        // when the homes were asked for
 	polled time.Time
 	doubt  doubt
+
+	filtered int // homes that NETATMO_STATIONS leaves out
 }
 
 // home is a home of the account.
@@ -54,7 +56,7 @@ func (h *heating) poll(ctx context.Context) error {
 		}
 	}
 	if failed == nil && !h.any() {
-		return errNothing
+		return nothing(h.filtered)
 	}
 	return failed
 }
@@ -99,6 +101,7 @@ func (h *heating) askHomes(ctx context.Context) error {
 			before.Home = x
 		}
 	}
+	h.filtered = len(found) - len(h.homes)
 	for id := range old {
 		if h.homes[id] == nil {
 			h.p.drop(group{netatmo.Energy, id})
