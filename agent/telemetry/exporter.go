@@ -2,13 +2,10 @@ package telemetry
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
-	"os"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -98,38 +95,4 @@ func DescribePush(p config.Push) string {
 		line += ", the default; OTEL_EXPORTER_OTLP_ENDPOINT changes it"
 	}
 	return line
-}
-
-// tlsConfig returns nil for a push that is not encrypted. The client's
-// certificate is read again for every connection, because such certificates
-// are renewed in place.
-func tlsConfig(p config.Push) (*tls.Config, error) {
-	if !p.TLS() {
-		return nil, nil
-	}
-	c := &tls.Config{MinVersion: tls.VersionTLS12}
-	if p.CAFile != "" {
-		pem, err := os.ReadFile(p.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("OTEL_EXPORTER_OTLP_CERTIFICATE: %w", err)
-		}
-		c.RootCAs = x509.NewCertPool()
-		if !c.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("OTEL_EXPORTER_OTLP_CERTIFICATE: there is no PEM certificate in %s", p.CAFile)
-		}
-	}
-	if p.CertFile != "" {
-		load := func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-			pair, err := tls.LoadX509KeyPair(p.CertFile, p.KeyFile)
-			if err != nil {
-				return nil, fmt.Errorf("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE: %w", err)
-			}
-			return &pair, nil
-		}
-		if _, err := load(nil); err != nil {
-			return nil, err
-		}
-		c.GetClientCertificate = load
-	}
-	return c, nil
 }

@@ -29,15 +29,14 @@ import (
 // newGRPC returns the SDK's exporter over a connection of ours, so that the
 // environment has no say in it.
 func newGRPC(ctx context.Context, p config.Push, h *headers, o ExporterOptions) (Exporter, error) {
-	tls, err := tlsConfig(p)
+	tls, err := newTLSFiles(p, o.Logger)
 	if err != nil {
 		return nil, err
 	}
-	secure := insecure.NewCredentials()
+	last := &lastConn{TransportCredentials: insecure.NewCredentials()}
 	if tls != nil {
-		secure = credentials.NewTLS(tls)
+		last.TransportCredentials = &tlsCredentials{credentials.NewTLS(tls.config()), tls}
 	}
-	last := &lastConn{TransportCredentials: secure}
 	i := &grpcInterceptor{headers: h, judge: &judge{log: o.Logger}, conn: last}
 	options := []grpc.DialOption{
 		grpc.WithTransportCredentials(last),
@@ -86,6 +85,16 @@ type grpcExporter struct {
 
 func (e *grpcExporter) Shutdown(ctx context.Context) error {
 	return errors.Join(e.Exporter.Shutdown(ctx), e.conn.Close())
+}
+
+// tlsCredentials make each connection with the certificates of the moment.
+type tlsCredentials struct {
+	credentials.TransportCredentials
+	files *tlsFiles
+}
+
+func (c *tlsCredentials) ClientHandshake(ctx context.Context, authority string, raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	return credentials.NewTLS(c.files.config()).ClientHandshake(ctx, authority, raw)
 }
 
 // lastConn remembers the connection in use, so that a request that times out

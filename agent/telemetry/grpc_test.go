@@ -157,6 +157,8 @@ func TestGRPCConnections(t *testing.T) {
 			p.CAFile, p.CertFile, p.KeyFile = ca.File, clientCert, clientKey
 		}, "", ""},
 		{"an authority that is not known", ca.serverTLS("", later, false), accept, nil, reasonTLS, "set OTEL_EXPORTER_OTLP_CERTIFICATE"},
+		{"the certificate of another", ca.serverTLS("elsewhere.example", later, false), accept, func(p *config.Push) { p.CAFile = ca.File }, reasonTLS, "another name"},
+		{"an old certificate", ca.serverTLS("", time.Now().Add(-time.Minute), false), accept, func(p *config.Push) { p.CAFile = ca.File }, reasonTLS, "renew"},
 		{"no client certificate", ca.serverTLS("", later, true), accept, func(p *config.Push) { p.CAFile = ca.File }, reasonTLS, "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE"},
 		{"https to a plain port", nil, accept, func(p *config.Push) { p.URL.Scheme = "https" }, reasonTLS, "http://"},
 		{"http to a TLS port", ca.serverTLS("", later, false), accept, func(p *config.Push) { p.URL.Scheme = "http" }, reasonUnreachable, "https:// if it speaks TLS"},

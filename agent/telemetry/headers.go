@@ -1,16 +1,14 @@
 package telemetry
 
 import (
+	"bytes"
 	"encoding/base64"
 	"fmt"
 	"log/slog"
 	"maps"
-	"os"
 	"strings"
-	"sync"
 
 	"netatmo-agent/agent/config"
-	"netatmo-agent/agent/outage"
 )
 
 // headers are what is sent along with every request: those of the settings and,
@@ -18,63 +16,44 @@ import (
 // renewed token counts at once. Safe for concurrent use.
 type headers struct {
 	fixed map[string]config.Secret
-	file  string
-	push  config.Push
-
-	mu   sync.Mutex
-	last map[string]config.Secret // as the file was when it could last be read
-	log  *outage.Log
+	file  *renewed[map[string]config.Secret] // nil: none
 }
 
-func newHeaders(p config.Push, log *slog.Logger) (*headers, error) {
-	h := &headers{fixed: p.Headers, file: p.HeadersFile, push: p, log: outage.New(log, "reading the headers file")}
-	if h.file == "" {
-		return h, nil
+func newHeaders(p config.Push, log *slog.Logger) (_ *headers, err error) {
+	h := &headers{fixed: p.Headers}
+	if p.HeadersFile != "" {
+		h.file, err = newRenewed("OTEL_EXPORTER_OTLP_HEADERS_FILE", log, func() (map[string]config.Secret, error) {
+			return readHeaders(p)
+		})
 	}
-	var err error
-	if h.last, err = h.read(); err != nil {
-		return nil, fmt.Errorf("OTEL_EXPORTER_OTLP_HEADERS_FILE: %w", err)
-	}
-	return h, nil
+	return h, err
 }
 
-func (h *headers) read() (map[string]config.Secret, error) {
-	f, err := os.Open(h.file)
+func readHeaders(p config.Push) (map[string]config.Secret, error) {
+	content, err := readFile(p.HeadersFile)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	read, err := config.ParseHeaderFile(f)
+	read, err := config.ParseHeaderFile(bytes.NewReader(content))
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", h.file, err)
+		return nil, fmt.Errorf("%s: %w", p.HeadersFile, err)
 	}
 	for name := range read {
-		if h.push.Exposes(name) {
-			return nil, fmt.Errorf("%s: the header %s would travel readable, since the endpoint is plain http: use https, or set OTEL_EXPORTER_OTLP_INSECURE=true", h.file, name)
+		if p.Exposes(name) {
+			return nil, fmt.Errorf("%s: the header %s would travel readable, since the endpoint is plain http: use https, or set OTEL_EXPORTER_OTLP_INSECURE=true", p.HeadersFile, name)
 		}
 	}
 	return read, nil
 }
 
-// current returns the headers of the moment, names in lower case. A file that
-// cannot be read now counts as it last was.
+// current returns the headers of the moment, names in lower case.
 func (h *headers) current() map[string]config.Secret {
-	if h.file == "" {
+	if h.file == nil {
 		return h.fixed
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if read, err := h.read(); err != nil {
-		h.log.Failed("unreadable", err)
-	} else {
-		h.log.OK()
-		h.last = read
-	}
-	all := maps.Clone(h.fixed)
-	if all == nil {
-		all = map[string]config.Secret{}
-	}
-	maps.Copy(all, h.last)
+	all := map[string]config.Secret{}
+	maps.Copy(all, h.fixed)
+	maps.Copy(all, h.file.current())
 	return all
 }
 

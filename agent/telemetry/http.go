@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"sync"
 	"time"
 
 	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetrichttp"
@@ -15,7 +16,7 @@ import (
 // newHTTP returns the SDK's exporter over a transport of ours. Whatever the
 // environment could tell the exporter is told here, so that it cannot.
 func newHTTP(ctx context.Context, p config.Push, h *headers, o ExporterOptions) (Exporter, error) {
-	tls, err := tlsConfig(p)
+	tls, err := newTLSFiles(p, o.Logger)
 	if err != nil {
 		return nil, err
 	}
@@ -28,13 +29,14 @@ func newHTTP(ctx context.Context, p config.Push, h *headers, o ExporterOptions) 
 		headers:   h,
 		userAgent: o.UserAgent,
 		judge:     &judge{log: o.Logger},
+		tls:       tls,
 		// A transport with a TLS configuration of its own keeps to HTTP/1.1.
 		// That is wanted: a request that times out takes its connection with
 		// it, where HTTP/2 would go on using a dead one.
 		base: &http.Transport{
 			Proxy:               http.ProxyFromEnvironment,
 			DialContext:         (&net.Dialer{Timeout: p.Timeout}).DialContext,
-			TLSClientConfig:     tls,
+			TLSClientConfig:     tls.config(),
 			TLSHandshakeTimeout: p.Timeout,
 			MaxIdleConns:        2,
 			IdleConnTimeout:     90 * time.Second,
@@ -54,11 +56,14 @@ func newHTTP(ctx context.Context, p config.Push, h *headers, o ExporterOptions) 
 // lets through an empty 200 or an error: what the SDK makes of redirects, HTML
 // and content types does not matter then.
 type httpTransport struct {
-	base      http.RoundTripper
 	url       *url.URL
 	headers   *headers
 	userAgent string
 	judge     *judge
+	tls       *tlsFiles // nil: not encrypted
+
+	mu   sync.Mutex
+	base *http.Transport
 }
 
 // RoundTrip implements http.RoundTripper. A failure that the server told is
@@ -71,7 +76,7 @@ func (t *httpTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	for name, value := range sent {
 		req.Header.Set(name, value.Reveal())
 	}
-	resp, err := t.base.RoundTrip(req)
+	resp, err := t.connections().RoundTrip(req)
 	if err != nil {
 		return nil, err
 	}
@@ -88,4 +93,17 @@ func (t *httpTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 		Proto: resp.Proto, ProtoMajor: resp.ProtoMajor, ProtoMinor: resp.ProtoMinor,
 		Header: http.Header{}, Body: http.NoBody, Request: req,
 	}, nil
+}
+
+// connections returns those that were, or will be, checked against the
+// authorities of the moment.
+func (t *httpTransport) connections() *http.Transport {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if now := t.tls.config(); now != nil && !now.RootCAs.Equal(t.base.TLSClientConfig.RootCAs) {
+		t.base.CloseIdleConnections()
+		t.base = t.base.Clone()
+		t.base.TLSClientConfig = now
+	}
+	return t.base
 }
