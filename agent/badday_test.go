@@ -25,6 +25,7 @@ type day struct {
 	t       *testing.T
 	cloud   *simcloud.Cloud
 	backend *dayBackend
+	out     io.Writer
 	log     bytes.Buffer
 	cancel  context.CancelFunc
 	ended   chan int
@@ -64,7 +65,7 @@ func (d *day) start() {
 	}
 	ctx, cancel := context.WithCancel(d.t.Context())
 	d.cancel, d.ended = cancel, make(chan int, 1)
-	go func() { d.ended <- execute(ctx, []string{"run"}, strings.NewReader(""), io.Discard, &d.log) }()
+	go func() { d.ended <- execute(ctx, []string{"run"}, strings.NewReader(""), d.out, &d.log) }()
 }
 
 // stop ends the day as SIGTERM does.
@@ -135,7 +136,7 @@ func (b *dayBackend) up(up bool) {
 // newDay prepares a day: the settings of the agent, and a backend.
 func newDay(t *testing.T, format, devices string) *day {
 	t.Helper()
-	d := &day{backend: newDayBackend(t)}
+	d := &day{backend: newDayBackend(t), out: io.Discard}
 	dir := t.TempDir()
 	for _, entry := range os.Environ() {
 		if name, _, _ := strings.Cut(entry, "="); strings.HasPrefix(name, "NETATMO_") || strings.HasPrefix(name, "OTEL_") {

@@ -52,6 +52,10 @@ func runAgent(c *cobra.Command, _ []string) error {
 // agent ends.
 const drain = 2 * time.Second
 
+// lastPush is a little more than the last push takes, unless it hangs in a way
+// that no deadline ends, such as an output that nobody reads.
+const lastPush = 5500 * time.Millisecond
+
 // run works until ctx ends. Then no new poll and no new refresh begins; a
 // refresh under way is waited for, because Netatmo may have changed the tokens
 // already; what is known is pushed a last time.
@@ -72,7 +76,13 @@ func (a *agent) run(ctx context.Context) {
 	a.log.Info("stopping")
 	work.Wait()
 	stopPushing()
-	push.Wait()
+	pushed := make(chan struct{})
+	go func() { push.Wait(); close(pushed) }()
+	select {
+	case <-pushed:
+	case <-time.After(lastPush):
+		a.log.Error("the last push hangs, the agent ends without it")
+	}
 	if err := a.state.Save(); err != nil {
 		a.log.Error("what the backend has acknowledged is not saved, the next start fills the gap again", "error", err)
 	}

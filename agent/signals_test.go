@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"netatmo-agent/agent/simcloud"
@@ -121,4 +122,35 @@ func TestEndsWhenNobodyReads(t *testing.T) {
 			}
 		})
 	}
+}
+
+// unread is an output that nobody reads and nobody closes, such as that of a
+// pager.
+type unread chan struct{}
+
+func (u unread) Write(b []byte) (int, error) {
+	<-u
+	return len(b), nil
+}
+
+// A push that nothing can interrupt does not hold up the end, in whose time a
+// supervisor would kill the agent.
+func TestEndsWhileAPushHangs(t *testing.T) {
+	d := newDay(t, "text", "weather")
+	t.Setenv("OTEL_METRICS_EXPORTER", "console")
+	synctest.Test(t, func(t *testing.T) {
+		out := make(unread)
+		defer close(out)
+		d.t, d.out = t, out
+		d.start()
+		time.Sleep(time.Hour)
+		asked := time.Now()
+		d.stop()
+		if took := time.Since(asked); took > 8*time.Second {
+			t.Errorf("it ended after %s", took)
+		}
+		if !strings.Contains(d.log.String(), "msg=stopped") {
+			t.Errorf("log:\n%s", d.log.String())
+		}
+	})
 }
