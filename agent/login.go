@@ -61,6 +61,10 @@ func runLogin(c *cobra.Command, fromStdin bool) error {
 		fmt.Fprintf(c.ErrOrStderr(), "netatmo-agent: %v\nTrying again until it works; Ctrl-C gives up and loses this login.\n", unsaved)
 		err = source.KeepSaving(c.Context())
 	}
+	if errors.Is(err, context.Canceled) {
+		fmt.Fprintln(c.OutOrStdout(), "\nInterrupted. Nothing has changed.")
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -95,7 +99,8 @@ func readSecret(in io.Reader) (string, error) {
 	return strings.TrimSpace(string(b)), err
 }
 
-// dialogue asks until a login succeeds or the input ends.
+// dialogue asks until a login succeeds, the input ends, or a signal comes, whose
+// error is the context's.
 func dialogue(c *cobra.Command, source *auth.Source) error {
 	out, state := c.OutOrStdout(), rand.Text()
 	fmt.Fprintf(out, `Log in to Netatmo
@@ -119,6 +124,7 @@ func dialogue(c *cobra.Command, source *auth.Source) error {
 		select {
 		case line, more = <-lines:
 		case <-c.Context().Done():
+			return c.Context().Err()
 		}
 		if !more {
 			fmt.Fprintln(out)

@@ -44,7 +44,10 @@ func runAgent(c *cobra.Command, _ []string) error {
 	if err != nil {
 		return err
 	}
+	var announcing sync.WaitGroup
+	announcing.Go(func() { a.announceLogin(c.Context()) })
 	a.run(c.Context())
+	announcing.Wait()
 	return nil
 }
 
@@ -67,7 +70,6 @@ func (a *agent) run(ctx context.Context) {
 	var work, push sync.WaitGroup
 	work.Go(func() { a.source.Run(ctx) })
 	work.Go(func() { a.poller.Run(ctx) })
-	work.Go(func() { a.announceLogin(ctx) })
 	work.Go(func() { a.servePages(ctx) })
 	push.Go(func() { a.pusher.Run(pushing) })
 	push.Go(func() { a.loops().Beat(pushing, heartbeat.Path(a.cfg.TokenFile), a.log) })
@@ -124,7 +126,8 @@ func (a *agent) announceLogin(ctx context.Context) {
 			if len(status.MissingScopes) > 0 {
 				attrs = append(attrs, "missing_scopes", status.MissingScopes)
 			}
-			a.log.Warn("a login is needed", attrs...)
+			// Whatever the level: without this line nobody gets to the pages.
+			a.log.Log(ctx, max(slog.LevelWarn, a.cfg.LogLevel), "a login is needed", attrs...)
 		}
 		said = link
 		select {

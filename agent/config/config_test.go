@@ -253,7 +253,7 @@ func TestClientSecret(t *testing.T) {
 		{"the secret in the place of its file", with(variable, "", fileVariable, "hush"), "", "", []string{fileVariable, "no such file", "content itself"}},
 		{"directory", with(variable, "", fileVariable, dir), "", "", []string{fileVariable, "is a directory"}},
 		{"empty file", with(variable, "", fileVariable, file("empty", "\n")), "", "", []string{fileVariable, "empty"}},
-		{"file with quotes", with(variable, "", fileVariable, file("quotes", "'hush'\n")), "", "'hush'", []string{fileVariable, "quotes"}},
+		{"file with quotes", with(variable, "", fileVariable, file("quotes", "'hush'\n")), "", "'hush'", []string{fileVariable, "names a file whose content begins or ends with", "quotes"}},
 		{"file with a blank in front", with(variable, "", fileVariable, file("blank", " hush\n")), "", " hush", []string{fileVariable, "blanks"}},
 		{"file of two lines", with(variable, "", fileVariable, file("lines", "hush\nhush\n")), "", "hush\nhush", []string{fileVariable, "line breaks"}},
 	} {

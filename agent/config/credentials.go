@@ -35,12 +35,12 @@ func (l *loader) credentials(env *environment, required bool) (string, Secret) {
 	if text == "" {
 		l.problem(secretFile, "names a file that is empty", "write the client secret into it, and nothing else")
 	} else {
-		l.credential(secretFile, text, true, "")
+		l.judge(secretFile, "names a file whose content ", text)
 	}
 	return env.ClientID, Secret(text)
 }
 
-// credential judges a client ID or secret without ever showing it.
+// credential judges the variable of a client ID or secret.
 func (l *loader) credential(variable, text string, required bool, howToGet string) {
 	switch {
 	case text == "" && required:
@@ -52,12 +52,19 @@ func (l *loader) credential(variable, text string, required bool, howToGet strin
 			what += ", but " + other + " is"
 		}
 		l.problem(variable, what, howToGet)
-	case text == "":
+	case text != "":
+		l.judge(variable, "", text)
+	}
+}
+
+// judge looks at a client ID or secret without ever showing it.
+func (l *loader) judge(variable, where, text string) {
+	switch {
 	case bare(text) != text:
-		l.problem(variable, "begins or ends with blanks or quotes, which would be sent to Netatmo as part of it",
+		l.problem(variable, where+"begins or ends with blanks or quotes, which would be sent to Netatmo as part of it",
 			"remove them; docker's --env-file, for one, takes quotes literally")
 	case !plain(text):
-		l.problem(variable, "has blanks, line breaks or other characters in it that no client ID or secret has",
+		l.problem(variable, where+"has blanks, line breaks or other characters in it that no client ID or secret has",
 			"copy it once more from the app's page at dev.netatmo.com: it is letters and digits on one line")
 	}
 }

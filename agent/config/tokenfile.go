@@ -132,9 +132,13 @@ var unescape = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\13
 // such as the one they make for an image's VOLUME when none is given.
 var anonymousVolume = regexp.MustCompile(`/volumes/[0-9a-f]{64}/_data(/|$)`)
 
+// layer is where the storage drivers of Docker and Podman that need no overlay
+// keep the root of a container; btrfs is Synology's.
+var layer = regexp.MustCompile(`/(btrfs/subvolumes|vfs/dir)/[0-9a-f]{64}`)
+
 func fate(m mount) string {
 	switch {
-	case m.point == "/" && (m.kind == "overlay" || m.kind == "fuse.fuse-overlayfs"):
+	case m.point == "/" && (m.kind == "overlay" || m.kind == "fuse.fuse-overlayfs" || layer.MatchString(m.root)):
 		return "is on no mount of this container"
 	case m.kind == "tmpfs":
 		return "is in memory only (tmpfs)"

@@ -69,6 +69,8 @@ const (
 	memory          = "1062 1037 0:90 / /var/lib/netatmo-agent rw,nosuid - tmpfs tmpfs rw\n"
 	diskRoot        = "27 1 254:1 / / rw,relatime shared:1 - ext4 /dev/vda1 rw\n"
 	blankInName     = "1063 1037 254:1 /srv/my\\040data /my\\040data rw - ext4 /dev/vda1 rw\n"
+	btrfsRoot       = "1037 868 0:33 /@syno/@docker/btrfs/subvolumes/0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef / rw,relatime - btrfs /dev/mapper/cachedev_0 rw\n"
+	vfsRoot         = "1037 868 254:1 /var/lib/docker/vfs/dir/0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef / rw,relatime - ext4 /dev/vda1 rw\n"
 	fuseOverlayRoot = "700 600 0:50 / / rw,nodev - fuse.fuse-overlayfs fuse-overlayfs rw\n"
 )
 
@@ -87,6 +89,9 @@ func TestTokenFileInAContainer(t *testing.T) {
 		{"podman without a volume", map[string]string{"run/.containerenv": ""}, "", path, fuseOverlayRoot, "on no mount"},
 		{"kubernetes without a volume", nil, "10.0.0.1", path, overlayRoot, "on no mount"},
 		{"container known by its group", map[string]string{"proc/1/cgroup": "12:cpu:/kubepods/pod1/2\n"}, "", path, overlayRoot, "on no mount"},
+		{"docker on btrfs", docker, "", path, btrfsRoot, "on no mount"},
+		{"docker with vfs", docker, "", path, vfsRoot, "on no mount"},
+		{"named volume on btrfs", docker, "", path, btrfsRoot + namedVolume, ""},
 		{"named volume", docker, "", path, overlayRoot + namedVolume, ""},
 		{"volume elsewhere", docker, "", "/var/lib/netatmo-agent2/token.json", overlayRoot + namedVolume, "on no mount"},
 		{"single mounted file", docker, "", "/etc/hostname", overlayRoot, ""},

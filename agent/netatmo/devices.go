@@ -91,6 +91,9 @@ func (d *decoder) module(r Reading, o object) {
 		return // another endpoint reports it
 	}
 	r.ModuleID, r.ModuleName, r.ModuleType = id, firstName(name, id), k.name
+	if k.name == TypeHomeCoach { // the app's name of a home coach is there, often there alone (observed)
+		r.ModuleName = firstName(name, text(o.get("station_name")), id)
+	}
 	r.Wire.Module = name
 	if name == "" {
 		r.Wire.Module = "id-" + text(o.get("_id"))

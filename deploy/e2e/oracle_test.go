@@ -104,6 +104,9 @@ func expected(t testing.TB, answer []byte) []Point {
 			attrs := maps.Clone(base)
 			set(attrs, "module.id", id(m))
 			set(attrs, "module.name", cmp.Or(text(m["module_name"]), id(m)))
+			if m["type"] == "NHC" { // what it calls the station's name is the device's
+				set(attrs, "module.name", cmp.Or(text(m["module_name"]), text(m["station_name"]), id(m)))
+			}
 			set(attrs, "module.type", moduleTypes[text(m["type"])])
 			points = append(points, ofModule(m, attrs, server)...)
 		}

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"bufio"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"netatmo-agent/agent/simcloud"
+)
+
+// withoutLogin prepares a command of someone who has not logged in yet.
+func withoutLogin(t *testing.T, arguments ...string) *exec.Cmd {
+	t.Helper()
+	server := httptest.NewServer(simcloud.New(simcloud.Options{ClientID: "id", ClientSecret: "secret"}))
+	t.Cleanup(server.Close)
+	command := exec.Command("netatmo-agent", arguments...)
+	command.Env = append(os.Environ(),
+		"NETATMO_CLIENT_ID=id", "NETATMO_CLIENT_SECRET=secret", "NETATMO_API_URL="+server.URL,
+		"NETATMO_TOKEN_FILE="+filepath.Join(t.TempDir(), "token.json"), "NETATMO_LISTEN_ADDR=127.0.0.1:0",
+		"OTEL_METRICS_EXPORTER=console")
+	return command
+}
+
+// Without the link nobody can log in by the pages, so it is in the log of
+// those, too, who want to see nothing but errors.
+func TestLinkIsLoggedAtEveryLevel(t *testing.T) {
+	for _, level := range []string{"debug", "warn", "error", "panic"} {
+		t.Run(level, func(t *testing.T) {
+			t.Parallel()
+			agent := withoutLogin(t, "run")
+			agent.Env = append(agent.Env, "NETATMO_LOG_LEVEL="+level)
+			log, err := agent.StderrPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := agent.Start(); err != nil {
+				t.Fatal(err)
+			}
+			lines, link := bufio.NewScanner(log), false
+			for !link && lines.Scan() {
+				link = strings.Contains(lines.Text(), "http://127.0.0.1:") && strings.Contains(lines.Text(), "a login is needed")
+				if link {
+					_ = agent.Process.Signal(syscall.SIGTERM)
+				}
+			}
+			if !link {
+				t.Error("no link in the log")
+			}
+			if err := agent.Wait(); err != nil {
+				t.Errorf("it ended with %v", err)
+			}
+		})
+	}
+}
+
+// Ctrl-C at the prompt is the user's wish, not a failure.
+func TestLoginInterrupted(t *testing.T) {
+	t.Parallel()
+	login := withoutLogin(t, "login")
+	input, err := login.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer input.Close()
+	output, err := login.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := login.Start(); err != nil {
+		t.Fatal(err)
+	}
+	words := bufio.NewScanner(output)
+	words.Split(bufio.ScanWords)
+	var said strings.Builder
+	for words.Scan() {
+		said.WriteString(words.Text() + " ")
+		if strings.HasSuffix(said.String(), "or the code in it: ") {
+			_ = login.Process.Signal(os.Interrupt)
+		}
+	}
+	if err := login.Wait(); err != nil {
+		t.Errorf("it ended with %v", err)
+	}
+	if !strings.HasSuffix(said.String(), "in it: Interrupted. Nothing has changed. ") {
+		t.Errorf("it says:\n%s", said.String())
+	}
+}
