@@ -2,11 +2,9 @@ package telemetry
 
 import (
 	"bytes"
-	"encoding/base64"
 	"fmt"
 	"log/slog"
 	"maps"
-	"strings"
 
 	"netatmo-agent/agent/config"
 )
@@ -55,28 +53,4 @@ func (h *headers) current() map[string]config.Secret {
 	maps.Copy(all, h.fixed)
 	maps.Copy(all, h.file.current())
 	return all
-}
-
-// redact takes the values of the headers sent out of what a server said, and
-// with them the credentials inside of a Basic or Bearer login.
-func redact(text string, sent map[string]config.Secret) string {
-	for _, value := range sent {
-		v := value.Reveal()
-		secrets := []string{v}
-		if _, credentials, ok := strings.Cut(v, " "); ok {
-			secrets = append(secrets, credentials)
-			if plain, err := base64.StdEncoding.DecodeString(credentials); err == nil {
-				user, password, _ := strings.Cut(string(plain), ":")
-				secrets = append(secrets, string(plain), password, user)
-			}
-		}
-		for _, s := range secrets {
-			// Shorter ones (a tenant's number) are no secrets, and would
-			// make holes in words.
-			if len(s) >= 6 {
-				text = strings.ReplaceAll(text, s, "[redacted]")
-			}
-		}
-	}
-	return text
 }
