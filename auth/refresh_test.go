@@ -3,6 +3,8 @@ package auth
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -307,7 +309,12 @@ func TestTwoProcessesNeverRefreshOnePairTwice(t *testing.T) {
 	inBubble(t, authtest.Options{}, func(r *rig) {
 		r.server.Inject(authtest.Fault{Kind: authtest.Slow, Delay: 10 * time.Second})
 		r.putPair(r.server.Grant(), time.Minute)
-		agent, command := r.open(), r.open()
+		agent, target := r.open(), r.path
+		r.path = filepath.Join(r.TempDir(), "link.json") // the same file
+		if err := os.Symlink(target, r.path); err != nil {
+			r.Fatal(err)
+		}
+		command := r.open()
 		defer r.run(agent)()
 		var both sync.WaitGroup
 		for _, s := range []*Source{agent, command} {

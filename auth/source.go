@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -23,7 +24,7 @@ type Config struct {
 	APIURL                 string   // base of /oauth2/authorize and /oauth2/token
 	External               *url.URL // base of the login pages as the browser sees it, no slash at its end
 	Scopes                 []string
-	TokenFile              string       // token.lock stands beside it
+	TokenFile              string       // token.lock stands beside it, at the end of its symbolic links
 	IgnoreExpired          bool         // leave an expired token file alone at start, and wait for a login
 	HTTPClient             *http.Client // its transport is used if there is one
 	Logger                 *slog.Logger // nil: none
@@ -89,6 +90,10 @@ type view struct {
 // wraps a *[store.HeldError] if another process does not let go of the file;
 // ctx can end the wait for that sooner.
 func New(ctx context.Context, cfg Config) (*Source, error) {
+	target, err := store.Target(cfg.TokenFile)
+	if err != nil {
+		return nil, fmt.Errorf("the token file cannot be used: %w", err)
+	}
 	s := &Source{
 		cfg: cfg,
 		oauth: &oauth2.Config{
@@ -106,7 +111,7 @@ func New(ctx context.Context, cfg Config) (*Source, error) {
 		},
 		client:    newTokenClient(cfg.HTTPClient, cfg.UserAgent),
 		file:      store.New[document](cfg.TokenFile),
-		lockPath:  filepath.Join(filepath.Dir(cfg.TokenFile), "token.lock"),
+		lockPath:  filepath.Join(filepath.Dir(target), "token.lock"),
 		log:       cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler)),
 		turn:      make(chan struct{}, 1),
 		poke:      make(chan struct{}, 1),

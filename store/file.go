@@ -91,7 +91,7 @@ func (f *File[T]) KeepBad(now time.Time) (string, error) {
 	if err != nil {
 		return "", explain(err)
 	}
-	path, err := f.target()
+	path, err := Target(f.path)
 	if err != nil {
 		return "", err
 	}
@@ -111,7 +111,7 @@ func (f *File[T]) prepare(v T) (path string, content []byte, err error) {
 	if err := e.Encode(v); err != nil {
 		return "", nil, fmt.Errorf("encode %s: %w", f.path, err)
 	}
-	path, err = f.target()
+	path, err = Target(f.path)
 	return path, b.Bytes(), err
 }
 
@@ -123,21 +123,26 @@ func (f *File[T]) do(step string, act func() error) error {
 	return act()
 }
 
-// target follows symbolic links by hand, since the file at their end need not
-// exist yet and a rename would replace the link.
-func (f *File[T]) target() (string, error) {
-	path := f.path
+// Target returns the file that path leads to by symbolic links, or path itself.
+// Two paths that lead to one file have one target, so a lock that guards the
+// file stands beside that. Neither need exist.
+func Target(path string) (string, error) {
+	target := path
 	for range 40 {
-		link, err := os.Readlink(path)
+		link, err := os.Readlink(target)
 		if err != nil {
-			return path, nil //nolint:nilerr // not a link; what else is wrong shows when it is opened
+			return target, nil //nolint:nilerr // not a link; what else is wrong shows when it is opened
 		}
 		if !filepath.IsAbs(link) {
-			link = filepath.Dir(path) + string(filepath.Separator) + link
+			dir, err := filepath.EvalSymlinks(filepath.Dir(target)) // where a ".." in the link counts from
+			if err != nil {
+				return "", err
+			}
+			link = filepath.Join(dir, link)
 		}
-		path = link
+		target = link
 	}
-	return "", fmt.Errorf("%s: too many symbolic links", f.path)
+	return "", fmt.Errorf("%s: too many symbolic links", path)
 }
 
 func (f *File[T]) read() ([]byte, fs.FileInfo, error) {

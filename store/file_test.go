@@ -170,6 +170,17 @@ func TestSymbolicLinksAreFollowed(t *testing.T) {
 			t.Errorf("%s is no link any more", link)
 		}
 	}
+	// From a directory that is a link itself, ".." leads to its real parent.
+	for link, to := range map[string]string{"linked": "elsewhere/deep", "elsewhere/deep/up.json": "../missing/real.json"} {
+		if err := errors.Join(os.MkdirAll(filepath.Join(dir, "elsewhere", "deep"), 0o700), os.Symlink(to, filepath.Join(dir, link))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := store.New[doc](filepath.Join(dir, "linked", "up.json")).Save(doc{"up"}); err != nil {
+		t.Error(err)
+	} else if got := load(t, filepath.Join(dir, "elsewhere", "missing", "real.json")); got != "up" {
+		t.Errorf("the target of a link in a linked directory holds %q", got)
+	}
 	if err := os.Symlink("loop.json", filepath.Join(dir, "loop.json")); err != nil {
 		t.Fatal(err)
 	}

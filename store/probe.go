@@ -29,7 +29,7 @@ func (f *File[T]) Probe() (Probe, error) {
 }
 
 func (f *File[T]) probe() (p Probe, err error) {
-	path, err := f.target()
+	path, err := Target(f.path)
 	if err != nil {
 		return p, err
 	}
