@@ -30,6 +30,8 @@ func (e *CorruptError) Unwrap() error { return e.Err }
 // maxSize bounds what is read: a document of ours has some kilobytes.
 const maxSize = 16 << 20
 
+var errTooLarge = fmt.Errorf("it is larger than %d MiB, so it is none of ours", maxSize>>20)
+
 // File is a JSON document of type T in a file of mode 0600. A path that is a
 // symbolic link is followed. A File is for one user at a time; processes that
 // share the file take turns with a [Lock].
@@ -85,10 +87,11 @@ func (f *File[T]) Overwrite(v T) error {
 }
 
 // KeepBad copies the present content, whatever it is, to <path>.bad-<time> (UTC,
-// to the second) and returns that path.
+// to the second) and returns that path. A file too large to be read is moved.
 func (f *File[T]) KeepBad(now time.Time) (string, error) {
 	content, _, err := f.read()
-	if err != nil {
+	large := errors.Is(err, errTooLarge)
+	if err != nil && !large {
 		return "", explain(err)
 	}
 	path, err := Target(f.path)
@@ -96,7 +99,12 @@ func (f *File[T]) KeepBad(now time.Time) (string, error) {
 		return "", err
 	}
 	bad := path + ".bad-" + now.UTC().Format("20060102T150405Z")
-	if err := f.replace(bad, content); err != nil {
+	if large {
+		err = f.do("rename", func() error { return os.Rename(path, bad) })
+	} else {
+		err = f.replace(bad, content)
+	}
+	if err != nil {
 		return "", explain(err)
 	}
 	return bad, nil
@@ -158,7 +166,7 @@ func (f *File[T]) read() ([]byte, fs.FileInfo, error) {
 	defer file.Close()
 	content, err := io.ReadAll(io.LimitReader(file, maxSize+1))
 	if err == nil && len(content) > maxSize {
-		err = &CorruptError{Path: f.path, Err: fmt.Errorf("it is larger than %d MiB, so it is none of ours: give another path", maxSize>>20)}
+		err = &CorruptError{Path: f.path, Err: errTooLarge}
 	}
 	return content, info, err
 }

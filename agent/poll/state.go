@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"maps"
+	"os"
 	"sync"
 	"time"
 
@@ -66,6 +67,7 @@ func ReadState(path string) (*State, error) {
 // State; the error says why it is in memory alone, until a Save succeeds.
 func OpenState(path string, log *slog.Logger) (*State, error) {
 	s := newState(path)
+	_, absent := os.Stat(path)
 	err := s.load()
 	s.inTheWay = err != nil && !errors.Is(err, fs.ErrNotExist)
 	kept, keepErr := s.makeWay()
@@ -73,6 +75,9 @@ func OpenState(path string, log *slog.Logger) (*State, error) {
 		log.Warn("the state file is damaged: starting a new one; the login is not affected, readings missed before this start are not filled in", "error", err, "kept", kept)
 	}
 	if _, err := uuid.Parse(s.doc.Instance); err != nil {
+		if absent == nil {
+			log.Warn("the state file has no usable instance id: the agent gets a new one, and its series in the backend begin anew", "file", path)
+		}
 		s.doc.Instance = uuid.NewString()
 		s.changes++
 	}
