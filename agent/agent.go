@@ -104,7 +104,7 @@ func (a *agent) takeDirectory(ctx context.Context) error {
 	defer cancel()
 	lock, err := store.LockWait(ctx, filepath.Join(a.cfg.StateDir, lockFile))
 	if held, ok := errors.AsType[*store.HeldError](err); ok {
-		return usage(fmt.Errorf("another netatmo-agent (process %d) already runs in %s: stop it, or give this one a directory of its own by NETATMO_TOKEN_FILE", held.PID, a.cfg.StateDir))
+		return usage(fmt.Errorf("another netatmo-agent (%s) already runs in %s: stop it, or give this one a directory of its own by NETATMO_TOKEN_FILE", held.Holder(), a.cfg.StateDir))
 	}
 	a.lock = lock
 	return noDirectory(err)

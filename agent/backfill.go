@@ -74,7 +74,7 @@ func runBackfill(c *cobra.Command, o backfillOptions) error {
 	log := config.NewLogger(c.ErrOrStderr(), max(cfg.LogLevel, slog.LevelWarn), cfg.LogFormat)
 	lock, err := store.TryLock(filepath.Join(cfg.StateDir, "backfill.lock"))
 	if held, ok := errors.AsType[*store.HeldError](err); ok {
-		return usage(fmt.Errorf("only one backfill at a time, and process %d is at it", held.PID))
+		return usage(fmt.Errorf("only one backfill at a time, and %s is at it", held.Holder()))
 	}
 	if err != nil {
 		return noDirectory(err)

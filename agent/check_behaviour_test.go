@@ -267,6 +267,10 @@ func TestCheckWaitsForItsTurn(t *testing.T) {
 		if code, said, took := check(t.Context()); code != 1 || !strings.Contains(said, want) || took > time.Minute {
 			t.Errorf("exit code %d after %s: %s", code, took, said)
 		}
+		r.write("token.lock", "") // as by flock(1)
+		if _, said, _ := check(t.Context()); !strings.Contains(said, "another process has "+filepath.Join(r.dir, "token.lock")) {
+			t.Errorf("held by who knows whom: %s", said)
+		}
 	})
 }
 

@@ -17,12 +17,16 @@ func (s *Source) open(ctx context.Context) error {
 	if err := store.CheckRegular(s.cfg.TokenFile); err != nil {
 		return fmt.Errorf("the token file cannot be used: %w", err)
 	}
+	slow := time.AfterFunc(time.Second, func() {
+		s.log.Warn("waiting for the token file, whose lock another process holds", "lock", s.lockPath)
+	})
 	lock, err := s.lock(ctx)
+	slow.Stop()
 	if held, ok := errors.AsType[*store.HeldError](err); ok {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		return fmt.Errorf("process %d has been holding the token file for more than %v; see what that process does, it may hang: %w", held.PID, lockTimeout, err)
+		return fmt.Errorf("%s has been holding the token file for more than %v; see what that process does, it may hang: %w", held.Holder(), lockTimeout, err)
 	}
 	if err != nil {
 		return fmt.Errorf("the directory of the token file cannot be used: %w", err)

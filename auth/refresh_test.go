@@ -334,6 +334,23 @@ func TestTwoProcessesNeverRefreshOnePairTwice(t *testing.T) {
 	})
 }
 
+func TestWaitingForTheLockAtStartIsSaid(t *testing.T) {
+	inBubble(t, authtest.Options{}, func(r *rig) {
+		r.putPair(r.server.Grant(), time.Hour)
+		for _, wait := range []time.Duration{500 * time.Millisecond, 10 * time.Second} {
+			lock, err := store.TryLock(r.open().lockPath)
+			if err != nil {
+				r.Fatal(err)
+			}
+			time.AfterFunc(wait, func() { _ = lock.Unlock() })
+			r.open()
+			if said := r.logged("WARN", "waiting for the token file"); said == 1 != (wait > time.Second) {
+				r.Errorf("said %d times in %s:\n%s", said, wait, r.logs)
+			}
+		}
+	})
+}
+
 func TestALockThatIsHeldForLongIsAFaultThatPasses(t *testing.T) {
 	inBubble(t, authtest.Options{}, func(r *rig) {
 		r.putPair(r.server.Grant(), time.Minute)

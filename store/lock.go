@@ -20,7 +20,15 @@ type HeldError struct {
 }
 
 func (e *HeldError) Error() string {
-	return fmt.Sprintf("%s is held by process %d", e.Path, e.PID)
+	return e.Path + " is held by " + e.Holder()
+}
+
+// Holder names the process that holds the lock, as well as that is known.
+func (e *HeldError) Holder() string {
+	if e.PID == 0 {
+		return "another process"
+	}
+	return "process " + strconv.Itoa(e.PID)
 }
 
 // Lock is a lock between processes that is held.

@@ -31,7 +31,7 @@ func (d *doctor) tokenFile(ctx context.Context) bool {
 	case ctx.Err() != nil:
 		return false
 	case isHeld:
-		d.fail(area, fmt.Sprintf("process %d has %s and does not let go of it", held.PID, held.Path), "see what that process does; it may hang")
+		d.fail(area, fmt.Sprintf("%s has %s and does not let go of it", held.Holder(), held.Path), "see what that process does; it may hang")
 		return false
 	case err != nil:
 		d.misset(area, err.Error(), config.OtherTokenFile)
@@ -120,7 +120,7 @@ func (d *doctor) agent() {
 	case len(h.Hanging) > 0:
 		d.fail(area, err.Error(), "restart it, and keep its log")
 	default:
-		d.warn(area, fmt.Sprintf("an agent runs here (process %d), but %v", held.PID, err), "run check in the same container and with the same environment as the agent, and see whether it can write there")
+		d.warn(area, fmt.Sprintf("an agent runs here (%s), but %v", held.Holder(), err), "run check in the same container and with the same environment as the agent, and see whether it can write there")
 	}
 }
 
