@@ -3,6 +3,7 @@ package telemetry
 import (
 	"context"
 	"errors"
+	"maps"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -34,6 +35,11 @@ type APIRequest struct{ Endpoint, Outcome string }
 // maxAgentPoints bounds the points about the agent, generously: endpoints ×
 // outcomes and a few dozen others.
 const maxAgentPoints = 250
+
+// outages are the reasons that a push fails for while the backend is away. They
+// are counted from zero: the counts of an outage arrive after it, all at once,
+// and nobody would see an increase in a series that begins with them.
+var outages = []Reason{reasonUnreachable, reasonUnavailable, reasonTimeout, reasonThrottled}
 
 // agentMetrics observes the agent's metrics about itself.
 type agentMetrics struct {
@@ -101,7 +107,12 @@ func (a *agentMetrics) observe(_ context.Context, o metric.Observer) error {
 
 	s := a.stats()
 	count(catalogue.AgentPushPoints, s.Points)
-	for reason, n := range s.Failures {
+	failures := map[Reason]int64{}
+	for _, reason := range outages {
+		failures[reason] = 0
+	}
+	maps.Copy(failures, s.Failures)
+	for reason, n := range failures {
 		count(catalogue.AgentPushFailures, n, attribute.String("reason", string(reason)))
 	}
 	count(catalogue.AgentBackfillPoints, s.BackfillPoints)

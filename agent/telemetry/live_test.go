@@ -195,7 +195,11 @@ func TestAgentMetrics(t *testing.T) {
 		netatmo.agent.poll.duration{} 1.5
 		netatmo.agent.poll.success{} 1
 		netatmo.agent.poll.time{} 1.76e+09
-		netatmo.agent.push.points{} 19
+		netatmo.agent.push.failures{reason=throttled} 0
+		netatmo.agent.push.failures{reason=timeout} 0
+		netatmo.agent.push.failures{reason=unavailable} 0
+		netatmo.agent.push.failures{reason=unreachable} 0
+		netatmo.agent.push.points{} 23
 		netatmo.agent.token.expiry{} 1.7600108e+09
 		netatmo.agent.token.refreshes{outcome=ok} 2
 		netatmo_cache_updated_time{} 1.76e+09
