@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"syscall"
 	"time"
 
@@ -83,24 +84,30 @@ func (s *Source) adopt(d document) {
 }
 
 // reload takes up what another process, or a human, has put into the file. What
-// is missing or damaged there changes nothing: memory is right. The caller holds
-// the turn and the lock.
+// is missing or damaged there changes nothing, and a pair that was used up here
+// is what another program had read before, or a backup: memory is right. The
+// caller holds the turn and the lock.
 func (s *Source) reload() {
 	d, err := s.file.Load()
 	if err != nil {
 		return
 	}
-	foreign := false
+	foreign, spent := false, false
 	s.locked(func(time.Time) {
 		switch {
 		case d.same(s.disk):
 		case d.same(s.held.document): // a save that was thought to have failed
 			s.disk = d
 		case s.unsaved && (d.kin(s.held.document) || d.kin(s.disk)): // the remains of such a save
+		case s.lost == nil && slices.Contains(s.spent, d.Refresh):
+			s.disk, s.unsaved, spent = d, true, true
 		default:
 			foreign = true
 		}
 	})
+	if spent {
+		s.log.Warn("another program has put a login into the token file that this one has renewed since and that is dead; it is replaced by the living one. Let that program stop, or give it a file of its own", "file", s.cfg.TokenFile)
+	}
 	if foreign {
 		s.log.Info("another process has changed the token file", "file", s.cfg.TokenFile)
 		s.adopt(d)

@@ -11,7 +11,7 @@ import (
 
 // LoginTimeout bounds a whole login: waiting for the turn and for the lock, the
 // request, and the save.
-const LoginTimeout = 2 * time.Minute
+const LoginTimeout = lockTimeout + askTimeout + 15*time.Second
 
 // AuthCodeURL returns where the browser is sent to log in. state comes back with
 // the code.
@@ -37,7 +37,7 @@ func (s *Source) AdoptRefreshToken(ctx context.Context, refreshToken string) err
 // login replaces the pair by a new one. Until that has come, the old one stays
 // where it is.
 func (s *Source) login(ctx context.Context, refusal Cause, get func(context.Context) (*oauth2.Token, error)) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), LoginTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lockTimeout)
 	defer cancel()
 	if err := s.take(ctx); err != nil {
 		return err

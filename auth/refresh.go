@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"golang.org/x/oauth2"
@@ -147,7 +148,7 @@ func (s *Source) failed(e *TokenError) (answer error) {
 			level = slog.LevelDebug // the end of the login says more
 		}
 	})
-	message := "the access token could not be renewed and has expired; until it is, nothing is read from Netatmo"
+	message := "the access token could not be renewed and is no longer good; until it is, nothing is read from Netatmo"
 	if alive {
 		message = "the access token could not be renewed; the old one is used until it expires"
 	}
@@ -176,11 +177,27 @@ func (s *Source) giveUp(now time.Time, e *TokenError) *LoginError {
 	return nil
 }
 
+// mostSpent is how many used refresh tokens are remembered: those of a month.
+const mostSpent = 250
+
+// spend notes that the refresh token in memory was used up for another one,
+// which is new. The caller holds mu.
+func (s *Source) spend(by string) {
+	s.spent = slices.DeleteFunc(s.spent, func(token string) bool { return token == by })
+	if old := s.held.Refresh; old != "" && old != by {
+		s.spent = append(s.spent, old)
+	}
+	if over := len(s.spent) - mostSpent; over > 0 {
+		s.spent = slices.Delete(s.spent, 0, over)
+	}
+}
+
 // received takes a pair from Netatmo into memory, and reports whether that ends
 // a fault. Until save was tried the pair is given to nobody.
 func (s *Source) received(d document, login bool) (recovered bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.spend(d.Refresh)
 	s.held = hold(d.succeeds(s.disk), time.Now())
 	s.unsaved, s.settling, s.lost = true, true, nil
 	recovered = s.renewal.complaint.over()

@@ -255,14 +255,14 @@ func TestFinalCausesAreBelievedAtOnce(t *testing.T) {
 // nobody can know, and the sentence in the end names this as the likeliest cause.
 func TestALostAnswerIsTriedAgainAndNamed(t *testing.T) {
 	for _, fault := range []authtest.Fault{
-		{Kind: authtest.LostAnswer}, {Kind: authtest.Truncated}, {Kind: authtest.Slow, Delay: 40 * time.Second},
+		{Kind: authtest.LostAnswer}, {Kind: authtest.Truncated}, {Kind: authtest.Slow, Delay: 100 * time.Second},
 	} {
 		inBubble(t, authtest.Options{}, func(r *rig) {
 			r.putPair(r.server.Grant(), -time.Hour)
 			r.server.Inject(fault)
 			s := r.open()
 			defer r.run(s)()
-			time.Sleep(35 * time.Second)
+			time.Sleep(95 * time.Second)
 			if n := r.logged("WARN", "could not be renewed"); n == 0 {
 				r.Error("nothing was said")
 			}
@@ -353,7 +353,7 @@ func TestWaitingForTheLockAtStartIsSaid(t *testing.T) {
 
 func TestALockThatIsHeldForLongIsAFaultThatPasses(t *testing.T) {
 	inBubble(t, authtest.Options{}, func(r *rig) {
-		r.putPair(r.server.Grant(), time.Minute)
+		r.putPair(r.server.Grant(), 5*time.Minute)
 		s := r.open()
 		lock, err := store.TryLock(s.lockPath)
 		if err != nil {

@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"sync"
 	"time"
 
@@ -11,20 +12,21 @@ import (
 
 const (
 	watchEvery = 4 * time.Second // so that a login is taken up within 5 s
-	maxPause   = time.Minute     // after which a jump of the wall clock is seen
+	maxPause   = time.Minute     // after which a jump of the wall clock is seen, and what others do to the file
 	finishWait = 5 * time.Second // for the lock, at the end
 )
 
-// watch is how Run looks at the file while it waits for a login.
+// watch is how Run looks at the file.
 type watch struct {
-	next   time.Time
+	last   time.Time
 	damage string // as it was last said
+	broken bool   // at the last look it was missing or damaged
 }
 
 // Run does what cannot wait for a call of Token until ctx ends: it renews what
-// was found expired at start, tries again what failed, and while a login is
-// needed looks at the file every 5 s. From the end of ctx on no refresh begins;
-// Run then waits for one that is under way, saves, and returns.
+// was found expired at start, tries again what failed, and looks at the file
+// every minute, every 5 s while a login is needed. From the end of ctx on no
+// refresh begins; Run then waits for one that is under way, saves, and returns.
 func (s *Source) Run(ctx context.Context) {
 	s.locked(func(time.Time) { s.stopping = ctx.Done() })
 	for ctx.Err() == nil {
@@ -76,7 +78,11 @@ func (s *Source) plan() (p plan) {
 		}
 		p.refresh = s.renewal.wanted && s.held.Refresh != "" && due(s.renewal.next)
 		p.save = s.unsaved && !s.settling && due(s.saving.next)
-		p.look = s.seen.waiting && due(s.watch.next)
+		every := maxPause
+		if s.seen.waiting {
+			every = watchEvery
+		}
+		p.look = due(s.watch.last.Add(every))
 		if s.held.alive(now) {
 			p.pause = min(p.pause, s.held.left(now))
 		}
@@ -125,9 +131,10 @@ func (s *Source) saveAgain(ctx context.Context) {
 	}
 }
 
-// look takes up a login that was put into the file.
+// look takes up a login that was put into the file, and puts right what another
+// program has written there.
 func (s *Source) look(ctx context.Context) {
-	s.watch.next = time.Now().Add(watchEvery)
+	s.watch.last = time.Now()
 	d, err := s.file.Load()
 	if damage, ok := errors.AsType[*store.CorruptError](err); ok && s.watch.damage != damage.Error() {
 		s.watch.damage = damage.Error()
@@ -138,6 +145,7 @@ func (s *Source) look(ctx context.Context) {
 			}
 		})
 	}
+	s.mend(err)
 	known := false
 	s.locked(func(time.Time) { known = d.same(s.disk) })
 	if err != nil || known || s.take(ctx) != nil {
@@ -150,6 +158,24 @@ func (s *Source) look(ctx context.Context) {
 	}
 	defer s.unlock(lock)
 	s.reload()
+}
+
+// mend has the login saved again if its file is missing or damaged at two looks
+// in a row, so that nobody is just writing it; err is what the last one found.
+func (s *Source) mend(err error) {
+	_, damaged := errors.AsType[*store.CorruptError](err)
+	broken := damaged || errors.Is(err, fs.ErrNotExist)
+	again := false
+	if broken && s.watch.broken {
+		s.locked(func(now time.Time) {
+			again = s.need(now) == nil && !s.unsaved
+			s.unsaved = s.unsaved || again
+		})
+	}
+	s.watch.broken = broken
+	if again {
+		s.log.Warn("the token file was removed or damaged by another program; the login is saved again", "file", s.cfg.TokenFile, "error", err)
+	}
 }
 
 // finish saves for the last time. Where all is saved, a failure costs nothing.
@@ -166,7 +192,17 @@ func (s *Source) finish(ctx context.Context) {
 			err = s.prove()
 		}
 	}
-	if s.Status().Unsaved {
+	if s.Status().Unsaved || err != nil && !s.onDisk() {
 		s.log.Error("the login could not be saved and ends with this process; log in again at the next start", "file", s.cfg.TokenFile, "error", err)
 	}
+}
+
+// onDisk reports whether the file holds the pair in memory, if there is one.
+func (s *Source) onDisk() bool {
+	d := s.current()
+	if d.empty() {
+		return true
+	}
+	on, err := s.file.Load()
+	return err == nil && on.same(d)
 }

@@ -37,6 +37,37 @@ func TestAShutdownFinishesTheRefreshUnderWayAndBeginsNone(t *testing.T) {
 	})
 }
 
+// Nothing is gained by giving up early, unless the process has to end.
+func TestASlowAnswerIsWaitedFor(t *testing.T) {
+	for name, row := range map[string]struct{ delay, stopAfter, ends time.Duration }{
+		"a minute":               {time.Minute, 0, time.Minute},
+		"as long, and then stop": {time.Minute, 40 * time.Second, time.Minute},
+		"a stop at once":         {time.Minute, time.Second, time.Second + stopTimeout},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, authtest.Options{}, func(r *rig) {
+				r.putPair(r.server.Grant(), -time.Minute)
+				r.server.Inject(authtest.Fault{Kind: authtest.Slow, Delay: row.delay})
+				s, start := r.open(), time.Now()
+				stop := r.run(s)
+				if row.stopAfter > 0 {
+					time.Sleep(row.stopAfter)
+					stop()
+				} else {
+					r.token(s)
+					defer stop()
+				}
+				if took := time.Since(start); took != row.ends {
+					r.Errorf("ended after %v, want %v", took, row.ends)
+				}
+				if saved := r.onDisk(r.server.Current()); saved != (row.ends == row.delay) {
+					r.Errorf("the new pair is on the disk: %v", saved)
+				}
+			})
+		})
+	}
+}
+
 func TestAShutdownWaitsForTheRefreshOfACaller(t *testing.T) {
 	inBubble(t, authtest.Options{}, func(r *rig) {
 		r.putPair(r.server.Grant(), time.Minute)

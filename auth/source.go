@@ -63,6 +63,7 @@ type Source struct {
 	mu       sync.Mutex // guards what follows, never held across I/O
 	held     held       // the pair in memory
 	disk     document   // what the file held when it was last read or written
+	spent    []string   // refresh tokens that were used up here, newest last
 	settling bool       // held came from Netatmo just now, and saving it was not tried yet
 	lost     *LoginError
 	missing  []string
@@ -126,7 +127,7 @@ func (s *Source) Probe() store.Probe { return s.probe }
 
 // Token returns a valid access token, after renewing it where that is due. A
 // refresh that it begins is not cancelled with ctx: Token returns when the
-// answer is in and saved, which may take half a minute. The error is a
+// answer is in and saved, which may take a minute and a half. The error is a
 // *[LoginError] when a human is needed; all others pass.
 func (s *Source) Token(ctx context.Context) (string, error) {
 	if access, known, err := s.ready(); known {
@@ -262,12 +263,15 @@ func (s *Source) locked(act func(now time.Time)) {
 	s.seen = is
 	close(s.changed)
 	s.changed = make(chan struct{})
-	expiry := s.held.until
+	log := s.log
+	if s.held.until.After(now) {
+		log = log.With("expiry", s.held.until)
+	}
 	s.mu.Unlock()
 
 	s.wake()
 	if is.authorized && !was.authorized {
-		s.log.Info("logged in to Netatmo", "expiry", expiry)
+		log.Info("logged in to Netatmo")
 	}
 	if !is.authorized && was.authorized {
 		s.log.Error("the login is lost", "cause", need.Cause)

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"regexp"
 	"sync/atomic"
 	"time"
 
@@ -18,8 +19,12 @@ import (
 
 const (
 	// askTimeout bounds one token request. Netatmo has been seen to take long;
-	// whoever gives up early loses the answer, and the login with it.
-	askTimeout = 30 * time.Second
+	// whoever gives up early loses the answer, and the login with it. No gateway
+	// is known to wait longer than a minute.
+	askTimeout = 90 * time.Second
+
+	// stopTimeout bounds what is left of it once the process was told to stop.
+	stopTimeout = 30 * time.Second
 
 	// netatmoLife is the documented life of an access token, for an answer that
 	// does not name it.
@@ -54,7 +59,7 @@ func (e *TokenError) Unwrap() error { return e.Err }
 func (s *Source) ask(ctx context.Context, get func(context.Context) (*oauth2.Token, error)) (document, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTimeout)
 	defer cancel()
-	go s.tellWaiting(ctx)
+	go s.hurry(ctx, cancel)
 	var sent atomic.Bool // set by a goroutine that may outlive the request
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { sent.Store(true) }})
 	token, err := get(context.WithValue(ctx, oauth2.HTTPClient, s.client))
@@ -69,17 +74,22 @@ func (s *Source) ask(ctx context.Context, get func(context.Context) (*oauth2.Tok
 	return d, nil
 }
 
-// tellWaiting says why a process that was told to stop does not, until ctx ends.
-func (s *Source) tellWaiting(ctx context.Context) {
+// hurry says why a process that was told to stop does not, and cancels the
+// request if it then takes too long. It returns when ctx ends.
+func (s *Source) hurry(ctx context.Context, cancel context.CancelFunc) {
 	s.mu.Lock()
 	stopping := s.stopping
 	s.mu.Unlock()
 	select {
 	case <-ctx.Done():
+		return
 	case <-stopping:
-		s.log.Warn("stopping when Netatmo has answered a token request that is under way; a second signal ends at once, and may cost the login",
-			"at_most", askTimeout.String())
 	}
+	s.log.Warn("stopping when Netatmo has answered a token request that is under way; a second signal ends at once, and may cost the login",
+		"at_most", stopTimeout.String())
+	timer := time.AfterFunc(stopTimeout, cancel)
+	defer timer.Stop()
+	<-ctx.Done()
 }
 
 // tokenError says what went wrong without quoting an answer, which may hold
@@ -101,6 +111,8 @@ func tokenError(err error, sent bool) *TokenError {
 		}
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return &TokenError{Reason: "timeout", Lost: sent, Err: fmt.Errorf("no answer within %v: %w", askTimeout, err)}
+	case errors.Is(err, context.Canceled):
+		return &TokenError{Reason: "timeout", Lost: sent, Err: fmt.Errorf("no answer within %v after this process was told to stop", stopTimeout)}
 	case errors.Is(err, errMalformed):
 		return &TokenError{Reason: "malformed", Lost: true, Err: errMalformed}
 	}
@@ -162,13 +174,15 @@ func (t *onceTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	defer answer.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
+	if answer.StatusCode/100 == 2 {
+		if reduced, malformed := lenient(body); malformed == nil {
+			body, err = reduced, nil // it is all there, however the connection ended
+		} else if err == nil {
+			err = malformed
+		}
+	}
 	if err != nil {
 		return nil, err
-	}
-	if answer.StatusCode/100 == 2 {
-		if body, err = lenient(body); err != nil {
-			return nil, err
-		}
 	}
 	if bytes.HasPrefix(bytes.TrimSpace(body), []byte("{")) {
 		answer.Header.Set("Content-Type", "application/json")
@@ -178,11 +192,12 @@ func (t *onceTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // lenient reduces a successful answer to what x/oauth2 needs of it. One detail
-// that displeases x/oauth2 (a life of 10800.0, a media type of text/plain) makes
-// it throw away the whole answer, and with it the only living pair.
+// that displeases x/oauth2 (a life of 10800.0, a media type of text/plain, a
+// brace that did not arrive) makes it throw away the whole answer, and with it
+// the only living pair.
 func lenient(body []byte) ([]byte, error) {
-	var a map[string]json.RawMessage
-	if json.Unmarshal(body, &a) != nil {
+	a := members(body)
+	if a == nil {
 		return nil, errMalformed
 	}
 	reduced := map[string]any{"access_token": readToken(a["access_token"]), "refresh_token": readToken(a["refresh_token"])}
@@ -199,4 +214,25 @@ func lenient(body []byte) ([]byte, error) {
 		reduced["error"] = code
 	}
 	return json.Marshal(reduced)
+}
+
+// pairMember is a member of a token answer that came whole.
+var pairMember = regexp.MustCompile(`"(access_token|refresh_token|expires_in|expire_in)"\s*:\s*("(?:[^"\\]|\\.)*"|[0-9.]+[,}\s])`)
+
+// members returns the members of the JSON object at the beginning of body,
+// whatever follows it. Of one that is damaged or breaks off it returns those
+// that matter, if both tokens are among them, else nil.
+func members(body []byte) (a map[string]json.RawMessage) {
+	body = bytes.TrimPrefix(body, []byte("\uFEFF"))
+	if json.NewDecoder(bytes.NewReader(body)).Decode(&a) == nil {
+		return a
+	}
+	a = map[string]json.RawMessage{}
+	for _, m := range pairMember.FindAllSubmatch(body, -1) {
+		a[string(m[1])] = bytes.TrimRight(m[2], ",} \t\r\n")
+	}
+	if a["access_token"] == nil || a["refresh_token"] == nil {
+		return nil
+	}
+	return a
 }

@@ -160,19 +160,56 @@ func TestANetworkThatIsDownLosesNoAnswer(t *testing.T) {
 	}
 }
 
+// The pair came whole; that the connection then broke must not cost it.
+func TestAnAnswerThatBreaksOffAfterThePair(t *testing.T) {
+	const pair = `{"access_token":"5a|new","refresh_token":"5a|next","expires_in":3600}`
+	for name, header := range map[string]string{
+		"longer than it is": "Content-Length: 200",
+		"chunks, no end":    "Transfer-Encoding: chunked",
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, _, _ := ticket(t, func(w http.ResponseWriter, _ *http.Request) {
+				conn, out, err := http.NewResponseController(w).Hijack()
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer conn.Close()
+				body := pair
+				if strings.HasSuffix(header, "chunked") {
+					body = fmt.Sprintf("%x\r\n%s\r\n", len(pair), pair)
+				}
+				fmt.Fprintf(out, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n%s\r\n\r\n%s", header, body)
+				_ = out.Flush()
+			})
+			if access, err := s.Token(t.Context()); err != nil || access != "5a|new" {
+				t.Fatalf("%q, %v", access, err)
+			}
+			if d, err := s.file.Load(); err != nil || d.Refresh != "5a|next" {
+				t.Errorf("not saved: %v", err)
+			}
+		})
+	}
+}
+
 // Details of an answer that must not cost the pair in it.
 func TestAnswersThatAreGoodEnough(t *testing.T) {
 	for name, row := range map[string]struct {
 		body, contentType string
 		life              time.Duration
 	}{
-		"plain text":            {body: `{"access_token":"5a|new","refresh_token":"5a|next","expires_in":3600}`, contentType: "text/plain", life: time.Hour},
-		"life as a float":       {body: `{"access_token":"5a|new","refresh_token":"5a|next","expires_in":3600.0}`, life: time.Hour},
-		"life as a string":      {body: `{"access_token":"5a|new","refresh_token":"5a|next","expires_in":"3600"}`, life: time.Hour},
-		"life under one name":   {body: `{"access_token":"5a|new","refresh_token":"5a|next","expire_in":3600}`, life: time.Hour},
-		"life missing":          {body: `{"access_token":"5a|new","refresh_token":"5a|next"}`, life: 3 * time.Hour},
-		"life nonsense":         {body: `{"access_token":"5a|new","refresh_token":"5a|next","expires_in":-1}`, life: 3 * time.Hour},
-		"odd types beside them": {body: `{"access_token":"5a|new","refresh_token":"5a|next","token_type":7,"error":null,"expires_in":3600}`, life: time.Hour},
+		"plain text":             {body: `{"access_token":"5a|new","refresh_token":"5a|next","expires_in":3600}`, contentType: "text/plain", life: time.Hour},
+		"life as a float":        {body: `{"access_token":"5a|new","refresh_token":"5a|next","expires_in":3600.0}`, life: time.Hour},
+		"life as a string":       {body: `{"access_token":"5a|new","refresh_token":"5a|next","expires_in":"3600"}`, life: time.Hour},
+		"life under one name":    {body: `{"access_token":"5a|new","refresh_token":"5a|next","expire_in":3600}`, life: time.Hour},
+		"life missing":           {body: `{"access_token":"5a|new","refresh_token":"5a|next"}`, life: 3 * time.Hour},
+		"life nonsense":          {body: `{"access_token":"5a|new","refresh_token":"5a|next","expires_in":-1}`, life: 3 * time.Hour},
+		"byte order mark":        {body: "\uFEFF" + `{"access_token":"5a|new","refresh_token":"5a|next","expires_in":3600}`, life: time.Hour},
+		"more after it":          {body: `{"access_token":"5a|new","refresh_token":"5a|next","expires_in":3600}<!-- served in 3 ms -->`, life: time.Hour},
+		"an end that is missing": {body: `{"access_token":"5a|new","refresh_token":"5a\u007cnext","expires_in":3600,"scope":["read_st`, life: time.Hour},
+		"a life that breaks off": {body: `{"access_token":"5a|new","refresh_token":"5a|next","expires_in":36`, life: 3 * time.Hour},
+		"endless after the pair": {body: `{"access_token":"5a|new","refresh_token":"5a|next","expires_in":3600,"pad":"` + strings.Repeat("x", 3<<20) + `"}`, life: time.Hour},
+		"odd types beside them":  {body: `{"access_token":"5a|new","refresh_token":"5a|next","token_type":7,"error":null,"expires_in":3600}`, life: time.Hour},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, _, _ := ticket(t, func(w http.ResponseWriter, _ *http.Request) {

@@ -173,17 +173,21 @@ func TestLoginCommandAsksAgain(t *testing.T) {
 
 // Nothing pasted, nothing done.
 func TestLoginCommandGivenUp(t *testing.T) {
-	for name, giveUp := range map[string]func(*terminal){
-		"end of the input": func(tm *terminal) { tm.input.Close() },
-		"Ctrl-C":           func(tm *terminal) { tm.Signal(syscall.SIGINT) },
+	for name, row := range map[string]struct {
+		giveUp func(*terminal)
+		code   int
+		says   string
+	}{
+		"end of the input": {func(tm *terminal) { tm.input.Close() }, 1, "no login"},
+		"Ctrl-C":           {func(tm *terminal) { tm.Signal(syscall.SIGINT) }, 0, "Nothing has changed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			agent, cloud := machine(t)
 			login := startLogin(t, agent)
 			login.asks(1)
-			giveUp(login)
-			login.ended(1, "no login")
+			row.giveUp(login)
+			login.ended(row.code, row.says)
 			if n := len(cloud.Auth().Stats().Requests); n != 0 {
 				t.Errorf("%d kinds of token requests, want none", n)
 			}
