@@ -53,7 +53,7 @@ func newAgent(ctx context.Context, cfg *config.Config, gate *netatmo.Gate, out i
 		}
 	}()
 	portTaken := a.listen(ctx)
-	if a.source, err = newSource(cfg, log); err != nil {
+	if a.source, err = newSource(ctx, cfg, log); err != nil {
 		return nil, err
 	}
 	if portTaken != nil {
@@ -100,10 +100,13 @@ func (a *agent) takeDirectory(ctx context.Context) error {
 	if err := store.CheckRegular(a.cfg.TokenFile); err != nil {
 		return noPlace(fmt.Errorf("the token file cannot be used: %w", err))
 	}
-	ctx, cancel := context.WithTimeout(ctx, directoryPatience)
+	wait, cancel := context.WithTimeout(ctx, directoryPatience)
 	defer cancel()
-	lock, err := store.LockWait(ctx, filepath.Join(a.cfg.StateDir, lockFile))
+	lock, err := store.LockWait(wait, filepath.Join(a.cfg.StateDir, lockFile))
 	if held, ok := errors.AsType[*store.HeldError](err); ok {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 		return usage(fmt.Errorf("another netatmo-agent (%s) already runs in %s: stop it, or give this one a directory of its own by NETATMO_TOKEN_FILE", held.Holder(), a.cfg.StateDir))
 	}
 	a.lock = lock
@@ -164,10 +167,10 @@ func (a *agent) listen(ctx context.Context) error {
 // refuses both for an hour, and both wait and go on without a loss.
 const requestsPerHour = 400
 
-func newSource(cfg *config.Config, log *slog.Logger) (*auth.Source, error) {
-	source, err := auth.New(context.Background(), authConfig(cfg, log))
-	if _, held := errors.AsType[*store.HeldError](err); held {
-		return nil, err
+func newSource(ctx context.Context, cfg *config.Config, log *slog.Logger) (*auth.Source, error) {
+	source, err := auth.New(ctx, authConfig(cfg, log))
+	if _, held := errors.AsType[*store.HeldError](err); held || ctx.Err() != nil {
+		return source, err
 	}
 	return source, noPlace(err)
 }

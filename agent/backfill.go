@@ -81,7 +81,7 @@ func runBackfill(c *cobra.Command, o backfillOptions) error {
 	}
 	defer func() { _ = lock.Unlock() }()
 
-	source, err := newSource(cfg, log)
+	source, err := newSource(c.Context(), cfg, log)
 	if err != nil {
 		return err
 	}

@@ -48,7 +48,7 @@ func runLogin(c *cobra.Command, fromStdin bool) error {
 		return err
 	}
 	log := config.NewLogger(c.ErrOrStderr(), max(cfg.LogLevel, slog.LevelError), cfg.LogFormat)
-	source, err := newSource(cfg, log)
+	source, err := newSource(c.Context(), cfg, log)
 	if err != nil {
 		return err
 	}
@@ -73,7 +73,7 @@ func runLogin(c *cobra.Command, fromStdin bool) error {
 }
 
 func adoptFrom(c *cobra.Command, source *auth.Source) error {
-	token, err := readSecret(c.InOrStdin())
+	token, err := readSecret(c.Context(), c.InOrStdin())
 	if err != nil {
 		return fmt.Errorf("read the refresh token from standard input: %w", err)
 	}
@@ -87,13 +87,35 @@ func adoptFrom(c *cobra.Command, source *auth.Source) error {
 	return source.AdoptRefreshToken(c.Context(), pasted.RefreshToken)
 }
 
+// readHidden reads a line from a terminal without showing it, and leaves the
+// terminal as it was.
+func readHidden(ctx context.Context, fd int) (string, error) {
+	before, err := term.GetState(fd)
+	if err != nil {
+		return "", err
+	}
+	fmt.Fprint(os.Stderr, "Refresh token: ")
+	defer fmt.Fprintln(os.Stderr)
+	var line []byte
+	read := make(chan error, 1)
+	go func() {
+		var err error
+		line, err = term.ReadPassword(fd)
+		read <- err
+	}()
+	select {
+	case err := <-read:
+		return string(line), err
+	case <-ctx.Done():
+		_ = term.Restore(fd, before)
+		return "", ctx.Err()
+	}
+}
+
 // readSecret reads a line, from a terminal without showing it.
-func readSecret(in io.Reader) (string, error) {
+func readSecret(ctx context.Context, in io.Reader) (string, error) {
 	if fd, ok := terminal(in); ok {
-		fmt.Fprint(os.Stderr, "Refresh token: ")
-		b, err := term.ReadPassword(fd)
-		fmt.Fprintln(os.Stderr)
-		return string(b), err
+		return readHidden(ctx, fd)
 	}
 	b, err := io.ReadAll(io.LimitReader(in, 64<<10))
 	return strings.TrimSpace(string(b)), err

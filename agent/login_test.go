@@ -2,6 +2,8 @@ package main
 
 import (
 	"bufio"
+	"bytes"
+	"context"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -9,8 +11,11 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"netatmo-agent/agent/simcloud"
+	"netatmo-agent/store"
 )
 
 // withoutLogin prepares a command of someone who has not logged in yet.
@@ -88,5 +93,27 @@ func TestLoginInterrupted(t *testing.T) {
 	}
 	if !strings.HasSuffix(said.String(), "in it: Interrupted. Nothing has changed. ") {
 		t.Errorf("it says:\n%s", said.String())
+	}
+}
+
+// While another process holds the token file, a signal ends the wait.
+func TestASignalEndsTheWaitForTheTokenFile(t *testing.T) {
+	r := newCheckRig(t)
+	lock, err := store.TryLock(filepath.Join(r.dir, "token.lock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = lock.Unlock() }()
+	for _, command := range []string{"run", "login", "backfill --since 1d"} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			time.AfterFunc(2*time.Second, cancel)
+			start := time.Now()
+			var said bytes.Buffer
+			code := execute(ctx, strings.Fields(command), strings.NewReader(""), &said, &said)
+			if took := time.Since(start); code != exitDone || took > 3*time.Second {
+				t.Errorf("%s: exit code %d after %s:\n%s", command, code, took, said.String())
+			}
+		})
 	}
 }

@@ -10,7 +10,8 @@
 //   - one at a time over all processes, by a lock beside the token file;
 //   - after reading the file again, since another process may have done it;
 //   - only if saving has just been shown to work;
-//   - as one request that nothing repeats and nobody's context cancels;
+//   - as one request that nothing repeats, and that nothing ends early but a stop
+//     of the process, after half a minute;
 //   - with the new pair saved before anybody uses it. If that fails the pair is
 //     kept in memory, reported, and saved as soon as it is possible.
 //

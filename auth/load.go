@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"slices"
 	"syscall"
 	"time"
@@ -92,21 +93,26 @@ func (s *Source) reload() {
 	if err != nil {
 		return
 	}
-	foreign, spent := false, false
-	s.locked(func(time.Time) {
+	foreign := false
+	spent := slog.Level(0)
+	s.locked(func(now time.Time) {
 		switch {
 		case d.same(s.disk):
 		case d.same(s.held.document): // a save that was thought to have failed
 			s.disk = d
 		case s.unsaved && (d.kin(s.held.document) || d.kin(s.disk)): // the remains of such a save
 		case s.lost == nil && slices.Contains(s.spent, d.Refresh):
-			s.disk, s.unsaved, spent = d, true, true
+			s.disk, s.unsaved = d, true
+			spent = s.intruder.level(now, "spent", slog.LevelWarn)
 		default:
 			foreign = true
+			if d.Expiry.After(s.held.Expiry) { // another command has renewed ours, or logged in
+				s.spend(d.Refresh)
+			}
 		}
 	})
-	if spent {
-		s.log.Warn("another program has put a login into the token file that this one has renewed since and that is dead; it is replaced by the living one. Let that program stop, or give it a file of its own", "file", s.cfg.TokenFile)
+	if spent != 0 {
+		s.log.Log(context.Background(), spent, "another program has put a login into the token file that this one has renewed since and that is dead; it is replaced by the living one. Let that program stop, or give it a file of its own", "file", s.cfg.TokenFile)
 	}
 	if foreign {
 		s.log.Info("another process has changed the token file", "file", s.cfg.TokenFile)

@@ -37,13 +37,16 @@ func (s *Source) AdoptRefreshToken(ctx context.Context, refreshToken string) err
 // login replaces the pair by a new one. Until that has come, the old one stays
 // where it is.
 func (s *Source) login(ctx context.Context, refusal Cause, get func(context.Context) (*oauth2.Token, error)) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lockTimeout)
+	ctx, cancel := s.untilStop(context.WithoutCancel(ctx))
 	defer cancel()
-	if err := s.take(ctx); err != nil {
-		return err
+	if s.take(ctx) != nil {
+		return s.turnedAway()
 	}
 	defer s.release()
 	lock, err := s.lock(ctx)
+	if ctx.Err() != nil && lock == nil {
+		return s.turnedAway()
+	}
 	if err != nil {
 		return &TokenError{Reason: "store", Err: err}
 	}
@@ -77,6 +80,33 @@ func (s *Source) login(ctx context.Context, refusal Cause, get func(context.Cont
 		return &SaveError{Path: s.cfg.TokenFile, Err: err}
 	}
 	return nil
+}
+
+// untilStop returns a context for what may wait for others, but not for long
+// and not beyond a stop.
+func (s *Source) untilStop(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(ctx, lockTimeout)
+	s.mu.Lock()
+	stopping := s.stopping
+	s.mu.Unlock()
+	go func() {
+		select {
+		case <-ctx.Done():
+		case <-stopping:
+			cancel()
+		}
+	}()
+	return ctx, cancel
+}
+
+// turnedAway says why a login did not get its turn.
+func (s *Source) turnedAway() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopped() {
+		return errStopping
+	}
+	return &TokenError{Reason: "timeout", Err: errors.New("another token request or another process keeps the token file busy")}
 }
 
 func loginFault(fault *TokenError, refusal Cause) error {

@@ -49,6 +49,45 @@ func TestAUsedUpPairDoesNotReplaceTheLivingOne(t *testing.T) {
 	}
 }
 
+// Nor does one that another command of ours has used up meanwhile.
+func TestAPairThatAnotherCommandUsedUpDoesNotReplaceTheLivingOne(t *testing.T) {
+	inBubble(t, authtest.Options{}, func(r *rig) {
+		old := r.server.Grant()
+		r.putPair(old, time.Hour)
+		agent := r.open()
+		defer r.run(agent)()
+		command := r.open()
+		command.Reject(old.Access)
+		r.token(command)
+		time.Sleep(maxPause + time.Second)
+		r.token(agent)
+		r.putPair(old, time.Hour)
+		time.Sleep(maxPause + time.Second)
+		r.token(agent)
+		if r.asked() != 1 || !r.onDisk(r.server.Current()) {
+			r.Errorf("%d refreshes, or the living pair is not on the disk", r.asked())
+		}
+	})
+}
+
+func TestWhoInsistsOnAUsedUpPairDoesNotFloodTheLog(t *testing.T) {
+	inBubble(t, authtest.Options{}, func(r *rig) {
+		old := r.server.Grant()
+		r.putPair(old, -time.Minute)
+		s := r.open()
+		defer r.run(s)()
+		r.token(s)
+		for range 60 {
+			r.putPair(old, -time.Minute)
+			time.Sleep(2 * time.Minute)
+		}
+		r.token(s)
+		if n := r.logged("WARN", "dead"); n < 2 || n > 3 {
+			r.Errorf("%d lines in two hours", n)
+		}
+	})
+}
+
 // A login that was used up here is still better than none.
 func TestAUsedUpPairIsTriedWhereThereIsNoLogin(t *testing.T) {
 	inBubble(t, authtest.Options{NoRotation: true}, func(r *rig) {

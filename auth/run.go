@@ -192,17 +192,8 @@ func (s *Source) finish(ctx context.Context) {
 			err = s.prove()
 		}
 	}
-	if s.Status().Unsaved || err != nil && !s.onDisk() {
+	_, loadErr := s.file.Load() // whose pair it is does not matter: another command may have renewed ours
+	if s.Status().Unsaved || err != nil && loadErr != nil && !s.current().empty() {
 		s.log.Error("the login could not be saved and ends with this process; log in again at the next start", "file", s.cfg.TokenFile, "error", err)
 	}
-}
-
-// onDisk reports whether the file holds the pair in memory, if there is one.
-func (s *Source) onDisk() bool {
-	d := s.current()
-	if d.empty() {
-		return true
-	}
-	on, err := s.file.Load()
-	return err == nil && on.same(d)
 }

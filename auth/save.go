@@ -38,7 +38,7 @@ func (s *Source) prove() error {
 		s.mu.Lock()
 		safe := !s.unsaved
 		s.mu.Unlock()
-		if safe && s.onDisk() {
+		if on, loadErr := s.file.Load(); safe && loadErr == nil && on.same(d) {
 			return err // nothing is lost
 		}
 	}

@@ -149,6 +149,66 @@ func TestAShutdownThatCannotSaveWhatIsSavedSaysNothing(t *testing.T) {
 	})
 }
 
+// Whoever has the lock at the end may have saved a pair that is newer than ours.
+func TestAnEndBesideAnotherCommandRaisesNoAlarm(t *testing.T) {
+	inBubble(t, authtest.Options{}, func(r *rig) {
+		r.putPair(r.server.Grant(), time.Hour)
+		s := r.open()
+		stop := r.run(s)
+		time.Sleep(time.Second)
+		lock, err := store.TryLock(s.lockPath)
+		if err != nil {
+			r.Fatal(err)
+		}
+		defer lock.Unlock() //nolint:errcheck // the test is over
+		r.putPair(r.server.Grant(), time.Hour)
+		stop()
+		if r.logged("ERROR", "") != 0 {
+			r.Error(r.logs.String())
+		}
+	})
+}
+
+// A stop does not wait for a login that itself waits for another process.
+func TestAStopTurnsAWaitingLoginAway(t *testing.T) {
+	inBubble(t, authtest.Options{}, func(r *rig) {
+		s := r.open()
+		stop := r.run(s)
+		lock, err := store.TryLock(s.lockPath)
+		if err != nil {
+			r.Fatal(err)
+		}
+		defer lock.Unlock() //nolint:errcheck // the test is over
+		login := make(chan error)
+		go func() { login <- s.Exchange(r.Context(), "code") }()
+		time.Sleep(time.Second)
+		start := time.Now()
+		go stop()
+		if err := <-login; !errors.Is(err, errStopping) || time.Since(start) > finishWait {
+			r.Errorf("after %v: %v", time.Since(start), err)
+		}
+	})
+}
+
+// A command has no Run, but is told to stop as well.
+func TestACommandThatIsToldToStopWaitsHalfAMinuteForAnAnswer(t *testing.T) {
+	inBubble(t, authtest.Options{}, func(r *rig) {
+		r.putPair(r.server.Grant(), -time.Minute)
+		r.server.Inject(authtest.Fault{Kind: authtest.Slow, Delay: 80 * time.Second})
+		ctx, cancel := context.WithCancel(r.Context())
+		s, err := New(ctx, r.config())
+		if err != nil {
+			r.Fatal(err)
+		}
+		start := time.Now()
+		time.AfterFunc(time.Second, cancel)
+		if _, err := s.Token(ctx); err == nil || time.Since(start) != time.Second+stopTimeout {
+			r.Errorf("after %v: %v", time.Since(start), err)
+		}
+		r.wantLogged("WARN", "a second signal ends at once")
+	})
+}
+
 func TestAShutdownLeavesAnothersLoginAlone(t *testing.T) {
 	inBubble(t, authtest.Options{}, func(r *rig) {
 		r.putPair(r.server.Grant(), time.Hour)

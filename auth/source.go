@@ -63,7 +63,8 @@ type Source struct {
 	mu       sync.Mutex // guards what follows, never held across I/O
 	held     held       // the pair in memory
 	disk     document   // what the file held when it was last read or written
-	spent    []string   // refresh tokens that were used up here, newest last
+	spent    []string   // refresh tokens that are known to be used up, newest last
+	intruder complaint  // about who puts them into the file
 	settling bool       // held came from Netatmo just now, and saving it was not tried yet
 	lost     *LoginError
 	missing  []string
@@ -72,7 +73,7 @@ type Source struct {
 	unsaved  bool // held is not on the disk for certain
 
 	refreshes map[Outcome]int64
-	stopping  <-chan struct{} // closed when no refresh may begin any more
+	stopping  <-chan struct{} // closed when no refresh may begin any more: New's or Run's ctx has ended
 	seen      view            // as last told
 	changed   chan struct{}
 
@@ -89,7 +90,7 @@ type view struct {
 // request. An error says what is wrong with the path and what to do; a content
 // that is missing, expired or damaged is no error but a login to wait for. It
 // wraps a *[store.HeldError] if another process does not let go of the file;
-// ctx can end the wait for that sooner.
+// the end of ctx ends the wait for that sooner, as the end of Run's does later.
 func New(ctx context.Context, cfg Config) (*Source, error) {
 	target, err := store.Target(cfg.TokenFile)
 	if err != nil {
@@ -118,6 +119,7 @@ func New(ctx context.Context, cfg Config) (*Source, error) {
 		poke:      make(chan struct{}, 1),
 		refreshes: make(map[Outcome]int64),
 		changed:   make(chan struct{}),
+		stopping:  ctx.Done(),
 	}
 	return s, s.open(ctx)
 }
@@ -127,7 +129,7 @@ func (s *Source) Probe() store.Probe { return s.probe }
 
 // Token returns a valid access token, after renewing it where that is due. A
 // refresh that it begins is not cancelled with ctx: Token returns when the
-// answer is in and saved, which may take a minute and a half. The error is a
+// answer is in and saved, which may take minutes. The error is a
 // *[LoginError] when a human is needed; all others pass.
 func (s *Source) Token(ctx context.Context) (string, error) {
 	if access, known, err := s.ready(); known {

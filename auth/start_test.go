@@ -31,6 +31,11 @@ func TestTokenFileAtStart(t *testing.T) {
 		level, log string
 	}{
 		{name: "no file", cause: CauseNone},
+		{
+			name:  "somebody's archive",
+			file:  func(authtest.Pair) string { return strings.Repeat("x", 17<<20) },
+			cause: CauseDamaged, level: "WARN", log: "cannot be understood",
+		},
 		{name: "empty file", file: func(authtest.Pair) string { return "\n" }, cause: CauseNone},
 		{
 			name:       "all three, valid",

@@ -55,7 +55,8 @@ func (e *TokenError) Error() string {
 
 func (e *TokenError) Unwrap() error { return e.Err }
 
-// ask makes exactly one token request, which ends with nobody's context.
+// ask makes exactly one token request. No caller's context ends it, but a stop
+// of the process does some time later.
 func (s *Source) ask(ctx context.Context, get func(context.Context) (*oauth2.Token, error)) (document, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTimeout)
 	defer cancel()
@@ -64,7 +65,7 @@ func (s *Source) ask(ctx context.Context, get func(context.Context) (*oauth2.Tok
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { sent.Store(true) }})
 	token, err := get(context.WithValue(ctx, oauth2.HTTPClient, s.client))
 	if err != nil {
-		return document{}, tokenError(err, sent.Load())
+		return document{}, tokenError(err, sent.Load(), ctx.Err())
 	}
 	d := document{Access: token.AccessToken, Refresh: token.RefreshToken, Life: time.Duration(token.ExpiresIn) * time.Second}
 	if d.Life <= 0 {
@@ -93,8 +94,8 @@ func (s *Source) hurry(ctx context.Context, cancel context.CancelFunc) {
 }
 
 // tokenError says what went wrong without quoting an answer, which may hold
-// tokens.
-func tokenError(err error, sent bool) *TokenError {
+// tokens. ended is why the request was given up, nil if it was not.
+func tokenError(err error, sent bool, ended error) *TokenError {
 	refusal, answered := errors.AsType[*oauth2.RetrieveError](err)
 	var timeout interface{ Timeout() bool }
 	switch {
@@ -109,10 +110,12 @@ func tokenError(err error, sent bool) *TokenError {
 			Lost:   status == 500 || status == 502 || status == 504, // a gateway gave up on a server that may have gone on
 			Err:    fmt.Errorf("Netatmo answered HTTP %d %s", status, http.StatusText(status)),
 		}
-	case errors.As(err, &timeout) && timeout.Timeout():
+	case errors.Is(ended, context.DeadlineExceeded):
 		return &TokenError{Reason: "timeout", Lost: sent, Err: fmt.Errorf("no answer within %v: %w", askTimeout, err)}
-	case errors.Is(err, context.Canceled):
+	case ended != nil:
 		return &TokenError{Reason: "timeout", Lost: sent, Err: fmt.Errorf("no answer within %v after this process was told to stop", stopTimeout)}
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return &TokenError{Reason: "timeout", Lost: sent, Err: fmt.Errorf("no connection in time: %w", err)}
 	case errors.Is(err, errMalformed):
 		return &TokenError{Reason: "malformed", Lost: true, Err: errMalformed}
 	}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -157,6 +158,14 @@ func TestANetworkThatIsDownLosesNoAnswer(t *testing.T) {
 	_, err := s.Token(t.Context())
 	if fault, ok := errors.AsType[*TokenError](err); !ok || fault.Reason != "network" || fault.Lost {
 		t.Errorf("error %#v", err)
+	}
+}
+
+// A connection that does not come about is given up long before an answer is.
+func TestATimeoutOfTheConnectionIsNotThatOfTheAnswer(t *testing.T) {
+	fault := tokenError(os.ErrDeadlineExceeded, false, nil)
+	if fault.Reason != "timeout" || fault.Lost || strings.Contains(fault.Error(), askTimeout.String()) {
+		t.Errorf("%#v", fault)
 	}
 }
 

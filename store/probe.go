@@ -20,8 +20,8 @@ type Probe struct {
 }
 
 // Probe proves at start that a later Save or Overwrite will work, by replacing
-// the file with its own content; a missing file is tried under another name and
-// stays missing. It creates the directory and narrows the mode, unless the file
+// the file with its own content; where one is missing, or too large to be ours,
+// another name is tried. It creates the directory and narrows the mode, unless the file
 // holds no JSON. An error says what is wrong and what to do about it.
 func (f *File[T]) Probe() (Probe, error) {
 	p, err := f.probe()
@@ -37,7 +37,7 @@ func (f *File[T]) probe() (p Probe, err error) {
 		return p, err
 	}
 	content, info, err := f.read()
-	if errors.Is(err, fs.ErrNotExist) {
+	if _, corrupt := errors.AsType[*CorruptError](err); corrupt || errors.Is(err, fs.ErrNotExist) {
 		return p, f.probeNew(path + ".probe")
 	}
 	if err != nil {
