@@ -55,9 +55,9 @@ func runAgent(c *cobra.Command, _ []string) error {
 // agent ends.
 const drain = 2 * time.Second
 
-// lastPush is a little more than the last push takes, unless it hangs in a way
-// that no deadline ends, such as an output that nobody reads.
-const lastPush = 5500 * time.Millisecond
+// pushHangs is after how long the last push hangs in a way that no deadline
+// ends, such as an output that nobody reads.
+const pushHangs = telemetry.LastPush + 500*time.Millisecond
 
 // run works until ctx ends. Then no new poll and no new refresh begins; a
 // refresh under way is waited for, because Netatmo may have changed the tokens
@@ -82,7 +82,7 @@ func (a *agent) run(ctx context.Context) {
 	go func() { push.Wait(); close(pushed) }()
 	select {
 	case <-pushed:
-	case <-time.After(lastPush):
+	case <-time.After(pushHangs):
 		a.log.Error("the last push hangs, the agent ends without it")
 	}
 	if err := a.state.Save(); err != nil {

@@ -75,7 +75,7 @@ func TestOnlyAHangingLoopIsUnhealthy(t *testing.T) {
 		{"Netatmo out of reach", outside{taken, func(<-chan struct{}) (*http.Response, error) { return nil, errors.New("no route to host") }, true}, ""},
 		{"Netatmo down", outside{taken, func(<-chan struct{}) (*http.Response, error) { return reply(503, "<html>") }, true}, ""},
 		{"quota reached", outside{taken, func(<-chan struct{}) (*http.Response, error) { return reply(429, `{"error":{"code":26}}`) }, true}, ""},
-		{"Netatmo asks to wait for a day", outside{taken, func(<-chan struct{}) (*http.Response, error) {
+		{"Netatmo asks for a day and is granted an hour", outside{taken, func(<-chan struct{}) (*http.Response, error) {
 			resp, err := reply(429, `{"error":{"code":11}}`)
 			resp.Header.Set("Retry-After", "86400")
 			return resp, err

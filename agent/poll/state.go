@@ -67,17 +67,17 @@ func ReadState(path string) (*State, error) {
 // State; the error says why it is in memory alone, until a Save succeeds.
 func OpenState(path string, log *slog.Logger) (*State, error) {
 	s := newState(path)
-	_, absent := os.Stat(path)
+	_, statErr := os.Stat(path)
 	err := s.load()
 	s.inTheWay = err != nil && !errors.Is(err, fs.ErrNotExist)
 	kept, keepErr := s.makeWay()
+	_, noID := uuid.Parse(s.doc.Instance)
 	if kept != "" {
-		log.Warn("the state file is damaged: starting a new one; the login is not affected, readings missed before this start are not filled in", "error", err, "kept", kept)
+		log.Warn("the state file is damaged: starting a new one; the login is not affected, readings missed before this start are not filled in, and the agent's series in the backend begin anew", "error", err, "kept", kept)
+	} else if noID != nil && statErr == nil {
+		log.Warn("the state file has no usable instance id: the agent gets a new one, and its series in the backend begin anew", "file", path)
 	}
-	if _, err := uuid.Parse(s.doc.Instance); err != nil {
-		if absent == nil {
-			log.Warn("the state file has no usable instance id: the agent gets a new one, and its series in the backend begin anew", "file", path)
-		}
+	if noID != nil {
 		s.doc.Instance = uuid.NewString()
 		s.changes++
 	}

@@ -56,6 +56,9 @@ func TestOpenState(t *testing.T) {
 			if test.said == "" && log.Len() > 0 || !strings.Contains(log.String(), test.said) || test.kept && !strings.Contains(log.String(), anew) {
 				t.Errorf("log: %s", &log)
 			}
+			if n := strings.Count(log.String(), "\n"); n > 1 {
+				t.Errorf("one loss is said %d times: %s", n, &log)
+			}
 			again, err := poll.OpenState(path, slog.New(slog.DiscardHandler))
 			if err != nil || again.InstanceID() != m.InstanceID() {
 				t.Errorf("instance id %q the next time, %v", again.InstanceID(), err)

@@ -11,8 +11,10 @@ import (
 const (
 	firstPause  = 5 * time.Second // after a failure; doubled for each further one
 	longestWait = time.Hour       // that a backend is granted when it asks for more
-	lastPush    = 5 * time.Second // for the push at the end
 )
+
+// LastPush is how long the push at the end may take.
+const LastPush = 5 * time.Second
 
 // Run pushes at every Push.Interval and when woken, sooner than that again
 // after a failure that may pass, until ctx ends; then it pushes a last time, for
@@ -67,7 +69,7 @@ func (p *Pusher) pause() time.Duration {
 }
 
 func (p *Pusher) finish(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, lastPush)
+	ctx, cancel := context.WithTimeout(ctx, LastPush)
 	defer cancel()
 	if p.waiting() == nil {
 		_ = p.PushNow(ctx) // logged

@@ -56,7 +56,7 @@ func wrap(text string, column, width int) string {
 	var b strings.Builder
 	at := column
 	for i, word := range strings.Fields(text) {
-		size := len([]rune(word))
+		size := utf8.RuneCountInString(word)
 		switch {
 		case i == 0:
 		case at+1+size > width:
