@@ -111,6 +111,9 @@ func (r *rig) run(s *Source) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { s.Run(ctx) })
+	if r.bubble {
+		synctest.Wait() // it has begun
+	}
 	return func() {
 		cancel()
 		running.Wait()

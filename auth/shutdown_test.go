@@ -179,11 +179,11 @@ func TestAStopTurnsAWaitingLoginAway(t *testing.T) {
 			r.Fatal(err)
 		}
 		defer lock.Unlock() //nolint:errcheck // the test is over
-		login := make(chan error)
+		login := make(chan error, 1)
 		go func() { login <- s.Exchange(r.Context(), "code") }()
 		time.Sleep(time.Second)
 		start := time.Now()
-		go stop()
+		stop()
 		if err := <-login; !errors.Is(err, errStopping) || time.Since(start) > finishWait {
 			r.Errorf("after %v: %v", time.Since(start), err)
 		}
