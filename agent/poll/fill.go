@@ -98,7 +98,40 @@ func (f *filler) next(now time.Time) (round []*window, wait time.Duration) {
 	if len(due) > 0 {
 		wait = 0
 	}
-	return nextPage(due), wait
+	return nextPage(foremost(due)), wait
+}
+
+// Whose turn it is among windows that are due, first to last.
+const (
+	ofStation = iota
+	ofRoom    // there may be hundreds: the values of a few stations are not to wait for them
+	ofLook    // nothing is held for it
+	ofFailure // again and again: the others are not to wait for it
+)
+
+// stubborn is after how many failures in a row a window has to let all others go first.
+const stubborn = 3
+
+func (w *window) turn() int {
+	switch {
+	case w.failures >= stubborn:
+		return ofFailure
+	case w.again:
+		return ofLook
+	case w.readings[0].ModuleType == netatmo.TypeRoom:
+		return ofRoom
+	}
+	return ofStation
+}
+
+// foremost returns the windows whose turn comes first. Live values are held for
+// a short time only, and Netatmo's limits can let few windows be read in it.
+func foremost(due []*window) []*window {
+	first := ofFailure
+	for _, w := range due {
+		first = min(first, w.turn())
+	}
+	return slices.DeleteFunc(due, func(w *window) bool { return w.turn() > first })
 }
 
 // clip leaves out the part of w that is older than what may be filled.
