@@ -24,7 +24,11 @@ func (p *Pusher) PushHistory(ctx context.Context, points []netatmo.Measurement) 
 		points = slices.Clone(points)
 		slices.SortStableFunc(points, byTime)
 	}
-	h := &historyPush{p: p}
+	if err = p.take(ctx); err != nil {
+		return 0, 0, err
+	}
+	h := &historyPush{p: p, spare: p.names.spare(points)}
+	p.release()
 	for len(points) > done && err == nil {
 		n := fitting(points[done:])
 		if err = h.deliver(ctx, points[done:done+n]); err == nil {
@@ -83,9 +87,10 @@ func (p *Pusher) sayRefused(h *historyPush) {
 // historyPush is one PushHistory.
 type historyPush struct {
 	p       *Pusher
-	refused int       // points that the backend cannot hold
-	newest  time.Time // of those that are too old or out of order for it
-	refusal *Failure  // the last
+	spare   map[member]bool // modules that are left out, see naming.spare
+	refused int             // points that the backend cannot hold
+	newest  time.Time       // of those that are too old or out of order for it
+	refusal *Failure        // the last
 
 	struck       bool // the last request was made and failed
 	asked, takes bool // see takesOthers
@@ -199,7 +204,7 @@ func (h *historyPush) refuse(points []netatmo.Measurement, f *Failure) {
 	}
 	values := 0
 	for i := range points {
-		values += h.p.names.values(&points[i])
+		values += h.values(&points[i])
 	}
 	h.p.mu.Lock()
 	h.p.stats.BackfillRefused += int64(values)
@@ -235,16 +240,15 @@ func sameTimeStart(points []netatmo.Measurement, i int) int {
 // byModule splits points in two by half of their modules; others is empty for
 // one module.
 func byModule(points []netatmo.Measurement) (some, others []netatmo.Measurement) {
-	type key struct{ module, station string }
-	number := map[key]int{}
-	for _, h := range points {
-		k := key{h.Reading.ModuleID, h.Reading.StationID}
+	number := map[member]int{}
+	for i := range points {
+		k := memberOf(&points[i].Reading)
 		if _, ok := number[k]; !ok {
 			number[k] = len(number)
 		}
 	}
 	for _, h := range points {
-		if number[key{h.Reading.ModuleID, h.Reading.StationID}] < (len(number)+1)/2 {
+		if number[memberOf(&h.Reading)] < (len(number)+1)/2 {
 			some = append(some, h)
 		} else {
 			others = append(others, h)
@@ -267,7 +271,7 @@ func (h *historyPush) push(ctx context.Context, points []netatmo.Measurement) er
 	if f := cmp.Or(p.waiting(), p.backendAway()); f != nil {
 		return f
 	}
-	metrics, values := p.names.history(points)
+	metrics, values := h.metrics(points)
 	if values == 0 {
 		return nil
 	}
@@ -313,33 +317,38 @@ func (h *historyPush) takesOthers(ctx context.Context) bool {
 }
 
 // values returns how many of a measurement's values are reported.
-func (n *naming) values(h *netatmo.Measurement) int {
-	if !n.reports(h.Reading) {
+func (h *historyPush) values(m *netatmo.Measurement) int {
+	if !h.reports(m) {
 		return 0
 	}
 	count := 0
-	for _, v := range h.Values {
-		if n.readings[v.Field] != nil {
+	for _, v := range m.Values {
+		if h.p.names.readings[v.Field] != nil {
 			count++
 		}
 	}
 	return count
 }
 
-// history returns points as metrics, each with its own time and ascending
-// within a series, and the number of values.
-func (n *naming) history(points []netatmo.Measurement) (metrics []metricdata.Metrics, values int) {
+func (h *historyPush) reports(m *netatmo.Measurement) bool {
+	return h.p.names.reports(m.Reading) && !h.spare[memberOf(&m.Reading)]
+}
+
+// metrics returns points as metrics, each with its own time and ascending
+// within a series, and the number of values. The turn must be held.
+func (h *historyPush) metrics(points []netatmo.Measurement) (metrics []metricdata.Metrics, values int) {
 	var byField [netatmo.FieldEnd][]metricdata.DataPoint[float64]
+	n := h.p.names
 	for i := range points {
-		h := &points[i]
-		if !n.reports(h.Reading) {
+		pt := &points[i]
+		if !h.reports(pt) {
 			continue
 		}
-		set := n.set(&h.Reading, "")
-		for _, v := range h.Values {
+		set := n.set(&pt.Reading, "")
+		for _, v := range pt.Values {
 			if m := n.readings[v.Field]; m != nil {
 				byField[v.Field] = append(byField[v.Field], metricdata.DataPoint[float64]{
-					Attributes: set, Time: h.Time, Value: number(m, v),
+					Attributes: set, Time: pt.Time, Value: number(m, v),
 				})
 			}
 		}

@@ -118,5 +118,6 @@ func (l *live) find(readings []netatmo.Reading) {
 		if last := len(m.readings) - 1; r.Measured.After(m.readings[0].Measured) {
 			m.readings[0], m.readings[last] = m.readings[last], m.readings[0]
 		}
+		l.names.chosen[m.set.Equivalent()] = memberOf(&m.readings[0])
 	}
 }

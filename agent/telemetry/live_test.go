@@ -138,6 +138,59 @@ func TestSameAttributesGiveOnePoint(t *testing.T) {
 	}
 }
 
+// History of two modules of one name is of the one that is reported live, also
+// when they come in pushes of their own; without live points it is of the one
+// measured last.
+func TestSameAttributesGiveOneHistory(t *testing.T) {
+	twins := func() []netatmo.Measurement {
+		points := past(2, 2*time.Hour, 0)
+		for i := range points {
+			r := &points[i].Reading
+			points[i].Time = points[i].Time.Truncate(5 * time.Minute)
+			r.Wire.Module, r.Measured = "Garden", time.Now().Add(-time.Hour)
+			if r.ModuleID == moduleID(1) {
+				r.Measured = time.Now()
+			}
+		}
+		return points
+	}
+	for _, live := range []int{-1, 0, 1} {
+		t.Run(fmt.Sprint(live), func(t *testing.T) {
+			b, points := &backend{}, twins()
+			p := newTestPusher(t, b, &testLog{}, func(o *Options) {
+				o.ExporterNames = true
+				o.Readings = func() []netatmo.Reading {
+					a, b := points[0].Reading, points[1].Reading
+					a.Measured, b.Measured = time.Now().Add(-time.Duration(live)*time.Minute), time.Now().Add(-time.Minute/2)
+					return []netatmo.Reading{b, a}
+				}
+			})
+			want := moduleID(1)
+			if live >= 0 {
+				want = moduleID(live)
+				if err := p.PushNow(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			half, others := byModule(points[:len(points)/2])
+			for _, part := range [][]netatmo.Measurement{points[len(points)/2:], half, others} {
+				if done, refused, err := p.PushHistory(t.Context(), part); done != len(part) || refused != 0 || err != nil {
+					t.Fatalf("%d done, %d refused, %v", done, refused, err)
+				}
+			}
+			got := b.held("netatmo_sensor_temperature_celsius", "module=Garden,")
+			for _, m := range points {
+				if v := got[m.Time]; m.Reading.ModuleID == want && v != m.Values[0].Number {
+					t.Errorf("%v at %s, want %v", v, m.Time, m.Values[0].Number)
+				}
+			}
+			if sent := p.Stats().BackfillPoints; sent != int64(len(points)) {
+				t.Errorf("%d values of %d measurements of two values each, half of them spare", sent, len(points))
+			}
+		})
+	}
+}
+
 func TestARemovedModuleIsGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		readings := []netatmo.Reading{outdoor("02:00", time.Now(), 3), outdoor("02:01", time.Now(), 4)}

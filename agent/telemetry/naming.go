@@ -16,8 +16,14 @@ type naming struct {
 	reports    func(netatmo.Reading) bool
 	attributes func(netatmo.Reading) []catalogue.Attribute
 
-	sets map[identity]attribute.Set
+	sets   map[identity]attribute.Set
+	chosen map[attribute.Distinct]member // whose points go into the series of these attributes
 }
+
+// member is a module of a station.
+type member struct{ module, station string }
+
+func memberOf(r *netatmo.Reading) member { return member{r.ModuleID, r.StationID} }
 
 func newNaming(exporterNames bool) *naming {
 	n := &naming{
@@ -25,6 +31,7 @@ func newNaming(exporterNames bool) *naming {
 		reports:    func(netatmo.Reading) bool { return true },
 		attributes: catalogue.Attributes,
 		sets:       map[identity]attribute.Set{},
+		chosen:     map[attribute.Distinct]member{},
 	}
 	readings := catalogue.Readings()
 	if exporterNames {
@@ -73,7 +80,40 @@ func (n *naming) set(r *netatmo.Reading, mode string) attribute.Set {
 func (n *naming) forget(modules int) {
 	if len(n.sets) > 100+3*modules {
 		clear(n.sets)
+		clear(n.chosen)
 	}
+}
+
+// spare returns those of the points' modules that have no series of their own:
+// another has the same attributes, and is reported live. What was never reported
+// live is chosen once, as it would be for that.
+func (n *naming) spare(points []netatmo.Measurement) map[member]bool {
+	newest := map[attribute.Distinct]*netatmo.Reading{}
+	sharing := map[member]attribute.Distinct{}
+	for i := range points {
+		r := &points[i].Reading
+		if _, known := sharing[memberOf(r)]; known || !n.reports(*r) {
+			continue
+		}
+		set := n.set(r, "")
+		series := set.Equivalent()
+		sharing[memberOf(r)] = series
+		if last := newest[series]; last == nil || r.Measured.After(last.Measured) {
+			newest[series] = r
+		}
+	}
+	for series, r := range newest {
+		if _, known := n.chosen[series]; !known {
+			n.chosen[series] = memberOf(r)
+		}
+	}
+	spare := map[member]bool{}
+	for m, series := range sharing {
+		if n.chosen[series] != m {
+			spare[m] = true
+		}
+	}
+	return spare
 }
 
 // number returns the value of a field as the metric shows it.
