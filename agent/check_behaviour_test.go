@@ -87,6 +87,61 @@ func TestCheckKnowsEveryModule(t *testing.T) {
 	}
 }
 
+// What NETATMO_STATIONS names need not have a device that tells anything: a home
+// is also known if Netatmo does not give its state, or if it is left out, and then
+// not asked about.
+func TestCheckOfTheHomesThatAreNamed(t *testing.T) {
+	const first, second, bare = "5f00000000000000000000a1", "5f00000000000000000000a2", "5f00000000000000000000a3"
+	heated := func(id string) simcloud.Home {
+		return simcloud.Home{ID: id, Name: id, Place: simcloud.Place{Zone: "UTC"},
+			Gateways: []simcloud.Station{{
+				Device:  simcloud.Device{ID: "70:ee:50:00:" + id[22:] + ":09", Name: "Relay", Type: simcloud.TypeRelay},
+				Modules: []simcloud.Device{{ID: "04:00:00:00:" + id[22:] + ":01", Name: "Thermostat", Type: simcloud.TypeThermostat}},
+			}}}
+	}
+	silent := heated(bare)
+	silent.Quirks = simcloud.EmptyBody
+	for _, tt := range []struct {
+		stations string
+		asked    string // homes
+		want     brokenSetup
+		code     int
+	}{
+		{"", "a1 a2 a3", brokenSetup{level: check.OK, area: "energy", text: "Netatmo tells about 4 devices"}, 0},
+		{bare + "," + first, "a1 a3", brokenSetup{level: check.OK, area: "energy", text: "Netatmo tells about"}, 0},
+		{"!" + second, "a1 a3", brokenSetup{level: check.OK, area: "energy", text: "Netatmo tells about"}, 0},
+		{"!" + bare, "a1 a2", brokenSetup{level: check.OK, area: "energy", text: "Netatmo tells about"}, 0},
+		{"!" + first + ",!" + second + ",!" + bare, "", brokenSetup{level: check.Warn, area: "energy", text: "no home that NETATMO_STATIONS leaves", next: second}, 2},
+		{"!home9", "a1 a2 a3", brokenSetup{level: check.Warn, area: "settings", text: "!home9 in NETATMO_STATIONS has no effect", next: bare}, 0},
+		{"home9," + first, "a1", brokenSetup{level: check.Warn, area: "settings", text: "names home9, but the account has nothing of NETATMO_DEVICES (energy)", next: second}, 0},
+	} {
+		t.Run(tt.stations, func(t *testing.T) {
+			r := newCheckRig(t)
+			r.Setenv("NETATMO_DEVICES", "energy")
+			r.Setenv("NETATMO_STATIONS", tt.stations)
+			r.account(&simcloud.Scenario{Homes: []simcloud.Home{heated(first), heated(second), silent}}, nil)
+			var asked []string
+			r.observe = func(req *http.Request) {
+				if id := req.URL.Query().Get("home_id"); id != "" {
+					asked = append(asked, id[22:])
+				}
+			}
+			code, findings := r.check()
+			if _, ok := tt.want.find(findings); !ok || code != tt.code {
+				t.Errorf("exit code %d: %+v", code, findings)
+			}
+			if got := strings.Join(asked, " "); got != tt.asked {
+				t.Errorf("asked about %q, want %q", got, tt.asked)
+			}
+			for _, f := range findings {
+				if strings.Contains(f.Text, "under that id") && !strings.Contains(tt.stations, "home9") {
+					t.Errorf("%+v", f)
+				}
+			}
+		})
+	}
+}
+
 func TestCheckOfAnAccountWithoutDevices(t *testing.T) {
 	r := newCheckRig(t)
 	r.Setenv("NETATMO_DEVICES", "weather,homecoach,energy")

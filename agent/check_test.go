@@ -52,7 +52,7 @@ var brokenSettings = []brokenSetup{
 	{"port of the login pages taken", (*checkRig).takePort, "", check.Warn, "login", "another program listens", "NETATMO_LISTEN_ADDR", 0},
 	{"that, and no login", func(r *checkRig) { r.takePort(); r.write("token.json", "") }, "", check.Fail, "login", "another program listens", "NETATMO_LISTEN_ADDR", 2},
 	{"filter leaves nothing at all", env("NETATMO_STATIONS", "70:ee:50:ff:ff:ff"), "", check.Fail, "settings", "leaves nothing to report", "70:ee:50:00:10:01", 2},
-	{"station that the account has not", env("NETATMO_STATIONS", "70:ee:50:00:10:01,70:ee:50:00:20:01,70:ee:50:ff:ff:ff"), "", check.Warn, "settings", "70:ee:50:ff:ff:ff, which the account does not have", "70:ee:50:00:10:01", 0},
+	{"station that the account has not", env("NETATMO_STATIONS", "70:ee:50:00:10:01,70:ee:50:00:20:01,70:ee:50:ff:ff:ff"), "", check.Warn, "settings", "70:ee:50:ff:ff:ff, but the account has nothing of NETATMO_DEVICES (weather, homecoach)", "70:ee:50:00:10:01", 0},
 }
 
 var brokenFiles = []brokenSetup{

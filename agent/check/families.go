@@ -21,14 +21,37 @@ var devices = map[netatmo.Family]string{
 	netatmo.Energy:    "heating",
 }
 
+// account is where the doctor asks, and what it has learnt there.
+type account struct {
+	poll.Source
+	homes    []netatmo.Home // with something of the energy family
+	readings []netatmo.Reading
+	rejected []netatmo.ItemError
+}
+
+// Homes is the Source's, but keeps the answer: not all homes have readings.
+func (a *account) Homes(ctx context.Context) ([]netatmo.Home, error) {
+	homes, err := a.Source.Homes(ctx)
+	a.homes = homes
+	return homes, err
+}
+
+// places are the stations and homes, as far as they are known.
+func (a *account) places() []netatmo.Reading {
+	all := slices.Clone(a.readings)
+	for _, h := range a.homes {
+		all = append(all, netatmo.Reading{HomeID: h.ID})
+	}
+	return all
+}
+
 // families asks about every family, and tells about every module.
 func (d *doctor) families(ctx context.Context, renews bool) {
 	var tokens netatmo.TokenSource = &present{source: d.source}
 	if renews {
 		tokens = d.source
 	}
-	client := d.Client(tokens)
-	var all []netatmo.Reading
+	a := &account{Source: d.Client(tokens)}
 	complete := true
 	for _, name := range d.Config.Families {
 		family := netatmo.Family(name)
@@ -37,7 +60,7 @@ func (d *doctor) families(ctx context.Context, renews bool) {
 			complete = false
 			continue
 		}
-		answer, err := poll.Ask(ctx, client, family, d.Config.Favorites, nil)
+		answer, err := poll.Ask(ctx, a, family, d.Config.Favorites, d.Config.Stations.Allows)
 		if ctx.Err() != nil {
 			return
 		}
@@ -45,20 +68,16 @@ func (d *doctor) families(ctx context.Context, renews bool) {
 			d.noToken(err)
 			return
 		}
-		all = append(all, answer.Readings...)
+		a.readings, a.rejected = append(a.readings, answer.Readings...), append(a.rejected, answer.Rejected...)
 		if err != nil {
 			d.refused(family, err)
 			complete = false
 			continue
 		}
-		d.answered(family, answer)
+		d.answered(family, answer, a)
 	}
-	if !complete {
-		return
-	}
-	d.unknownStations(all)
-	if len(all) > 0 && !slices.ContainsFunc(all, func(r netatmo.Reading) bool { return d.Config.Stations.Allows(r.StationID, r.HomeID) }) {
-		d.misset("settings", "NETATMO_STATIONS leaves nothing to report", "name some of "+strings.Join(ids(all), ", ")+", or leave it unset")
+	if complete {
+		d.filter(a)
 	}
 }
 
@@ -84,15 +103,18 @@ func (d *doctor) none(family netatmo.Family) {
 }
 
 // answered tells about the devices of a family.
-func (d *doctor) answered(family netatmo.Family, answer netatmo.Answer) {
+func (d *doctor) answered(family netatmo.Family, answer netatmo.Answer, a *account) {
 	area := string(family)
 	var kept []netatmo.Reading
 	for _, r := range answer.Readings {
-		if d.Config.Stations.Allows(r.StationID, r.HomeID) {
+		if d.keeps(r) {
 			kept = append(kept, r)
 		}
 	}
+	unasked := slices.ContainsFunc(a.homes, func(h netatmo.Home) bool { return !d.Config.Stations.Allows("", h.ID) })
 	switch {
+	case family == netatmo.Energy && unasked && len(answer.Readings) == 0 && len(answer.Rejected) == 0:
+		d.warn(area, "no home that NETATMO_STATIONS leaves has heating", "the ids are "+strings.Join(ids(a.places()), ", "))
 	case len(answer.Readings) == 0 && len(answer.Rejected) == 0:
 		d.none(family)
 	case len(kept) == 0 && len(answer.Readings) > 0:
@@ -108,13 +130,33 @@ func (d *doctor) answered(family netatmo.Family, answer netatmo.Answer) {
 	}
 }
 
-// unknownStations tells about ids in NETATMO_STATIONS that no reading has.
-func (d *doctor) unknownStations(all []netatmo.Reading) {
-	for _, id := range slices.Concat(d.Config.Stations.Keep, d.Config.Stations.Drop) {
+// keeps reports whether NETATMO_STATIONS does.
+func (d *doctor) keeps(r netatmo.Reading) bool {
+	return d.Config.Stations.Allows(r.StationID, r.HomeID)
+}
+
+// filter tells what is odd about NETATMO_STATIONS.
+func (d *doctor) filter(a *account) {
+	places := a.places()
+	known := strings.Join(ids(places), ", ")
+	unknown := func(id string) bool {
 		only := config.Filter{Keep: []string{id}}
-		if !slices.ContainsFunc(all, func(r netatmo.Reading) bool { return only.Allows(r.StationID, r.HomeID) }) {
-			d.warn("settings", "NETATMO_STATIONS names "+id+", which the account does not have", "the ids are "+strings.Join(ids(all), ", "))
+		return !slices.ContainsFunc(places, func(r netatmo.Reading) bool { return only.Allows(r.StationID, r.HomeID) }) &&
+			!slices.ContainsFunc(a.rejected, func(e netatmo.ItemError) bool { return only.Allows(e.ID, "") })
+	}
+	nothing := "the account has nothing of NETATMO_DEVICES (" + strings.Join(d.Config.Families, ", ") + ") under that id"
+	for _, id := range d.Config.Stations.Keep {
+		if unknown(id) {
+			d.warn("settings", "NETATMO_STATIONS names "+id+", but "+nothing, "the ids are "+known)
 		}
+	}
+	for _, id := range d.Config.Stations.Drop {
+		if unknown(id) {
+			d.warn("settings", "!"+id+" in NETATMO_STATIONS has no effect: "+nothing, "the ids are "+known)
+		}
+	}
+	if len(places) > 0 && !slices.ContainsFunc(places, d.keeps) {
+		d.misset("settings", "NETATMO_STATIONS leaves nothing to report", "name some of "+known+", or leave it unset")
 	}
 }
 
