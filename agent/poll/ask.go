@@ -1,6 +1,7 @@
 package poll
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -10,7 +11,8 @@ import (
 // Ask asks src for all devices of a family: by one request, and for the energy
 // family by one more for each home that allows, if it is not nil, does not
 // leave out. A home whose state is refused is among the rejected and costs the
-// others nothing. The answer about the energy family has no time.
+// others nothing; with an error come the readings of those that did answer. The
+// answer about the energy family has no time.
 func Ask(ctx context.Context, src Source, family netatmo.Family, favorites bool, allows func(stationID, homeID string) bool) (netatmo.Answer, error) {
 	switch family {
 	case netatmo.Weather:
@@ -23,6 +25,8 @@ func Ask(ctx context.Context, src Source, family netatmo.Family, favorites bool,
 		return netatmo.Answer{}, err
 	}
 	var all netatmo.Answer
+	var failed, denial error
+	answered := false
 	for _, h := range homes {
 		if allows != nil && !allows("", h.ID) {
 			continue
@@ -30,15 +34,24 @@ func Ask(ctx context.Context, src Source, family netatmo.Family, favorites bool,
 		answer, err := src.HomeStatus(ctx, h)
 		switch {
 		case err == nil:
+			answered = true
 			all.Readings = append(all.Readings, answer.Readings...)
 			all.Rejected = append(all.Rejected, answer.Rejected...)
-		case homeRefused(err):
+		case homeRefused(err), classOf(err) == netatmo.ClassScope:
+			if !homeRefused(err) {
+				denial = err
+			}
 			all.Rejected = append(all.Rejected, netatmo.ItemError{ID: "home " + h.ID, Reason: "Netatmo does not give its state to this account"})
+		case hopeless(err):
+			return all, err
 		default:
-			return netatmo.Answer{}, err
+			failed = cmp.Or(failed, err)
 		}
 	}
-	return all, nil
+	if !answered { // so it is the login that lacks the scope
+		failed = cmp.Or(failed, denial)
+	}
+	return all, failed
 }
 
 // homeRefused reports whether err, of a request for the state of a home, is

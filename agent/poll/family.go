@@ -19,6 +19,7 @@ const (
 var (
 	errNothing  = errors.New("the account has none")
 	errFiltered = errors.New("NETATMO_STATIONS leaves none")
+	errRefused  = errors.New("Netatmo does not give the state of any home to this account")
 )
 
 // nothing is why a family has no device, of so many that the account has before
@@ -102,7 +103,7 @@ func (f *family) judge(err error) time.Time {
 	case class == netatmo.ClassScope:
 		f.scope(false)
 		return f.putAside(noScope, err)
-	case class == netatmo.ClassNotFound, errors.Is(err, errNothing), errors.Is(err, errFiltered):
+	case class == netatmo.ClassNotFound, errors.Is(err, errNothing), errors.Is(err, errFiltered), errors.Is(err, errRefused):
 		f.scope(true)
 		return f.putAside(noDevice, err)
 	}

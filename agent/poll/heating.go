@@ -3,6 +3,8 @@ package poll
 import (
 	"cmp"
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"netatmo-agent/agent/netatmo"
@@ -22,13 +24,17 @@ type heating struct {
 	polled time.Time
 	doubt  doubt
 
-	filtered int // homes that NETATMO_STATIONS leaves out
+	filtered int             // homes that NETATMO_STATIONS leaves out
+	changed  <-chan struct{} // closed since the login changed
 }
 
 // home is a home of the account.
 type home struct {
 	netatmo.Home
 	refused  time.Time       // when Netatmo did not give its state, see homeRefused
+	scope    bool            // it was for want of a scope
+	said     bool            // that it is refused
+	answered bool            // Netatmo has given its state
 	empty    bool            // without energy devices when it was last asked about
 	nameless map[string]bool // modules of which Netatmo has no name
 	doubt    doubt
@@ -45,39 +51,90 @@ func (h *heating) poll(ctx context.Context) error {
 	if all {
 		failed = h.askHomes(ctx)
 	}
-	for _, x := range h.homes {
-		if time.Since(x.refused) < refusal || x.empty && !all || h.homes[x.ID] == nil {
+	h.pardon()
+	done, answered := map[string]bool{}, false
+	var denied []*home // for want of a scope
+	var denial error
+	for x := h.due(done, all); x != nil; x = h.due(done, all) {
+		done[x.ID] = true
+		err := h.askStatus(ctx, x)
+		if classOf(err) == netatmo.ClassScope {
+			denied, denial = append(denied, x), err
 			continue
 		}
-		err := h.askStatus(ctx, x)
+		answered = answered || err == nil
 		failed = cmp.Or(failed, err)
 		if hopeless(err) {
 			break
 		}
 	}
-	if failed == nil && !h.any() {
-		return nothing(h.filtered)
+	switch {
+	case answered: // so it is not the login that lacks it
+		for _, x := range denied {
+			x.scope = true
+			h.refuse(x, denial)
+		}
+	case failed == nil:
+		failed = denial
 	}
-	return failed
+	switch {
+	case failed != nil || h.any():
+		return failed
+	case len(h.homes) > 0:
+		return errRefused
+	}
+	return nothing(h.filtered)
+}
+
+// due returns the first home that is to be asked about and not yet done, nil if
+// there is none. The homes may change between two calls.
+func (h *heating) due(done map[string]bool, all bool) *home {
+	for _, id := range slices.Sorted(maps.Keys(h.homes)) {
+		if x := h.homes[id]; !done[id] && time.Since(x.refused) >= refusal && (all || !x.empty) {
+			return x
+		}
+	}
+	return nil
 }
 
 // any reports whether a home is left to ask about.
-func (h *heating) any() bool {
-	for _, x := range h.homes {
-		if time.Since(x.refused) >= refusal {
-			return true
+func (h *heating) any() bool { return h.due(nil, true) != nil }
+
+// pardon forgets what was refused for want of a scope once the login has
+// changed, and everything if nothing else is left.
+func (h *heating) pardon() {
+	select {
+	case <-h.changed:
+		none := !h.any()
+		for _, x := range h.homes {
+			if x.scope || none {
+				x.refused, x.scope = time.Time{}, false
+			}
 		}
+		h.changed = nil
+	default:
 	}
-	return false
+	if h.changed == nil && h.p.cfg.Changed != nil {
+		h.changed = h.p.cfg.Changed()
+	}
 }
 
 // hopeless reports whether an error about one home holds for the others too.
 func hopeless(err error) bool {
 	switch classOf(err) {
-	case netatmo.ClassLogin, netatmo.ClassScope, netatmo.ClassQuota, netatmo.ClassCanceled:
+	case netatmo.ClassLogin, netatmo.ClassQuota, netatmo.ClassCanceled:
 		return true
 	}
 	return false
+}
+
+// refuse leaves a home alone for a day.
+func (h *heating) refuse(x *home, err error) {
+	if !x.said {
+		h.p.cfg.Logger.Warn("a home is left out for a day: Netatmo does not give its state to this account", "home", x.ID, "name", x.Name, "error", err)
+	}
+	x.refused, x.said, x.answered = time.Now(), true, false
+	h.p.drop(group{netatmo.Energy, x.ID})
 }
 
 func (h *heating) askHomes(ctx context.Context) error {
@@ -102,8 +159,9 @@ func (h *heating) askHomes(ctx context.Context) error {
 		}
 	}
 	h.filtered = len(found) - len(h.homes)
-	for id := range old {
+	for id, x := range old {
 		if h.homes[id] == nil {
+			h.p.cfg.Logger.Info("a home has left the account", "home", id, "name", x.Name)
 			h.p.drop(group{netatmo.Energy, id})
 		}
 	}
@@ -125,10 +183,11 @@ func (h *heating) askStatus(ctx context.Context, x *home) error {
 	}
 	switch {
 	case err == nil:
+		x.answered, x.said = true, false
+	case homeRefused(err) && x.answered && !x.doubt.believes(true):
+		return cmp.Or(h.askHomes(ctx), error(doubtError(x.doubt))) // it may have left the account
 	case homeRefused(err):
-		x.refused = time.Now()
-		h.p.cfg.Logger.Warn("a home is left out for a day: Netatmo does not give its state to this account", "home", x.ID, "name", x.Name, "error", err)
-		h.p.drop(group{netatmo.Energy, x.ID})
+		h.refuse(x, err)
 		return nil
 	default:
 		return err

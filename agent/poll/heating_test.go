@@ -1,11 +1,13 @@
 package poll_test
 
 import (
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"netatmo-agent/agent/netatmo"
+	"netatmo-agent/agent/poll"
 )
 
 // A home whose state Netatmo did not give once is asked about again a day later.
@@ -62,4 +64,112 @@ func TestHomeLeavesWhileNamesAreAskedFor(t *testing.T) {
 		}
 		a.kill()
 	})
+}
+
+// What Netatmo says of one home is not said of the login, and not of the others.
+func TestOneHomeIsDeniedForWantOfAScope(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		denied := map[string]bool{"a": true, "c": true}
+		var scopes []bool
+		a := newAgent(t, &fake{
+			homes: func() ([]netatmo.Home, error) { return []netatmo.Home{{ID: "a"}, {ID: "b"}, {ID: "c"}}, nil },
+			status: func(h netatmo.Home) (netatmo.Answer, error) {
+				if denied[h.ID] {
+					return netatmo.Answer{}, failure(netatmo.ClassScope)
+				}
+				return answer(room("hall-"+h.ID, "Hall", 20)), nil
+			},
+		}, netatmo.Energy)
+		a.cfg.OnScope = func(_ netatmo.Family, granted bool) { scopes = append(scopes, granted) }
+		changed := make(chan struct{})
+		a.cfg.Changed = func() <-chan struct{} { return changed }
+		a.start()
+		a.sleep(6 * time.Hour)
+		if len(a.readings()) != 1 || len(scopes) != 0 || a.logged("left out for a day") != 2 || len(a.fake.calls("status a")) != 1 {
+			t.Errorf("readings %v, scopes %v, %d asked", a.readings(), scopes, len(a.fake.calls("status a")))
+		}
+		// A new login, which grants it.
+		clear(denied)
+		close(changed)
+		changed = make(chan struct{})
+		a.sleep(10 * time.Minute)
+		if len(a.readings()) != 3 {
+			t.Errorf("readings after the new login: %v", a.readings())
+		}
+		// If every home says so, it is the login.
+		denied = map[string]bool{"a": true, "b": true, "c": true}
+		a.sleep(10 * time.Minute)
+		if len(scopes) == 0 || scopes[len(scopes)-1] {
+			t.Errorf("scopes %v", scopes)
+		}
+		a.kill()
+	})
+}
+
+// A home that has left the account is refused before the list of homes is due
+// again; one that was refused by mistake comes back.
+func TestAHomeThatAnsweredIsNotRefusedForADay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		homes, refused := []netatmo.Home{{ID: "old"}}, map[string]bool{}
+		a := newAgent(t, &fake{
+			homes: func() ([]netatmo.Home, error) { return homes, nil },
+			status: func(h netatmo.Home) (netatmo.Answer, error) {
+				if refused[h.ID] {
+					return netatmo.Answer{}, failure(netatmo.ClassInvalid)
+				}
+				return answer(room("hall-"+h.ID, "Hall", 20)), nil
+			},
+		}, netatmo.Energy)
+		a.start()
+		a.sleep(11 * time.Minute)
+		refused["old"] = true
+		a.sleep(12 * time.Minute)
+		delete(refused, "old")
+		a.sleep(6 * time.Minute)
+		if a.logged("left out") != 0 || len(a.readings()) != 1 {
+			t.Errorf("after a passing refusal: %v", a.readings())
+		}
+		homes, refused["old"] = []netatmo.Home{{ID: "new"}}, true
+		a.sleep(12 * time.Minute)
+		if _, ok := a.readings()["hall-new"]; !ok || a.logged("has left the account") != 1 {
+			t.Errorf("after the home was replaced: %v", a.readings())
+		}
+		a.kill()
+	})
+}
+
+// One home costs the others nothing where all is asked at once, either.
+func TestAskGivesWhatTheOtherHomesSay(t *testing.T) {
+	for name, row := range map[string]struct {
+		classes map[string]netatmo.Class // of the homes that fail
+		rooms   int
+		class   netatmo.Class
+	}{
+		"one is shared":                {map[string]netatmo.Class{"a": netatmo.ClassInvalid}, 1, ""},
+		"one is denied":                {map[string]netatmo.Class{"a": netatmo.ClassScope}, 1, ""},
+		"all are denied":               {map[string]netatmo.Class{"a": netatmo.ClassScope, "b": netatmo.ClassScope}, 0, netatmo.ClassScope},
+		"one is shared, one is denied": {map[string]netatmo.Class{"a": netatmo.ClassInvalid, "b": netatmo.ClassScope}, 0, netatmo.ClassScope},
+		"one fails":                    {map[string]netatmo.Class{"a": netatmo.ClassServer}, 1, netatmo.ClassServer},
+		"the quota is reached":         {map[string]netatmo.Class{"a": netatmo.ClassQuota}, 0, netatmo.ClassQuota},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := &fake{
+				homes: func() ([]netatmo.Home, error) { return []netatmo.Home{{ID: "a"}, {ID: "b"}}, nil },
+				status: func(h netatmo.Home) (netatmo.Answer, error) {
+					if class := row.classes[h.ID]; class != "" {
+						return netatmo.Answer{}, failure(class)
+					}
+					return answer(room("hall-"+h.ID, "Hall", 20)), nil
+				},
+			}
+			got, err := poll.Ask(t.Context(), f, netatmo.Energy, false, nil)
+			var class netatmo.Class
+			if e, ok := errors.AsType[*netatmo.Error](err); ok {
+				class = e.Class
+			}
+			if len(got.Readings) != row.rooms || class != row.class {
+				t.Errorf("%d rooms, error %v", len(got.Readings), err)
+			}
+		})
+	}
 }
