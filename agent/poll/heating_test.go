@@ -80,9 +80,17 @@ func TestOneHomeIsDeniedForWantOfAScope(t *testing.T) {
 				return answer(room("hall-"+h.ID, "Hall", 20)), nil
 			},
 		}, netatmo.Energy)
-		a.cfg.OnScope = func(_ netatmo.Family, granted bool) { scopes = append(scopes, granted) }
+		a.cfg.OnScope = func(_ netatmo.Family, granted bool) {
+			a.fake.world.Lock()
+			defer a.fake.world.Unlock()
+			scopes = append(scopes, granted)
+		}
 		changed := make(chan struct{})
-		a.cfg.Changed = func() <-chan struct{} { return changed }
+		a.cfg.Changed = func() <-chan struct{} {
+			a.fake.world.Lock()
+			defer a.fake.world.Unlock()
+			return changed
+		}
 		a.start()
 		a.sleep(6 * time.Hour)
 		if len(a.readings()) != 1 || len(scopes) != 0 || a.logged("left out for a day") != 2 || len(a.fake.calls("status a")) != 1 {
