@@ -120,6 +120,9 @@ func OpenBackfill(ctx context.Context, cfg BackfillConfig, src Source) (*Backfil
 	}
 	asked := span{cfg.Since.Truncate(time.Second).Add(-time.Second), cfg.Until.Truncate(time.Second)}
 	modules := b.history.byModule(readings)
+	if len(modules) == 0 {
+		return nil, errors.New("no module with a history: the account has none of the device families, may not read them, or NETATMO_STATIONS leaves none; netatmo-agent check shows what there is")
+	}
 	for _, r := range readings {
 		same := modules[r.ModuleID]
 		if same == nil {
@@ -256,7 +259,8 @@ func (b *Backfill) deliver(ctx context.Context, sink HistorySink, batch *batch, 
 }
 
 // note saves what is done. What the backend refused is not noted, nor what came
-// with it, so that it is tried again once the backend takes it.
+// with it, so that it is tried again once the backend takes it; nor, at the end of the
+// time asked for, what comes after the last row, which may be uploaded later.
 func (b *Backfill) note(windows []*window, refused bool) error {
 	latest := time.Now().Add(-recent)
 	for _, w := range windows {
@@ -268,7 +272,12 @@ func (b *Backfill) note(windows []*window, refused bool) error {
 			w.noted = w.done
 			continue
 		}
-		b.state.Done[w.module] = b.state.Done[w.module].add(span{w.noted.UTC(), done.UTC()})
+		if done.After(w.came) && w.to.Equal(b.cfg.Until.Truncate(time.Second)) {
+			done = w.came
+		}
+		if done.After(w.noted) {
+			b.state.Done[w.module] = b.state.Done[w.module].add(span{w.noted.UTC(), done.UTC()})
+		}
 	}
 	if b.file == nil {
 		return nil

@@ -68,6 +68,7 @@ type window struct {
 
 	cadence   time.Duration // distance of two uploads of its station
 	failures  int           // requests that failed in a row
+	came      time.Time     // the last row that Netatmo gave
 	noted     time.Time     // by a Backfill: what comes after it is not noted as delivered yet
 	delivered []int64       // times of the samples delivered, ascending Unix seconds; they are left out
 
@@ -163,6 +164,9 @@ func (h *history) page(ctx context.Context, w *window, p netatmo.Priority) ([]ne
 		return nil, err
 	}
 	w.reached = w.end
+	if n := len(samples); n > 0 {
+		w.came = samples[n-1].Time
+	}
 	if n := len(samples); n > 0 && samples[n-1].Time.After(w.done) && (n >= netatmo.PageRows || w.end.Sub(samples[n-1].Time) > w.cadence) {
 		w.reached = samples[n-1].Time
 	}
