@@ -210,7 +210,7 @@ func (a *agent) pollConfig() poll.Config {
 	return poll.Config{
 		Families: families(a.cfg), Favorites: a.cfg.Favorites, Allows: a.cfg.Stations.Allows,
 		Interval: a.cfg.RefreshInterval, Stale: a.cfg.AgeStale, MaxGap: a.cfg.Backfill,
-		History:    catalogue.History,
+		History:    history(a.cfg),
 		Authorized: func() bool { return a.source.Status().Authorized },
 		Changed:    a.source.Changed,
 		OnScope: func(f netatmo.Family, granted bool) {
@@ -222,6 +222,14 @@ func (a *agent) pollConfig() poll.Config {
 		},
 		Logger: a.log,
 	}
+}
+
+// history is what to ask of Netatmo's history: what has a metric.
+func history(cfg *config.Config) func(moduleType string) []netatmo.Column {
+	if cfg.NetatmoExporterNames {
+		return catalogue.ExporterHistory
+	}
+	return catalogue.History
 }
 
 func families(cfg *config.Config) []netatmo.Family {

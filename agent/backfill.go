@@ -13,7 +13,6 @@ import (
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 
-	"netatmo-agent/agent/catalogue"
 	"netatmo-agent/agent/config"
 	"netatmo-agent/agent/netatmo"
 	"netatmo-agent/agent/poll"
@@ -100,7 +99,7 @@ func runBackfill(c *cobra.Command, o backfillOptions) error {
 	}
 	b, err := poll.OpenBackfill(ctx, poll.BackfillConfig{
 		Families: families(cfg), Favorites: cfg.Favorites, Allows: cfg.Stations.Allows,
-		History: catalogue.History, Since: since, Until: until,
+		History: history(cfg), Since: since, Until: until,
 		File: path, Logger: log,
 	}, newClient(cfg, source, netatmo.NewGate(backfillPerHour), nil, log))
 	if c.Context().Err() != nil {
@@ -110,7 +109,7 @@ func runBackfill(c *cobra.Command, o backfillOptions) error {
 	if err != nil {
 		return err
 	}
-	describe(c.OutOrStdout(), b.Plan(), since, until)
+	describe(c.OutOrStdout(), b.Plan(), since, until, path)
 	if o.dryRun || b.Plan().Requests == 0 {
 		return nil
 	}
@@ -151,7 +150,7 @@ func parseMoment(s string, now time.Time) (time.Time, error) {
 }
 
 // describe says in words what there is to do and what the backend needs.
-func describe(w io.Writer, p poll.Plan, since, until time.Time) {
+func describe(w io.Writer, p poll.Plan, since, until time.Time, progress string) {
 	fmt.Fprintf(w, "History from %s to %s\n\n", since.Format(time.RFC3339), until.Format(time.RFC3339))
 	rows := [][]string{{"MODULE", "TYPE", "MISSING"}}
 	for _, m := range p.Modules {
@@ -159,7 +158,7 @@ func describe(w io.Writer, p poll.Plan, since, until time.Time) {
 	}
 	words.WriteTable(w, rows)
 	if p.Requests == 0 {
-		fmt.Fprintln(w, "\nNothing to do: all of it was delivered before.")
+		fmt.Fprintf(w, "\nNothing to do: all of it was delivered before. To deliver it again, for example to another backend, move %s away.\n", progress)
 		return
 	}
 	fmt.Fprintf(w, `

@@ -70,7 +70,13 @@ func History(moduleType string) []netatmo.Column { return history[moduleType] }
 // history has its columns in the order in which Netatmo's documentation lists
 // them for each kind of device: answers come in that order or in the order asked
 // for, and so the two coincide.
-var history = columns(map[string][]netatmo.Field{
+var (
+	history         = columns(readings)
+	exporterHistory = columns(exporterReadings)
+)
+
+// measured is what Netatmo keeps of each type of module.
+var measured = map[string][]netatmo.Field{
 	netatmo.TypeStation:   {netatmo.Temperature, netatmo.CO2, netatmo.Humidity, netatmo.Pressure, netatmo.Noise},
 	netatmo.TypeHomeCoach: {netatmo.Temperature, netatmo.CO2, netatmo.Humidity, netatmo.Pressure, netatmo.Noise},
 	netatmo.TypeOutdoor:   {netatmo.Temperature, netatmo.Humidity},
@@ -78,15 +84,18 @@ var history = columns(map[string][]netatmo.Field{
 	netatmo.TypeWind:      {netatmo.WindSpeed, netatmo.WindDirection, netatmo.GustSpeed, netatmo.GustDirection},
 	netatmo.TypeRain:      {netatmo.Rain},
 	netatmo.TypeRoom:      {netatmo.Temperature, netatmo.SetpointTemp},
-})
+}
 
-// columns takes the types of fields from the table of readings. Rooms spell
-// them in lower case.
-func columns(fields map[string][]netatmo.Field) map[string][]netatmo.Column {
+// columns takes the types of fields from a table of readings, where it has
+// them. Rooms spell them in lower case.
+func columns(readings []Metric) map[string][]netatmo.Column {
 	all := map[string][]netatmo.Column{}
-	for moduleType, list := range fields {
+	for moduleType, list := range measured {
 		for _, f := range list {
 			row := slices.IndexFunc(readings, func(m Metric) bool { return m.Field == f })
+			if row < 0 {
+				continue
+			}
 			c := netatmo.Column{Type: readings[row].History, Field: f}
 			if moduleType == netatmo.TypeRoom {
 				c.Type = strings.ToLower(c.Type)

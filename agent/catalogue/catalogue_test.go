@@ -151,3 +151,27 @@ func TestAttributes(t *testing.T) {
 		t.Error("netatmo-exporter's names are for stations and their modules, not for rooms")
 	}
 }
+
+// Netatmo is asked for the history of what is reported, under either names.
+func TestHistoryIsOfWhatHasAMetric(t *testing.T) {
+	for _, row := range []struct {
+		moduleType    string
+		own, exporter string
+	}{
+		{netatmo.TypeStation, "Temperature,CO2,Humidity,Pressure,Noise", "Temperature,CO2,Humidity,Pressure,Noise"},
+		{netatmo.TypeWind, "WindStrength,WindAngle,GustStrength,GustAngle", "WindStrength,WindAngle"},
+		{netatmo.TypeRoom, "temperature,sp_temperature", ""},
+		{netatmo.TypeRelay, "", ""},
+	} {
+		var own, exporter []string
+		for _, c := range catalogue.History(row.moduleType) {
+			own = append(own, c.Type)
+		}
+		for _, c := range catalogue.ExporterHistory(row.moduleType) {
+			exporter = append(exporter, c.Type)
+		}
+		if strings.Join(own, ",") != row.own || strings.Join(exporter, ",") != row.exporter {
+			t.Errorf("%s: %v, %v", row.moduleType, own, exporter)
+		}
+	}
+}

@@ -21,6 +21,14 @@ const (
 // included, hence one freshness for all.
 func ExporterReadings() []Metric { return exporterReadings }
 
+// ExporterHistory is History for netatmo-exporter's metrics.
+func ExporterHistory(moduleType string) []netatmo.Column {
+	if moduleType == netatmo.TypeRoom { // see InExporter
+		return nil
+	}
+	return exporterHistory[moduleType]
+}
+
 // ExporterAgent returns netatmo-exporter's metrics about itself, by its names.
 func ExporterAgent() []Metric { return exporterAgent }
 

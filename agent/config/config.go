@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/url"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/kelseyhightower/envconfig"
@@ -73,6 +74,9 @@ func load(flags map[string]string, need Need, root fs.FS) (*Config, error) {
 	c.Favorites = l.boolean("NETATMO_FAVORITES", env.Favorites)
 	c.RefreshInterval, c.AgeStale, c.Backfill = l.times(env)
 	c.NetatmoExporterNames = l.choice("NETATMO_METRIC_NAMES", env.MetricNames, "otel", "netatmo-exporter") == "netatmo-exporter"
+	if c.NetatmoExporterNames && slices.Contains(c.Families, "energy") {
+		l.warn("NETATMO_DEVICES", "names energy, for which NETATMO_METRIC_NAMES=netatmo-exporter has no names: rooms, valves and thermostats are not pushed", "leave it out, or use the names otel")
+	}
 	c.LogLevel = l.logLevel("NETATMO_LOG_LEVEL", env.LogLevel)
 	c.LogFormat = l.choice("NETATMO_LOG_FORMAT", env.LogFormat, "text", "json")
 	c.APIURL = l.apiURL("NETATMO_API_URL", env.API.URL)

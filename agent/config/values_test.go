@@ -186,3 +186,12 @@ func TestFilter(t *testing.T) {
 		t.Error("the zero Filter does not allow everything")
 	}
 }
+
+func TestHeatingHasNoNamesInNetatmoExporter(t *testing.T) {
+	for names, warned := range map[string]bool{"otel": false, "netatmo-exporter": true} {
+		c, problems := loadEnv(t, with("NETATMO_METRIC_NAMES", names, "NETATMO_DEVICES", "weather,energy"), nil, Need{})
+		if problems != nil || slices.ContainsFunc(c.Warnings, func(w Problem) bool { return w.Setting == "NETATMO_DEVICES" }) != warned {
+			t.Errorf("%s: %v, %v", names, problems, c.Warnings)
+		}
+	}
+}

@@ -259,8 +259,8 @@ func (b *Backfill) deliver(ctx context.Context, sink HistorySink, batch *batch, 
 }
 
 // note saves what is done. What the backend refused is not noted, nor what came
-// with it, so that it is tried again once the backend takes it; nor, at the end of the
-// time asked for, what comes after the last row, which may be uploaded later.
+// with it, so that it is tried again once the backend takes it; nor is the time
+// after the last row of a module, which may be uploaded later.
 func (b *Backfill) note(windows []*window, refused bool) error {
 	latest := time.Now().Add(-recent)
 	for _, w := range windows {
@@ -272,7 +272,7 @@ func (b *Backfill) note(windows []*window, refused bool) error {
 			w.noted = w.done
 			continue
 		}
-		if done.After(w.came) && w.to.Equal(b.cfg.Until.Truncate(time.Second)) {
+		if done.After(w.came) && w.to.Sub(w.came) > 2*w.cadence {
 			done = w.came
 		}
 		if done.After(w.noted) {

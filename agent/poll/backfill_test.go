@@ -92,6 +92,39 @@ func TestBackfill(t *testing.T) {
 	})
 }
 
+// heldBack is a cloud to which nothing later has been uploaded yet.
+type heldBack struct {
+	poll.Source
+	until time.Time
+}
+
+func (h *heldBack) Measure(ctx context.Context, q netatmo.MeasureQuery, p netatmo.Priority) ([]netatmo.Sample, error) {
+	samples, err := h.Source.Measure(ctx, q, p)
+	return slices.DeleteFunc(samples, func(s netatmo.Sample) bool { return s.Time.After(h.until) }), err
+}
+
+// What is uploaded after a backfill is there for the next one.
+func TestBackfillOfWhatIsUploadedLate(t *testing.T) {
+	for name, ago := range map[string]time.Duration{"two days": 48 * time.Hour, "all of it": 31 * 24 * time.Hour} {
+		synctest.Test(t, func(t *testing.T) {
+			r, cfg := backfillRig(t)
+			begin := time.Now().Add(-uploadedBy)
+			cloud := &heldBack{r.source, time.Now().Add(-ago)}
+			for range 2 {
+				b, err := poll.OpenBackfill(t.Context(), cfg, cloud)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := b.Run(t.Context(), r.backend, nil); err != nil {
+					t.Fatalf("%s: %v", name, err)
+				}
+				cloud.until = time.Now()
+			}
+			r.everything(cfg.Since, begin, 0)
+		})
+	}
+}
+
 // A backfill that is interrupted again and again, in a world where requests
 // and pushes fail, delivers everything, and only once what it got through with.
 func TestBackfillInterrupted(t *testing.T) {
@@ -336,4 +369,15 @@ func TestBackfillWithoutAHome(t *testing.T) {
 			t.Errorf("%s: %d modules\n%s", class, n, a.log)
 		}
 	}
+}
+
+// A backfill of nothing at all does not count as done.
+func TestBackfillOfNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, cfg := backfillRig(t)
+		cfg.Allows = func(string, string) bool { return false }
+		if _, err := poll.OpenBackfill(t.Context(), cfg, r.source); err == nil {
+			t.Error("opened without a module")
+		}
+	})
 }
