@@ -6,7 +6,11 @@ import (
 	"strings"
 )
 
-// logsIn matches the headers that backends log in by.
+// LogsIn reports whether a header of this name, in whatever case, is one that
+// backends log in by, so that its value is secret. It goes by what such names
+// have in common ("auth", "token", "key"); a tenant's header is none.
+func LogsIn(header string) bool { return logsIn.MatchString(strings.ToLower(header)) }
+
 var logsIn = regexp.MustCompile(`auth|token|key|secret|passw|credential|cookie|dsn$|^x-honeycomb-team$`)
 
 // judgeAuthorization says what looks wrong with a login, showing nothing of

@@ -56,7 +56,7 @@ func (p Push) TLS() bool { return p.URL != nil && p.URL.Scheme == "https" }
 // Load has refused those that were there at start; the file of headers may
 // bring others later.
 func (p Push) Exposes(header string) bool {
-	return p.URL != nil && !p.TLS() && !loopback(p.URL.Hostname()) && !p.Consent && logsIn.MatchString(strings.ToLower(header))
+	return p.URL != nil && !p.TLS() && !loopback(p.URL.Hostname()) && !p.Consent && LogsIn(header)
 }
 
 // otlpEnvironment holds the variables that exist as OTEL_EXPORTER_OTLP_* and

@@ -135,7 +135,7 @@ func (c *Client) once(ctx context.Context, r request, token string, body func(*s
 	start := time.Now()
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return envelope{}, r.unanswered(ctx, err)
+		return envelope{}, r.unanswered(ctx, err).without(token)
 	}
 	defer resp.Body.Close()
 	env := envelope{local: start.Add(time.Since(start) / 2)}
@@ -153,7 +153,7 @@ func (c *Client) once(ctx context.Context, r request, token string, body func(*s
 	}
 	fail := r.judge(ctx, resp.StatusCode, env, err)
 	if fail != nil {
-		fail.Message = clean(fail.Message, token)
+		fail = fail.without(token)
 		fail.RetryAfter = pause(fail.Class, fail.Code, retryAfter(resp.Header, sent))
 	}
 	return env, fail

@@ -29,7 +29,7 @@ func (d *decoder) reject(e ItemError) {
 	if len(d.rejected) == mostRejected {
 		return
 	}
-	e.ID = clean(e.ID, "")
+	e.ID = clean(e.ID)
 	d.rejected = append(d.rejected, e)
 }
 
@@ -84,7 +84,7 @@ func (d *decoder) module(r Reading, o object) {
 	wireType := text(o.get("type"))
 	k, known := kinds[wireType]
 	if !known {
-		d.reject(ItemError{ID: id, Reason: fmt.Sprintf("has the unknown type %q", clean(wireType, ""))})
+		d.reject(ItemError{ID: id, Reason: fmt.Sprintf("has the unknown type %q", clean(wireType))})
 		return
 	}
 	if k.family != d.family {

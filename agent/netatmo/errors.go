@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"netatmo-agent/agent/redact"
 )
 
 // Class says what kind of failure a request met. The set is bounded, so that
@@ -158,6 +160,15 @@ func (e *Error) What() string {
 	return text
 }
 
+// without takes the token, which the far side may have quoted, out of e.
+func (e *Error) without(token string) *Error {
+	e.Message = clean(redact.Text(e.Message, token))
+	if e.Err != nil {
+		e.Err = redact.Error(e.Err, token)
+	}
+	return e
+}
+
 // ItemError is one module, room or station that an answer says nothing usable
 // about; the others of the answer are not touched by it.
 type ItemError struct {
@@ -179,11 +190,8 @@ func (e ItemError) Error() string {
 }
 
 // clean makes foreign text fit for a line of a log: one line, not endless, no
-// control characters, and without secret.
-func clean(text, secret string) string {
-	if secret != "" {
-		text = strings.ReplaceAll(text, secret, "[redacted]")
-	}
+// control characters.
+func clean(text string) string {
 	text = strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {
 			return r

@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -38,7 +39,7 @@ type judge struct {
 // A message without rejected points is a note to the sender and no failure; it
 // is logged when it changes.
 func (j *judge) partial(p *colmetricpb.ExportMetricsPartialSuccess, sent map[string]config.Secret) *Failure {
-	message := redact(p.GetErrorMessage(), sent)
+	message := hide(p.GetErrorMessage(), sent)
 	if n := p.GetRejectedDataPoints(); n > 0 {
 		f := newFailure(reasonPartial, fmt.Sprintf("%d points: %s", n, message), nil)
 		f.Rejected = n
@@ -57,13 +58,13 @@ func (j *judge) partial(p *colmetricpb.ExportMetricsPartialSuccess, sent map[str
 // a status of 2xx with an empty body, as Prometheus and VictoriaMetrics send
 // it, or with one that decodes as an OTLP answer without a rejection.
 func (j *judge) http(resp *http.Response, body []byte, sent map[string]config.Secret) *Failure {
-	status := resp.Status
-	if status == "" {
-		status = strconv.Itoa(resp.StatusCode)
+	if resp.StatusCode/100 == 2 {
+		return j.success(resp, body, sent)
 	}
+	status := statusLine(resp, sent)
 	said := func(reason Reason) *Failure {
 		detail := status
-		if text := redact(errorText(resp, body), sent); text != "" {
+		if text := hide(errorText(resp, body), sent); text != "" {
 			detail += ": " + text
 		}
 		f := newFailure(reason, detail, nil)
@@ -71,15 +72,13 @@ func (j *judge) http(resp *http.Response, body []byte, sent map[string]config.Se
 		return f
 	}
 	switch code := resp.StatusCode; {
-	case code >= 200 && code <= 299:
-		return j.success(resp, body, sent)
 	case code >= 300 && code <= 399:
 		to := "nowhere"
 		if u, err := resp.Location(); err == nil {
 			u.User, u.RawQuery, u.Fragment = nil, "", ""
 			to = u.String()
 		}
-		return newFailure(reasonRedirect, fmt.Sprintf("%s to %s", status, redact(to, sent)), nil)
+		return newFailure(reasonRedirect, fmt.Sprintf("%s to %s", status, hide(to, sent)), nil)
 	case code == http.StatusUnauthorized, code == http.StatusForbidden:
 		return said(reasonAuth)
 	case code == http.StatusProxyAuthRequired:
@@ -115,9 +114,14 @@ func (j *judge) success(resp *http.Response, body []byte, sent map[string]config
 		if isHTML(resp, body) {
 			what = "an HTML page"
 		}
-		return newFailure(reasonNotOTLP, fmt.Sprintf("%s with %s", resp.Status, what), err)
+		return newFailure(reasonNotOTLP, fmt.Sprintf("%s with %s", statusLine(resp, sent), what), err)
 	}
 	return j.partial(answer.GetPartialSuccess(), sent)
+}
+
+// statusLine returns the status as the server words it.
+func statusLine(resp *http.Response, sent map[string]config.Secret) string {
+	return hide(cmp.Or(resp.Status, strconv.Itoa(resp.StatusCode)), sent)
 }
 
 // errorText returns the message of an answer that is an error: OTLP servers

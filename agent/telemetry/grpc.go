@@ -157,7 +157,7 @@ func (i *grpcInterceptor) intercept(ctx context.Context, method string, request,
 func fromStatus(err error, sent map[string]config.Secret) *Failure {
 	s := status.Convert(err)
 	detail := s.Code().String()
-	if message := redact(s.Message(), sent); message != "" {
+	if message := hide(s.Message(), sent); message != "" {
 		detail += ": " + message
 	}
 	after, asked := retryInfo(s)

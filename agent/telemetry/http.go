@@ -11,6 +11,7 @@ import (
 	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetrichttp"
 
 	"netatmo-agent/agent/config"
+	"netatmo-agent/agent/redact"
 )
 
 // newHTTP returns the SDK's exporter over a transport of ours. Whatever the
@@ -78,12 +79,12 @@ func (t *httpTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	resp, err := t.connections().RoundTrip(req)
 	if err != nil {
-		return nil, err
+		return nil, redact.Error(err, logins(sent)...)
 	}
 	defer resp.Body.Close()
 	body, err := readAnswer(resp.Body)
 	if err != nil {
-		return nil, err
+		return nil, redact.Error(err, logins(sent)...)
 	}
 	if f := t.judge.http(resp, body, sent); f != nil {
 		return nil, f
