@@ -62,7 +62,7 @@ func (h *heating) poll(ctx context.Context) error {
 			denied, denial = append(denied, x), err
 			continue
 		}
-		answered = answered || err == nil
+		answered = answered || err == nil && x.answered
 		failed = cmp.Or(failed, err)
 		if hopeless(err) {
 			break

@@ -181,3 +181,31 @@ func TestAskGivesWhatTheOtherHomesSay(t *testing.T) {
 		})
 	}
 }
+
+// A home that is only shared has not answered either: what the others lack is
+// the login's scope.
+func TestASharedHomeIsNoWitnessForTheLogin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var scopes []bool
+		a := newAgent(t, &fake{
+			homes: func() ([]netatmo.Home, error) { return []netatmo.Home{{ID: "mine"}, {ID: "shared"}}, nil },
+			status: func(h netatmo.Home) (netatmo.Answer, error) {
+				if h.ID == "shared" {
+					return netatmo.Answer{}, failure(netatmo.ClassInvalid)
+				}
+				return netatmo.Answer{}, failure(netatmo.ClassScope)
+			},
+		}, netatmo.Energy)
+		a.cfg.OnScope = func(_ netatmo.Family, granted bool) {
+			a.fake.world.Lock()
+			defer a.fake.world.Unlock()
+			scopes = append(scopes, granted)
+		}
+		a.start()
+		a.sleep(time.Minute)
+		if len(scopes) != 1 || scopes[0] {
+			t.Errorf("scopes %v", scopes)
+		}
+		a.kill()
+	})
+}
