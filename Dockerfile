@@ -5,19 +5,22 @@
 # For another platform, or several: docker buildx build --platform
 # linux/amd64,linux/arm64,linux/arm/v7,linux/arm/v6 . The compiler runs on the
 # building machine in any case.
-FROM --platform=$BUILDPLATFORM golang:1.26 AS build
+FROM --platform=$BUILDPLATFORM golang:1.26.11 AS build
 WORKDIR /src
 COPY go.mod go.sum ./
 RUN --mount=type=cache,target=/go/pkg/mod \
     go mod download
 COPY . .
 ARG TARGETOS TARGETARCH TARGETVARIANT
-# Cgo off: nothing of the binary is linked at run time. With timetzdata it
-# knows time zones by itself.
+# Without cgo the binary links nothing at run time. With timetzdata it contains
+# the time zones.
 RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
     CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH GOARM=${TARGETVARIANT#v} \
     go build -trimpath -tags timetzdata -ldflags "-s -w" -o /out/netatmo-agent ./agent
-RUN mkdir -p -m 1777 /out/root/tmp && mkdir -p -m 0700 /out/lib/netatmo-agent
+RUN mkdir -p -m 1777 /out/root/tmp && mkdir -p -m 0700 /out/lib/netatmo-agent && mkdir -p /out/root/usr/share/doc/netatmo-agent
+RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
+    cd deploy/release && go run . -licenses /out/netatmo-agent ../.. >/out/root/usr/share/doc/netatmo-agent/THIRD-PARTY.txt && \
+    cp ../../LICENSE /out/root/usr/share/doc/netatmo-agent/
 
 FROM scratch
 LABEL org.opencontainers.image.title="netatmo-agent" \

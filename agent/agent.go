@@ -5,21 +5,26 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io"
 	"log/slog"
 	"maps"
 	"net"
 	"net/http"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
 	"netatmo-agent/agent/catalogue"
 	"netatmo-agent/agent/config"
 	"netatmo-agent/agent/netatmo"
+	"netatmo-agent/agent/otlp"
 	"netatmo-agent/agent/poll"
+	"netatmo-agent/agent/record"
 	"netatmo-agent/agent/telemetry"
 	"netatmo-agent/auth"
+	"netatmo-agent/auth/pages"
 	"netatmo-agent/store"
 )
 
@@ -30,18 +35,20 @@ type agent struct {
 	lock *store.Lock
 
 	source   *auth.Source
-	pages    *auth.Handler
+	pages    *pages.Handler
 	listener net.Listener // nil: no login pages
 
 	requests *requestCounts
 	gate     *netatmo.Gate
-	state    *poll.State
+	state    *record.State
+	record   *record.Record
+	client   *netatmo.Client
 	poller   *poll.Poller
 	pusher   *telemetry.Pusher
 }
 
-// newAgent builds the agent, which prints to out what it pushes to the console.
-// It makes no request; its errors are about the configuration.
+// newAgent builds the agent. It makes no request, and its errors are about the
+// configuration. out receives the metrics of OTEL_METRICS_EXPORTER=console.
 func newAgent(ctx context.Context, cfg *config.Config, gate *netatmo.Gate, out io.Writer, log *slog.Logger) (_ *agent, err error) {
 	a := &agent{cfg: cfg, log: log, requests: newRequestCounts(), gate: gate}
 	if err := a.takeDirectory(ctx); err != nil {
@@ -53,49 +60,55 @@ func newAgent(ctx context.Context, cfg *config.Config, gate *netatmo.Gate, out i
 		}
 	}()
 	portTaken := a.listen(ctx)
-	if a.source, err = newSource(ctx, cfg, log); err != nil {
+	if a.source, err = newSource(ctx, cfg, a.hear(record.Gateway), log); err != nil {
 		return nil, err
 	}
 	if portTaken != nil {
-		if !a.source.Status().Authorized {
+		if a.source.Status().LoggedOut() {
 			return nil, usage(portTaken)
 		}
-		log.Warn("no login pages, the login that is there works without", "error", portTaken)
+		log.Warn("login pages unavailable; the existing login still works", "error", portTaken)
 	}
-	a.pages = auth.NewHandler(a.source)
+	a.pages = pages.New(a.source, authConfig(cfg, nil, log))
 
-	if a.state, err = poll.OpenState(filepath.Join(cfg.StateDir, poll.StateFile), log); err != nil {
-		log.Error("the state file cannot be used; that is tried again, and until then a restart does not know what was delivered", "error", err)
+	if a.state, err = record.OpenState(filepath.Join(cfg.StateDir, record.StateFile), log); err != nil {
+		log.Error("cannot use the state file; retrying. Until it works, a restart loses track of what was delivered", "error", err)
 	}
-	exporter, err := telemetry.NewExporter(ctx, cfg.Push, telemetry.ExporterOptions{UserAgent: userAgent(), Out: out, Logger: log})
+	exporter, err := otlp.New(ctx, cfg.Push, otlp.Options{UserAgent: userAgent(), Out: out, Logger: log, OnDate: a.hear(record.Backend)})
 	if err != nil {
 		return nil, usage(err)
 	}
 	return a, a.connect(exporter)
 }
 
-// connect makes the way from Netatmo to the backend.
-func (a *agent) connect(exporter telemetry.Exporter) (err error) {
-	a.poller = poll.New(a.pollConfig(), newClient(a.cfg, a.source, a.gate, a.requests.add, a.log), sink{a}, a.state)
+// connect builds the path from Netatmo to the backend.
+func (a *agent) connect(exporter otlp.Exporter) (err error) {
+	a.client = newClient(a.cfg, a.source, a.gate, a.requests.add, a.hear(record.Gateway), a.log)
+	a.record = record.New(record.Config{
+		Allows: a.cfg.Stations.Allows, Interval: a.cfg.RefreshInterval, Stale: a.cfg.AgeStale, MaxGap: a.cfg.Backfill,
+		Measured: a.cfg.Measured, Budget: a.cfg.RequestsPerHour * 3 / 4,
+		History: columns(a.cfg), Meters: !a.cfg.NetatmoExporterNames, Logger: a.log,
+	}, a.state)
+	a.poller = poll.New(a.pollConfig(), watchStations(a.client, a.cfg, a.log), a.record)
 	a.pusher, err = telemetry.NewPusher(telemetry.Options{
 		Exporter: exporter, Push: a.cfg.Push,
 		InstanceID: a.state.InstanceID(), Version: readBuild().version,
 		ExporterNames: a.cfg.NetatmoExporterNames, Stale: a.cfg.AgeStale,
-		Readings: a.poller.Readings, ClockOK: a.poller.ClockOK, Delivered: a.poller.Delivered,
+		Readings: a.record.Readings, Changed: a.record.Changed(), Clock: a.record.Clock, Delivered: a.record.Delivered,
 		Agent: a.values, Logger: a.log,
 	})
 	return err
 }
 
-// lockFile beside the token file is held by a running agent.
+// lockFile is next to the token file. A running agent holds it.
 const lockFile = "agent.lock"
 
-// directoryPatience is for "check", which holds the lock for a moment to see whether
-// an agent runs.
+// directoryPatience is how long to wait for the lock, because "check" takes it
+// briefly to find out whether an agent is running.
 const directoryPatience = time.Second
 
 // takeDirectory makes this the only agent in its directory, before it touches
-// the token file there.
+// the token file.
 func (a *agent) takeDirectory(ctx context.Context) error {
 	if err := store.CheckRegular(a.cfg.TokenFile); err != nil {
 		return noPlace(fmt.Errorf("the token file cannot be used: %w", err))
@@ -107,19 +120,19 @@ func (a *agent) takeDirectory(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		return usage(fmt.Errorf("another netatmo-agent (%s) already runs in %s: stop it, or give this one a directory of its own by NETATMO_TOKEN_FILE", held.Holder(), a.cfg.StateDir))
+		return usage(fmt.Errorf("another netatmo-agent (%s) is already running in %s: stop it, or set NETATMO_TOKEN_FILE to a file in another directory", held.Holder(), a.cfg.StateDir))
 	}
 	a.lock = lock
 	return noDirectory(err)
 }
 
-// noPlace adds to an error about the token file or its directory what cures it.
+// noPlace adds the remedy to an error about the token file or its directory.
 func noPlace(err error) error {
 	if err == nil {
 		return nil
 	}
 	if errors.Is(err, store.ErrNotRegular) {
-		return usage(fmt.Errorf("%w; give the path of a file by NETATMO_TOKEN_FILE", err))
+		return usage(fmt.Errorf("%w; set NETATMO_TOKEN_FILE to the path of a file", err))
 	}
 	return usage(fmt.Errorf("%w; %s", err, config.OtherTokenFile))
 }
@@ -128,10 +141,10 @@ func noDirectory(err error) error {
 	if err == nil {
 		return nil
 	}
-	return noPlace(fmt.Errorf("the directory of the token file cannot be used: %w", err))
+	return noPlace(fmt.Errorf("the token file's directory cannot be used: %w", err))
 }
 
-// close gives back what newAgent took.
+// close releases what newAgent acquired.
 func (a *agent) close() {
 	if a.listener != nil {
 		_ = a.listener.Close()
@@ -141,15 +154,15 @@ func (a *agent) close() {
 	}
 }
 
-// listen opens the port of the login pages. A port that the system chose is
-// put into the external URL, unless that was set.
+// listen opens the port of the login pages. If the system chose the port, listen
+// puts it into the external URL, unless the user set that.
 func (a *agent) listen(ctx context.Context) error {
 	if a.cfg.ListenAddr == "" {
 		return nil
 	}
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", a.cfg.ListenAddr)
 	if err != nil {
-		return fmt.Errorf("the login pages cannot listen on %s: %w: set NETATMO_LISTEN_ADDR to a free port, or to off and log in by \"netatmo-agent login\"", a.cfg.ListenAddr, err)
+		return fmt.Errorf("the login pages cannot listen on %s: %w: set NETATMO_LISTEN_ADDR to a free port, or to off and log in with \"netatmo-agent login\"", a.cfg.ListenAddr, err)
 	}
 	a.listener = l
 	if external := *a.cfg.External; external.Port() == "0" {
@@ -160,47 +173,55 @@ func (a *agent) listen(ctx context.Context) error {
 	return nil
 }
 
-// requestsPerHour is what this process may ask of Netatmo, which allows a user
-// 500 an hour. A "backfill" beside it, a process of its own, asks for
-// backfillPerHour, and both have room while the agent polls, some dozens an
-// hour. An agent that fills a gap meanwhile may ask for 300 more: then Netatmo
-// refuses both for an hour, and both wait and go on without a loss.
-const requestsPerHour = 400
-
-func newSource(ctx context.Context, cfg *config.Config, log *slog.Logger) (*auth.Source, error) {
-	source, err := auth.New(ctx, authConfig(cfg, log))
+func newSource(ctx context.Context, cfg *config.Config, onDate func(server, local time.Time), log *slog.Logger) (*auth.Source, error) {
+	source, err := auth.New(ctx, authConfig(cfg, onDate, log))
 	if _, held := errors.AsType[*store.HeldError](err); held || ctx.Err() != nil {
 		return source, err
 	}
 	return source, noPlace(err)
 }
 
-func authConfig(cfg *config.Config, log *slog.Logger) auth.Config {
+func authConfig(cfg *config.Config, onDate func(server, local time.Time), log *slog.Logger) auth.Config {
 	c := auth.Config{
 		ClientID: cfg.ClientID, ClientSecret: cfg.ClientSecret.Reveal(),
 		APIURL: cfg.APIURL, External: cfg.External,
 		TokenFile: cfg.TokenFile, IgnoreExpired: cfg.IgnoreExpired,
-		Logger: log, UserAgent: userAgent(),
+		Logger: log, UserAgent: userAgent(), OnDate: onDate,
+		Explain: func(req *http.Request, resp *http.Response, err error) (what, remedy string) {
+			return netatmo.Explain(cfg.APIURL, req, resp, err)
+		},
+	}
+	if cfg.Scopes != nil {
+		c.Scopes = cfg.Scopes
+		return c
 	}
 	for _, f := range families(cfg) {
-		c.Scopes = append(c.Scopes, f.Scope())
+		c.Scopes = append(c.Scopes, f.Scopes()...)
 	}
 	return c
 }
 
-func newClient(cfg *config.Config, tokens netatmo.TokenSource, gate *netatmo.Gate, count func(endpoint, outcome string), log *slog.Logger) *netatmo.Client {
+func newClient(cfg *config.Config, tokens netatmo.TokenSource, gate *netatmo.Gate, count func(endpoint, outcome string), onDate func(server, local time.Time), log *slog.Logger) *netatmo.Client {
 	return netatmo.NewClient(netatmo.Options{
-		BaseURL: cfg.APIURL, HTTP: &http.Client{Transport: pinging()}, Tokens: tokens, Gate: gate,
-		Logger: log, UserAgent: userAgent(), OnRequest: count,
+		BaseURL: cfg.APIURL, HTTP: &http.Client{Transport: oneByOne()}, Tokens: tokens, Gate: gate,
+		Logger: log, UserAgent: userAgent(), OnRequest: count, OnDate: onDate, Families: families(cfg),
 	})
 }
 
-// pinging asks connections that are mute whether they live: otherwise HTTP/2
-// uses one that died in silence, as when a router restarts, after each timeout
-// again.
-func pinging() *http.Transport {
+// maxHead is how much is read of an answer's status line and headers.
+const maxHead = 64 << 10
+
+// oneByOne returns a transport that sends each request once. When a server ends
+// the connection or refuses the request, HTTP/2 would send it again, past the
+// gate. It would also keep using a connection that died silently.
+func oneByOne() *http.Transport {
 	t := http.DefaultTransport.(*http.Transport).Clone() //nolint:errcheck // it is one
-	t.HTTP2 = &http.HTTP2Config{SendPingTimeout: 10 * time.Second, PingTimeout: 10 * time.Second}
+	t.MaxResponseHeaderBytes = maxHead
+	t.Protocols = new(http.Protocols)
+	t.Protocols.SetHTTP1(true)
+	if t.TLSClientConfig != nil {
+		t.TLSClientConfig.NextProtos = nil // those of the original, which offer HTTP/2
+	}
 	return t
 }
 
@@ -208,28 +229,51 @@ func userAgent() string { return "netatmo-agent/" + readBuild().version }
 
 func (a *agent) pollConfig() poll.Config {
 	return poll.Config{
-		Families: families(a.cfg), Favorites: a.cfg.Favorites, Allows: a.cfg.Stations.Allows,
-		Interval: a.cfg.RefreshInterval, Stale: a.cfg.AgeStale, MaxGap: a.cfg.Backfill,
-		History:    history(a.cfg),
-		Authorized: func() bool { return a.source.Status().Authorized },
-		Changed:    a.source.Changed,
+		Families: netatmo.Asked(families(a.cfg)), Favorites: a.cfg.Favorites, Allows: a.cfg.Stations.Allows,
+		Interval: a.cfg.RefreshInterval,
+		Login:    a.login,
+		Changed:  a.source.Changed,
 		OnScope: func(f netatmo.Family, granted bool) {
+			scopes := strings.Join(scopesOf(a.cfg, f), ", ")
 			if granted {
-				a.source.ScopeGranted(f.Scope())
+				a.source.ScopeGranted(scopes)
 			} else {
-				a.source.RefuseScope(f.Scope())
+				a.source.RefuseScope(scopes)
 			}
 		},
 		Logger: a.log,
 	}
 }
 
-// history is what to ask of Netatmo's history: what has a metric.
-func history(cfg *config.Config) func(moduleType string) []netatmo.Column {
+var seed = maphash.MakeSeed()
+
+// login returns a number for the access token, zero without a login.
+func (a *agent) login() uint64 {
+	if a.source.Status().LoggedOut() {
+		return 0
+	}
+	access, _ := a.source.Present()
+	return max(1, maphash.String(seed, access))
+}
+
+// columns returns the columns to request from Netatmo's history: those with a metric.
+func columns(cfg *config.Config) func(moduleType string) []netatmo.Column {
 	if cfg.NetatmoExporterNames {
 		return catalogue.ExporterHistory
 	}
 	return catalogue.History
+}
+
+// scopesOf returns the scopes that the requests for a family need. One request
+// serves all families in homes.
+func scopesOf(cfg *config.Config, asked netatmo.Family) []string {
+	var all []string
+	for _, f := range families(cfg) {
+		if f == asked || f.InHomes() && asked.InHomes() {
+			all = append(all, f.Scopes()...)
+		}
+	}
+	return all
 }
 
 func families(cfg *config.Config) []netatmo.Family {
@@ -240,22 +284,13 @@ func families(cfg *config.Config) []netatmo.Family {
 	return all
 }
 
-// sink hands to telemetry what poll has to deliver.
-type sink struct{ *agent }
-
-func (s sink) Wake() { s.pusher.Wake() }
-
-func (s sink) PushHistory(ctx context.Context, points []netatmo.Measurement) (done, refused int, err error) {
-	return s.pusher.PushHistory(ctx, points)
-}
-
-// values are what the agent reports about itself.
+// values returns what the agent reports about itself.
 func (a *agent) values() telemetry.AgentValues {
 	login, polls := a.source.Status(), a.poller.Stats()
 	v := telemetry.AgentValues{
 		Authorized: login.Authorized, TokenExpiry: login.Expiry, Refreshes: map[string]int64{},
 		PollTime: polls.Time, PollSuccess: polls.Success, PollDuration: polls.Duration,
-		RefreshInterval: cmp.Or(a.cfg.RefreshInterval, poll.NominalCadence),
+		RefreshInterval: cmp.Or(a.cfg.RefreshInterval, record.NominalCadence),
 		Requests:        a.requests.snapshot(), Budget: a.gate.Remaining(),
 	}
 	for outcome, n := range login.Refreshes {
@@ -283,24 +318,11 @@ func (c *requestCounts) add(endpoint, outcome string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.n[telemetry.APIRequest{Endpoint: endpoint, Outcome: outcome}]++
-	c.n[telemetry.APIRequest{Endpoint: endpoint, Outcome: string(netatmo.ClassQuota)}] += 0 // an alert sees its first increase only if it was there
+	c.n[telemetry.APIRequest{Endpoint: endpoint, Outcome: string(netatmo.ClassQuota)}] += 0 // an alert notices the first increase only if the series existed before
 }
 
 func (c *requestCounts) snapshot() map[telemetry.APIRequest]int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return maps.Clone(c.n)
-}
-
-// pageServer serves the login pages, within limits.
-func pageServer(pages http.Handler, log *slog.Logger) *http.Server {
-	return &http.Server{
-		Handler:           pages,
-		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       15 * time.Second,
-		WriteTimeout:      auth.LoginTimeout + 10*time.Second,
-		IdleTimeout:       time.Minute,
-		MaxHeaderBytes:    16 << 10,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-	}
 }

@@ -12,37 +12,42 @@ import (
 
 const module = "netatmo-agent/"
 
-// allowed is the architecture: which of our packages each package may import
+// allowed is the architecture: which of our packages each package may import,
 // outside its tests. Data flows one way, from Netatmo's answers to the push.
 var allowed = map[string][]string{
-	"agent": {"agent/catalogue", "agent/check", "agent/config", "agent/heartbeat", "agent/netatmo", "agent/poll", "agent/simcloud", "agent/telemetry", "agent/words",
-		"auth", "store"},
+	"agent": {"agent/catalogue", "agent/check", "agent/config", "agent/heartbeat", "agent/history", "agent/netatmo", "agent/otlp", "agent/poll", "agent/record", "agent/simcloud", "agent/telemetry", "agent/humanize", "agent/logwriter", "agent/terminal",
+		"auth", "auth/pages", "store"},
 	"agent/catalogue": {"agent/netatmo"},
-	"agent/check":     {"agent/config", "agent/heartbeat", "agent/netatmo", "agent/poll", "agent/telemetry", "agent/words", "auth", "store"},
-	"agent/config":    {},
-	"agent/heartbeat": {"agent/netatmo", "agent/outage", "agent/poll", "agent/telemetry", "agent/words"},
-	"agent/netatmo":   {"agent/redact"},
+	"agent/check":     {"agent/config", "agent/heartbeat", "agent/netatmo", "agent/otlp", "agent/record", "agent/telemetry", "agent/humanize", "agent/terminal", "auth", "store"},
+	"agent/config":    {"agent/hosts", "store"},
+	"agent/heartbeat": {"agent/netatmo", "agent/outage", "agent/poll", "agent/telemetry", "agent/humanize", "store"},
+	"agent/hosts":     {},
+	"agent/humanize":  {},
+	"agent/logwriter": {},
+	"agent/netatmo":   {"agent/outage", "agent/redact"},
+	"agent/otlp":      {"agent/config", "agent/outage", "agent/redact", "store"},
 	"agent/outage":    {},
-	"agent/poll":      {"agent/netatmo", "agent/outage", "store"},
+	"agent/history":   {"agent/netatmo", "agent/outage", "agent/record", "store"},
+	"agent/poll":      {"agent/netatmo", "agent/outage", "agent/record"},
+	"agent/record":    {"agent/netatmo", "agent/outage", "store"},
 	"agent/redact":    {},
 	"agent/simcloud":  {"auth/authtest"},
-	"agent/telemetry": {"agent/catalogue", "agent/config", "agent/netatmo", "agent/outage", "agent/redact"},
-	"agent/words":     {},
-	"auth":            {"store"},
+	"agent/telemetry": {"agent/catalogue", "agent/config", "agent/netatmo", "agent/otlp", "agent/outage", "agent/record"},
+	"agent/terminal":  {},
+	"auth":            {"agent/outage", "store"},
 	"auth/authtest":   {},
+	"auth/pages":      {"agent/hosts", "auth"},
 	"store":           {},
 }
 
-// onlyIn names what only some packages may import, so that a change of
-// library stays in one room.
+// onlyIn lists imports that only some packages may have, so that a change of
+// library affects few.
 var onlyIn = map[string][]string{
-	"go.opentelemetry.io/otel/sdk":         {"agent/telemetry"},
-	"go.opentelemetry.io/otel/exporters":   {"agent/telemetry"},
+	"go.opentelemetry.io/otel/sdk":         {"agent/otlp", "agent/telemetry"},
+	"go.opentelemetry.io/otel/exporters":   {"agent/otlp"},
 	"golang.org/x/oauth2":                  {"auth"},
 	"github.com/kelseyhightower/envconfig": {"agent/config"},
 	"github.com/spf13/cobra":               {"agent"},
-	"github.com/schollz/progressbar":       {"agent"},
-	"github.com/gofrs/flock":               {"store"},
 }
 
 type listedPackage struct {

@@ -10,46 +10,50 @@ import (
 	"sync"
 	"time"
 
-	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 
 	"netatmo-agent/agent/config"
+	"netatmo-agent/agent/history"
+	"netatmo-agent/agent/humanize"
 	"netatmo-agent/agent/netatmo"
-	"netatmo-agent/agent/poll"
+	"netatmo-agent/agent/otlp"
+	"netatmo-agent/agent/record"
 	"netatmo-agent/agent/telemetry"
-	"netatmo-agent/agent/words"
+	"netatmo-agent/agent/terminal"
+	"netatmo-agent/auth"
 	"netatmo-agent/store"
 )
 
-// backfillPerHour is what of Netatmo's 500 requests an hour a history may take;
-// the rest is for the polls of an agent that runs beside it, see
-// requestsPerHour.
-const backfillPerHour = 300
+// backfillPerHour returns how many requests an hour a backfill may send: three
+// quarters of NETATMO_REQUESTS_PER_HOUR, because an agent that runs at the same
+// time needs some for its polls, a few dozen an hour. If that agent fills a gap
+// meanwhile, Netatmo may refuse both for an hour; both wait and lose nothing.
+func backfillPerHour(cfg *config.Config) int { return cfg.RequestsPerHour * 3 / 4 }
 
 func backfillCommand() *cobra.Command {
 	var o backfillOptions
 	c := &cobra.Command{
 		Use:   "backfill --since 30d",
 		Short: "Push history with its own timestamps",
-		Long: `Pushes what Netatmo has kept of every sensor, from --since on, with the time of
-its measurement. It can be interrupted and goes on where it was; what was
-delivered once is not delivered again, but for the last hour, of which more may
-have come. It works beside a running agent.
+		Long: `Pushes the history that Netatmo keeps for every sensor, from --since on, with the
+original timestamps. If it is interrupted, the same command resumes where it
+stopped. It does not repeat what it has delivered, except for the last hour, for
+which more samples may have arrived. It can run while the agent runs.
 
 --since and --until take a day (2026-01-31), a time (2026-01-31T12:00:00Z), or
 how long ago (36h, 30d).
 
-The backend must take old points: Prometheus needs
+The backend must accept old points: Prometheus needs
 storage.tsdb.out_of_order_time_window and a retention at least as long as the
 history, Mimir and Grafana Cloud out_of_order_time_window, VictoriaMetrics
--retentionPeriod. What it refuses is counted and left out, and tried again when
-the command is run again.`,
+-retentionPeriod. Points that the backend refuses are counted and skipped; run
+the command again to retry them.`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return runBackfill(c, o) },
 	}
 	c.Flags().StringVar(&o.since, "since", "", "where to begin: a day, a time, or how long ago (required)")
 	c.Flags().StringVar(&o.until, "until", "", "where to end (default now)")
-	c.Flags().BoolVar(&o.dryRun, "dry-run", false, "only say what there is to do")
+	c.Flags().BoolVar(&o.dryRun, "dry-run", false, "only print the plan; push nothing")
 	addSettings(c)
 	return c
 }
@@ -59,7 +63,7 @@ type backfillOptions struct {
 	dryRun       bool
 }
 
-const interrupted = "Interrupted. The same command goes on where this one was."
+const interrupted = "Interrupted. Run the same command again to resume."
 
 func runBackfill(c *cobra.Command, o backfillOptions) error {
 	since, until, err := o.window(time.Now())
@@ -73,18 +77,18 @@ func runBackfill(c *cobra.Command, o backfillOptions) error {
 	log := config.NewLogger(c.ErrOrStderr(), max(cfg.LogLevel, slog.LevelWarn), cfg.LogFormat)
 	lock, err := store.TryLock(filepath.Join(cfg.StateDir, "backfill.lock"))
 	if held, ok := errors.AsType[*store.HeldError](err); ok {
-		return usage(fmt.Errorf("only one backfill at a time, and %s is at it", held.Holder()))
+		return usage(fmt.Errorf("only one backfill at a time: %s is running one", held.Holder()))
 	}
 	if err != nil {
 		return noDirectory(err)
 	}
 	defer func() { _ = lock.Unlock() }()
 
-	source, err := newSource(c.Context(), cfg, log)
+	source, err := newSource(c.Context(), cfg, nil, log)
 	if err != nil {
 		return err
 	}
-	if login := source.Status(); !login.Authorized {
+	if login := source.Status(); login.LoggedOut() {
 		return fmt.Errorf("a login is needed: %s. Run: netatmo-agent login", login.Problem)
 	}
 	ctx, stop := context.WithCancel(c.Context())
@@ -92,16 +96,17 @@ func runBackfill(c *cobra.Command, o backfillOptions) error {
 	login.Go(func() { source.Run(ctx) })
 	defer login.Wait()
 	defer stop()
+	waitOutDoubt(ctx, source, c.ErrOrStderr())
 
 	path := filepath.Join(cfg.StateDir, "backfill.json")
-	if cfg.Push.Exporter == config.Console { // nothing is delivered to anywhere
+	if cfg.Push.Exporter == config.Console { // nothing is delivered
 		path = ""
 	}
-	b, err := poll.OpenBackfill(ctx, poll.BackfillConfig{
-		Families: families(cfg), Favorites: cfg.Favorites, Allows: cfg.Stations.Allows,
-		History: history(cfg), Since: since, Until: until,
+	b, err := history.OpenBackfill(ctx, history.BackfillConfig{
+		Families: netatmo.Asked(families(cfg)), Favorites: cfg.Favorites, Allows: cfg.Stations.Allows,
+		History: columns(cfg), Meters: !cfg.NetatmoExporterNames, Since: since, Until: until,
 		File: path, Logger: log,
-	}, newClient(cfg, source, netatmo.NewGate(backfillPerHour), nil, log))
+	}, newClient(cfg, source, netatmo.NewGate(backfillPerHour(cfg)), nil, nil, log))
 	if c.Context().Err() != nil {
 		fmt.Fprintln(c.OutOrStdout(), interrupted)
 		return nil
@@ -109,17 +114,38 @@ func runBackfill(c *cobra.Command, o backfillOptions) error {
 	if err != nil {
 		return err
 	}
-	describe(c.OutOrStdout(), b.Plan(), since, until, path)
+	describe(c.OutOrStdout(), b.Plan(), backfillPerHour(cfg), since, until, path)
 	if o.dryRun || b.Plan().Requests == 0 {
 		return nil
 	}
 	return pushBackfill(ctx, c, cfg, b, log)
 }
 
-// window reads the two ends.
+// waitOutDoubt waits while Netatmo's refusal of the refresh token may be
+// temporary. The first request reports any other fault.
+func waitOutDoubt(ctx context.Context, source *auth.Source, w io.Writer) {
+	said := false
+	for {
+		_, err := source.Token(ctx)
+		if lost, ok := errors.AsType[*auth.LoginError](err); !ok || lost.NeedsLogin() {
+			return
+		}
+		if !said {
+			fmt.Fprintf(w, "%v\n", err)
+			said = true
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(5 * time.Second):
+		}
+	}
+}
+
+// window parses --since and --until.
 func (o backfillOptions) window(now time.Time) (since, until time.Time, err error) {
 	if o.since == "" {
-		return since, until, errors.New("--since says how far back to go, for example --since 30d or --since 2025-01-01")
+		return since, until, errors.New("--since is required: how far back to go, for example --since 30d or --since 2025-01-01")
 	}
 	if since, err = parseMoment(o.since, now); err != nil {
 		return since, until, fmt.Errorf("--since: %w", err)
@@ -131,7 +157,7 @@ func (o backfillOptions) window(now time.Time) (since, until time.Time, err erro
 		}
 	}
 	if !since.Before(until) || since.After(now) {
-		return since, until, fmt.Errorf("there is nothing between --since %s and --until %s", since.Format(time.RFC3339), until.Format(time.RFC3339))
+		return since, until, fmt.Errorf("the period from --since %s to --until %s is empty", since.Format(time.RFC3339), until.Format(time.RFC3339))
 	}
 	return since, until, nil
 }
@@ -149,55 +175,55 @@ func parseMoment(s string, now time.Time) (time.Time, error) {
 	return now.Add(-d), nil
 }
 
-// describe says in words what there is to do and what the backend needs.
-func describe(w io.Writer, p poll.Plan, since, until time.Time, progress string) {
+// describe prints the plan and the backend's requirements.
+func describe(w io.Writer, p history.Plan, perHour int, since, until time.Time, progress string) {
 	fmt.Fprintf(w, "History from %s to %s\n\n", since.Format(time.RFC3339), until.Format(time.RFC3339))
 	rows := [][]string{{"MODULE", "TYPE", "MISSING"}}
 	for _, m := range p.Modules {
-		rows = append(rows, []string{m.ModuleName, m.ModuleType, words.Span(m.Missing)})
+		rows = append(rows, []string{m.Name, m.ModuleType, humanize.Duration(m.Missing)})
 	}
-	words.WriteTable(w, rows)
+	terminal.WriteTable(w, rows)
 	if p.Requests == 0 {
-		fmt.Fprintf(w, "\nNothing to do: all of it was delivered before. To deliver it again, for example to another backend, move %s away.\n", progress)
+		fmt.Fprintf(w, "\nNothing to do: everything was delivered before. To deliver it again, for example to another backend, move %s away.\n", progress)
 		return
 	}
 	fmt.Fprintf(w, `
-About %d requests to Netatmo, %d points; %s at %d requests an hour, which is
-what Netatmo allows and the running agent leaves.
+About %d requests to Netatmo, %d points; %s at %d requests an hour, three
+quarters of NETATMO_REQUESTS_PER_HOUR.
 
-The backend must take points that are %s old. Prometheus: out_of_order_time_window
+The backend must accept points that are %s old. Prometheus: out_of_order_time_window
 and retention; Mimir, Grafana Cloud: out_of_order_time_window; VictoriaMetrics:
--retentionPeriod. What it refuses is counted and left out.
+-retentionPeriod. Points that the backend refuses are counted and skipped.
 
-`, p.Requests, p.Points, words.Span(p.Duration(backfillPerHour)), backfillPerHour, words.Span(time.Since(since)))
+`, p.Requests, p.Points, humanize.Duration(p.Duration(perHour)), perHour, humanize.Duration(time.Since(since)))
 }
 
-func pushBackfill(ctx context.Context, c *cobra.Command, cfg *config.Config, b *poll.Backfill, log *slog.Logger) error {
-	// The series are the agent's, so they need its instance id. The file is its
-	// too, and is written only if there is no id yet.
-	state, err := poll.OpenState(filepath.Join(cfg.StateDir, poll.StateFile), log)
+func pushBackfill(ctx context.Context, c *cobra.Command, cfg *config.Config, b *history.Backfill, log *slog.Logger) error {
+	// The points belong to the agent's series, so they need its instance id. The
+	// state file is the agent's too; it is written only if it has no id yet.
+	state, err := record.OpenState(filepath.Join(cfg.StateDir, record.StateFile), log)
 	if err != nil {
 		return usage(err)
 	}
-	exporter, err := telemetry.NewExporter(ctx, cfg.Push, telemetry.ExporterOptions{UserAgent: userAgent(), Out: c.OutOrStdout(), Logger: log})
+	exporter, err := otlp.New(ctx, cfg.Push, otlp.Options{UserAgent: userAgent(), Out: c.OutOrStdout(), Logger: log})
 	if err != nil {
 		return usage(err)
 	}
 	defer func() { _ = exporter.Shutdown(context.WithoutCancel(ctx)) }()
 	pusher, err := telemetry.NewPusher(telemetry.Options{
 		Exporter: exporter, Push: cfg.Push, InstanceID: state.InstanceID(), Version: readBuild().version,
-		ExporterNames: cfg.NetatmoExporterNames, Stale: cfg.AgeStale, Logger: log,
+		ExporterNames: cfg.NetatmoExporterNames, Stale: cfg.AgeStale, Readings: b.Readings, Logger: log,
 	})
 	if err != nil {
 		return err
 	}
-	report, done := progressTo(c.ErrOrStderr(), b.Plan().Requests)
+	report, done := progressTo(c.ErrOrStderr(), b.Plan().Requests, backfillPerHour(cfg))
 	err = b.Run(ctx, pusher, report)
 	done()
 	stats := pusher.Stats()
 	fmt.Fprintf(c.OutOrStdout(), "%d points delivered, %d refused by the backend.\n", stats.BackfillPoints, stats.BackfillRefused)
 	if stats.BackfillRefused > 0 {
-		fmt.Fprintln(c.OutOrStdout(), "Once the backend takes points of that age, run the command again: what was refused is tried again.")
+		fmt.Fprintln(c.OutOrStdout(), "When the backend accepts points of that age, run the command again to retry the refused points.")
 	}
 	if ctx.Err() != nil {
 		fmt.Fprintln(c.OutOrStdout(), interrupted)
@@ -206,29 +232,29 @@ func pushBackfill(ctx context.Context, c *cobra.Command, cfg *config.Config, b *
 	return err
 }
 
-// progressTo shows the progress of about so many requests: a bar on a terminal,
-// a line now and then elsewhere.
-func progressTo(w io.Writer, requests int) (report func(poll.Progress), done func()) {
+// progressTo shows the progress of about this many requests: a bar on a terminal,
+// elsewhere a line every 10 s.
+func progressTo(w io.Writer, requests, perHour int) (report func(history.Progress), done func()) {
 	start, last := time.Now(), time.Time{}
-	left := func(p poll.Progress) string {
-		rest := poll.Plan{Requests: max(requests-p.Requests, 0)}
+	left := func(p history.Progress) string {
+		rest := history.Plan{Requests: max(requests-p.Requests, 0)}
 		if p.Done >= p.Total || rest.Requests == 0 {
 			return ""
 		}
-		return ", " + words.Span(rest.Duration(backfillPerHour)) + " to go"
+		return ", " + humanize.Duration(rest.Duration(perHour)) + " to go"
 	}
-	rate := func(p poll.Progress) float64 { return float64(p.Points) / max(time.Since(start).Seconds(), 0.001) }
-	if _, ok := terminal(w); ok {
-		bar := progressbar.NewOptions64(1,
-			progressbar.OptionSetWriter(w), progressbar.OptionSetWidth(30), progressbar.OptionFullWidth(),
-			progressbar.OptionSetPredictTime(false), progressbar.OptionThrottle(200*time.Millisecond))
-		return func(p poll.Progress) {
-			bar.ChangeMax64(int64(p.Total.Seconds()))
-			bar.Describe(fmt.Sprintf("%s  %d points, %.0f a second%s", p.At.Format(time.DateOnly), p.Points, rate(p), left(p)))
-			_ = bar.Set64(int64(p.Done.Seconds()))
-		}, func() { _ = bar.Exit(); fmt.Fprintln(w) }
+	rate := func(p history.Progress) float64 { return float64(p.Points) / max(time.Since(start).Seconds(), 0.001) }
+	if fd, ok := terminal.FD(w); ok {
+		return func(p history.Progress) {
+			if time.Since(last) < 200*time.Millisecond && p.Done < p.Total {
+				return
+			}
+			last = time.Now()
+			text := fmt.Sprintf("%s  %d points, %.0f a second%s", p.At.Format(time.DateOnly), p.Points, rate(p), left(p))
+			terminal.Bar(w, terminal.Width(fd), p.Done.Seconds()/p.Total.Seconds(), text)
+		}, func() { fmt.Fprintln(w) }
 	}
-	return func(p poll.Progress) {
+	return func(p history.Progress) {
 		if time.Since(last) < 10*time.Second && p.Done < p.Total {
 			return
 		}

@@ -19,8 +19,8 @@ import (
 	"netatmo-agent/auth/authtest"
 )
 
-// day is an agent at work from the command line down, beside a simulated
-// Netatmo in memory and a backend on loopback. Its clock is synctest's.
+// day is a complete agent with its command line, a simulated Netatmo in memory
+// and a backend on loopback. Its clock is synctest's.
 type day struct {
 	t       *testing.T
 	cloud   *simcloud.Cloud
@@ -33,8 +33,22 @@ type day struct {
 
 const dayHost = "127.0.0.1:9"
 
-// start begins a day with a login that is good for three hours.
+// start begins a day with a login that is valid for three hours.
 func (d *day) start() {
+	d.serve()
+	d.logIn(3 * time.Hour)
+	d.begin()
+}
+
+// begin starts the agent.
+func (d *day) begin() {
+	ctx, cancel := context.WithCancel(d.t.Context())
+	d.cancel, d.ended = cancel, make(chan int, 1)
+	go func() { d.ended <- execute(ctx, []string{"run"}, strings.NewReader(""), d.out, &d.log) }()
+}
+
+// serve starts the cloud.
+func (d *day) serve() {
 	d.cloud = simcloud.New(simcloud.Options{ClientID: checkID, ClientSecret: checkSecret})
 	listener := authtest.NewListener()
 	server := &http.Server{Handler: d.cloud}
@@ -54,21 +68,25 @@ func (d *day) start() {
 		server.Close()
 		<-served
 	})
+}
 
-	pair := d.cloud.Auth().Grant("read_station", "read_homecoach", "read_thermostat")
-	token, err := json.Marshal(map[string]any{"access_token": pair.Access, "refresh_token": pair.Refresh, "expiry": pair.Expiry})
+// logIn writes a token file whose access token is valid for left. It
+// has all scopes unless some are given.
+func (d *day) logIn(left time.Duration, scopes ...string) {
+	if len(scopes) == 0 {
+		scopes = []string{"read_station", "read_homecoach", "read_thermostat", "read_smarther"}
+	}
+	pair := d.cloud.Auth().Grant(scopes...)
+	token, err := json.Marshal(map[string]any{"access_token": pair.Access, "refresh_token": pair.Refresh, "expiry": time.Now().Add(left)})
 	if err != nil {
 		d.t.Fatal(err)
 	}
 	if err := os.WriteFile(os.Getenv("NETATMO_TOKEN_FILE"), token, 0o600); err != nil {
 		d.t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(d.t.Context())
-	d.cancel, d.ended = cancel, make(chan int, 1)
-	go func() { d.ended <- execute(ctx, []string{"run"}, strings.NewReader(""), d.out, &d.log) }()
 }
 
-// stop ends the day as SIGTERM does.
+// stop ends the day like SIGTERM.
 func (d *day) stop() {
 	d.cancel()
 	if code := <-d.ended; code != exitDone {
@@ -85,7 +103,7 @@ func (d *day) stop() {
 	}
 }
 
-// dayBackend takes every push over HTTP while it is up. It lives outside of the
+// dayBackend accepts every push over HTTP while it is up. It is outside of the
 // bubble and keeps no connection open, so that time passes between pushes.
 type dayBackend struct {
 	addr     string
@@ -138,11 +156,6 @@ func newDay(t *testing.T, format, devices string) *day {
 	t.Helper()
 	d := &day{backend: newDayBackend(t), out: io.Discard}
 	dir := t.TempDir()
-	for _, entry := range os.Environ() {
-		if name, _, _ := strings.Cut(entry, "="); strings.HasPrefix(name, "NETATMO_") || strings.HasPrefix(name, "OTEL_") {
-			t.Setenv(name, "")
-		}
-	}
 	for name, value := range map[string]string{
 		"NETATMO_CLIENT_ID": checkID, "NETATMO_CLIENT_SECRET": checkSecret,
 		"NETATMO_API_URL":             "http://" + dayHost,
@@ -152,7 +165,7 @@ func newDay(t *testing.T, format, devices string) *day {
 		"NETATMO_LOG_FORMAT":          format,
 		"OTEL_EXPORTER_OTLP_ENDPOINT": "http://" + d.backend.addr + "/otlp",
 		"OTEL_EXPORTER_OTLP_HEADERS":  "Authorization=" + checkLogin,
-		"OTEL_METRIC_EXPORT_INTERVAL": "300000", // fewer pushes say as much
+		"OTEL_METRIC_EXPORT_INTERVAL": "300000", // fewer pushes, to the same effect
 		"TMPDIR":                      dir, "RUNTIME_DIRECTORY": "",
 	} {
 		t.Setenv(name, value)
@@ -160,10 +173,10 @@ func newDay(t *testing.T, format, devices string) *day {
 	return d
 }
 
-// turnBad lets everything go wrong once, one thing after another.
+// turnBad injects every fault once, one after another.
 func (d *day) turnBad() {
 	const garden = "02:00:00:00:10:02"
-	// So that what happens at one moment has an order.
+	// So that simultaneous events have an order.
 	d.cloud.Inject(simcloud.Fault{Endpoint: "getstationsdata", Kind: simcloud.Late, Delay: time.Second})
 	d.cloud.Inject(simcloud.Fault{Endpoint: "getmeasure", Kind: simcloud.Late, Delay: time.Second, Times: -1})
 	d.cloud.Inject(simcloud.Fault{Endpoint: "getroommeasure", Kind: simcloud.Late, Delay: time.Second, Times: -1})
@@ -185,7 +198,7 @@ func (d *day) turnBad() {
 	}
 }
 
-// pass begins a day, lets it turn bad, and ends it. It returns the log.
+// pass begins a day, injects the faults, and ends the day. It returns the log.
 func (d *day) pass(t *testing.T) (lines []string) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -201,8 +214,8 @@ func (d *day) pass(t *testing.T) (lines []string) {
 	return lines
 }
 
-// varying is what differs between two days: paths, ports, and what depends on
-// how long the agent waits before it tries again, which is left to chance.
+// varying matches what differs between two days: paths, ports, and random
+// delays before retries.
 var varying = []struct {
 	text *regexp.Regexp
 	by   string
@@ -215,9 +228,10 @@ var varying = []struct {
 	{regexp.MustCompile(`(failures|samples|points|after)=\w+`), "$1=…"},
 }
 
-// TestBadDay is the log of a day on which the token endpoint is down, the quota
-// is reached, the collector is away and a module is lost, and all recover. It
-// is to be read: every line says what has changed and what there is to do.
+// TestBadDay is the log of a day on which the token endpoint fails, the quota
+// is reached, the collector is down and a module is lost, and all recover. Read
+// it: every line should say what has changed and what to do.
+//
 // go test ./agent -run TestBadDay -update writes it.
 func TestBadDay(t *testing.T) {
 	lines := newDay(t, "text", "weather").pass(t)
@@ -226,7 +240,7 @@ func TestBadDay(t *testing.T) {
 			line = v.text.ReplaceAllString(line, v.by)
 		}
 		lines[i] = line + "\n"
-		// History has retries of its own, and may be the first to get through.
+		// History has its own retries, and may be the first to succeed.
 		if i > 0 && strings.Contains(line, "push works again") && strings.Contains(lines[i-1], "gap filled") {
 			lines[i-1], lines[i] = lines[i], lines[i-1]
 		}
@@ -247,7 +261,7 @@ func TestBadDay(t *testing.T) {
 	}
 }
 
-// The same with every device family, for a machine to read.
+// The same with every device family, in the machine-readable format.
 func TestBadDayInJSON(t *testing.T) {
 	said := map[string]int{}
 	for _, line := range newDay(t, "json", "weather,homecoach,energy").pass(t) {
@@ -261,11 +275,11 @@ func TestBadDayInJSON(t *testing.T) {
 		said[entry.Msg]++
 	}
 	for _, once := range []string{
-		"the access token is renewed", "polling failed", "polling works again", "push failed", "push works again",
+		"renewing the access token works again", "polling failed", "polling works again", "push failed", "push works again",
 		"modules are within reach again", "stopped",
 	} {
 		if said[once] != 1 {
-			t.Errorf("%q is said %d times", once, said[once])
+			t.Errorf("%q is logged %d times", once, said[once])
 		}
 	}
 }

@@ -17,14 +17,18 @@ import (
 
 	"netatmo-agent/agent/catalogue"
 	"netatmo-agent/agent/config"
+	"netatmo-agent/agent/history"
 	"netatmo-agent/agent/netatmo"
+	"netatmo-agent/agent/otlp"
 	"netatmo-agent/agent/poll"
+	"netatmo-agent/agent/record"
 	"netatmo-agent/agent/simcloud"
 	"netatmo-agent/agent/telemetry"
 )
 
 // BenchmarkAccount is one poll and one push of an account, from the bytes of
-// Netatmo's answer to the backend's: decode, snapshot, collect, encode, send.
+// Netatmo's answer to those for the backend: decode, snapshot, collect, encode,
+// send.
 func BenchmarkAccount(b *testing.B) {
 	for _, devices := range []int{10, 100, 1000, 10_000} {
 		b.Run(fmt.Sprint(devices, " devices"), func(b *testing.B) {
@@ -43,8 +47,8 @@ func BenchmarkAccount(b *testing.B) {
 	}
 }
 
-// TestCostIsLinear holds the cost of a device in a large account against that
-// in a small one, in what does not depend on the machine.
+// TestCostIsLinear compares the cost of a device in a large account with that
+// in a small one, by measures that do not depend on the machine.
 func TestCostIsLinear(t *testing.T) {
 	cost := func(devices int) (allocs, size float64) {
 		turn := account(t, devices)
@@ -60,7 +64,7 @@ func TestCostIsLinear(t *testing.T) {
 	}
 }
 
-// allocated counts what is allocated meanwhile.
+// allocated counts what f allocates.
 func allocated(f func()) (allocs, size uint64) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -69,8 +73,8 @@ func allocated(f func()) (allocs, size uint64) {
 	return after.Mallocs - before.Mallocs, after.TotalAlloc - before.TotalAlloc
 }
 
-// account returns a function that polls an account of so many devices, or a
-// few more, and pushes what it has over HTTP.
+// account returns a function that polls an account of at least this many
+// devices, and pushes the readings over HTTP.
 func account(tb testing.TB, devices int) (turn func()) {
 	tb.Helper()
 	cloud := simcloud.New(simcloud.Options{Scenario: simcloud.Large((devices + 6) / 7), QuotaPer10s: -1, QuotaPerHour: -1})
@@ -87,21 +91,19 @@ func account(tb testing.TB, devices int) (turn func()) {
 
 	log := slog.New(slog.DiscardHandler)
 	push := toBackend(tb, httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })))
-	exporter, err := telemetry.NewExporter(tb.Context(), push, telemetry.ExporterOptions{Logger: log})
+	exporter, err := otlp.New(tb.Context(), push, otlp.Options{Logger: log})
 	if err != nil {
 		tb.Fatal(err)
 	}
-	state, err := poll.OpenState(filepath.Join(tb.TempDir(), "state.json"), log)
+	state, err := record.OpenState(filepath.Join(tb.TempDir(), "state.json"), log)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	const stale = time.Hour // the answer is always the same
-	poller := poll.New(poll.Config{
-		Families: []netatmo.Family{netatmo.Weather}, Interval: time.Nanosecond, Stale: stale, MaxGap: time.Hour,
-		History: catalogue.History, Logger: log,
-	}, src, deaf{}, state)
+	known := record.New(record.Config{Stale: stale, MaxGap: time.Hour, History: catalogue.History, Logger: log}, state)
+	poller := poll.New(poll.Config{Families: []netatmo.Family{netatmo.Weather}, Interval: time.Nanosecond, Logger: log}, src, known)
 	pusher, err := telemetry.NewPusher(telemetry.Options{
-		Exporter: exporter, Push: push, Stale: stale, Readings: poller.Readings, Delivered: poller.Delivered, Logger: log,
+		Exporter: exporter, Push: push, Stale: stale, Readings: known.Readings, Delivered: known.Delivered, Logger: log,
 	})
 	if err != nil {
 		tb.Fatal(err)
@@ -113,7 +115,7 @@ func account(tb testing.TB, devices int) (turn func()) {
 	<-src.asked
 	return func() {
 		src.admit <- struct{}{}
-		<-src.asked // the poll before is done
+		<-src.asked // the previous poll has ended
 		before := pusher.Stats().Points
 		if err := pusher.PushNow(ctx); err != nil {
 			tb.Fatal(err)
@@ -126,8 +128,8 @@ func account(tb testing.TB, devices int) (turn func()) {
 
 const unlimited = 1 << 30 // requests an hour
 
-// toBackend are the settings of a push over HTTP to a server, which ends with
-// the test.
+// toBackend returns the settings of a push over HTTP to a server, which stops
+// with the test.
 func toBackend(tb testing.TB, server *httptest.Server) config.Push {
 	tb.Helper()
 	tb.Cleanup(server.Close)
@@ -141,7 +143,7 @@ func toBackend(tb testing.TB, server *httptest.Server) config.Push {
 	}
 }
 
-// gated holds every question about the weather back until it is admitted.
+// gated holds back every request for weather data until it is admitted.
 type gated struct {
 	*netatmo.Client
 	asked, admit chan struct{}
@@ -168,24 +170,15 @@ func (a always) RoundTrip(*http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(bytes.NewReader(a))}, nil
 }
 
-// loggedIn has a token that nobody rejects.
+// loggedIn has a token that is never rejected.
 type loggedIn struct{}
 
 func (loggedIn) Token(context.Context) (string, error) { return "token", nil }
 func (loggedIn) Reject(string)                         {}
 
-// deaf does not push by itself.
-type deaf struct{}
-
-func (deaf) Wake() {}
-
-func (deaf) PushHistory(_ context.Context, points []netatmo.Measurement) (done, refused int, err error) {
-	return len(points), 0, nil
-}
-
-// BenchmarkBackfill pushes the history of a home over gRPC as fast as it goes;
-// the cloud and the backend, in the same process, take their part of the time.
-// What memory it holds should not depend on how long the history is.
+// BenchmarkBackfill pushes the history of a home over gRPC as fast as possible.
+// The cloud and the backend, in the same process, need part of the time. Its
+// memory should not depend on the length of the history.
 func BenchmarkBackfill(b *testing.B) {
 	for _, days := range []int{30, 365} {
 		b.Run(fmt.Sprint(days, " days"), func(b *testing.B) {
@@ -213,12 +206,12 @@ type bearer string
 func (t bearer) Token(context.Context) (string, error) { return string(t), nil }
 func (t bearer) Reject(string)                         {}
 
-// pushAll pushes the history of so many days and returns the number of points
-// and the most memory that was held after a delivery.
+// pushAll pushes the history of this many days and returns the number of points
+// and the highest memory use after a delivery.
 func pushAll(b *testing.B, client *netatmo.Client, days int) (points int, most uint64) {
 	b.Helper()
 	log := slog.New(slog.DiscardHandler)
-	receiver, err := telemetry.NewReceiver("127.0.0.1:0", func(telemetry.ReceivedPoint) {})
+	receiver, err := otlp.Listen("127.0.0.1:0", func(otlp.Point) {})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -227,7 +220,7 @@ func pushAll(b *testing.B, client *netatmo.Client, days int) (points int, most u
 		Exporter: config.OTLP, Protocol: config.GRPC, URL: &url.URL{Scheme: "http", Host: receiver.Addr()},
 		Timeout: time.Minute, ExportTimeout: time.Minute, ServiceName: "netatmo-agent",
 	}
-	exporter, err := telemetry.NewExporter(b.Context(), push, telemetry.ExporterOptions{Logger: log})
+	exporter, err := otlp.New(b.Context(), push, otlp.Options{Logger: log})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -236,14 +229,14 @@ func pushAll(b *testing.B, client *netatmo.Client, days int) (points int, most u
 	if err != nil {
 		b.Fatal(err)
 	}
-	fill, err := poll.OpenBackfill(b.Context(), poll.BackfillConfig{
+	fill, err := history.OpenBackfill(b.Context(), history.BackfillConfig{
 		Families: []netatmo.Family{netatmo.Weather, netatmo.HomeCoach, netatmo.Energy},
 		History:  catalogue.History, Since: time.Now().AddDate(0, 0, -days), File: filepath.Join(b.TempDir(), "backfill.json"), Logger: log,
 	}, client)
 	if err != nil {
 		b.Fatal(err)
 	}
-	if err := fill.Run(b.Context(), pusher, func(p poll.Progress) {
+	if err := fill.Run(b.Context(), pusher, func(p history.Progress) {
 		points = p.Points
 		b.StopTimer()
 		var now runtime.MemStats

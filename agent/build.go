@@ -14,9 +14,8 @@ func (b build) String() string {
 	return fmt.Sprintf("%s (commit %s, %s)", b.version, b.commit, b.goVersion)
 }
 
-// readBuild reads what the Go toolchain wrote into the binary: in a clone, the
-// tag of the commit, or the date and name of one without a tag. Other source
-// trees do not know their version.
+// readBuild reads what the Go toolchain wrote into the binary. Built in a clone,
+// the version is the commit's tag or pseudo-version; elsewhere it is unknown.
 func readBuild() build {
 	b := build{version: "devel", commit: "unknown", goVersion: "unknown"}
 	info, ok := debug.ReadBuildInfo()

@@ -55,7 +55,7 @@ func TestCheckOfAHealthySetup(t *testing.T) {
 		t.Errorf("the backend got %+v, want one point of the agent's series", r.points)
 	}
 	if entries, _ := filepath.Glob(filepath.Join(r.dir, "*")); len(entries) != 3 { // token.json, token.lock, state.json
-		t.Errorf("check left %v", entries)
+		t.Errorf("check created %v", entries)
 	}
 }
 
@@ -67,7 +67,7 @@ func (r *checkRig) tokenFile() string {
 	return string(content)
 }
 
-// TestCheckKnowsEveryModule asks about a household with everything.
+// TestCheckKnowsEveryModule checks a household with every device.
 func TestCheckKnowsEveryModule(t *testing.T) {
 	r := newCheckRig(t)
 	r.Setenv("NETATMO_DEVICES", "weather,homecoach,energy")
@@ -87,10 +87,10 @@ func TestCheckKnowsEveryModule(t *testing.T) {
 	}
 }
 
-// What NETATMO_STATIONS names need not have a device that tells anything: a home
-// is also known if Netatmo does not give its state, or if it is left out, and then
-// not asked about.
-func TestCheckOfTheHomesThatAreNamed(t *testing.T) {
+// An id in NETATMO_STATIONS need not have a device with values: a home is also
+// known if Netatmo does not send its state, or if it is excluded, and then not
+// requested.
+func TestCheckOfNamedHomes(t *testing.T) {
 	const first, second, bare = "5f00000000000000000000a1", "5f00000000000000000000a2", "5f00000000000000000000a3"
 	heated := func(id string) simcloud.Home {
 		return simcloud.Home{ID: id, Name: id, Place: simcloud.Place{Zone: "UTC"},
@@ -107,13 +107,13 @@ func TestCheckOfTheHomesThatAreNamed(t *testing.T) {
 		want     brokenSetup
 		code     int
 	}{
-		{"", "a1 a2 a3", brokenSetup{level: check.OK, area: "energy", text: "Netatmo tells about 4 devices"}, 0},
-		{bare + "," + first, "a1 a3", brokenSetup{level: check.OK, area: "energy", text: "Netatmo tells about"}, 0},
-		{"!" + second, "a1 a3", brokenSetup{level: check.OK, area: "energy", text: "Netatmo tells about"}, 0},
-		{"!" + bare, "a1 a2", brokenSetup{level: check.OK, area: "energy", text: "Netatmo tells about"}, 0},
-		{"!" + first + ",!" + second + ",!" + bare, "", brokenSetup{level: check.Warn, area: "energy", text: "no home that NETATMO_STATIONS leaves", next: second}, 2},
-		{"!home9", "a1 a2 a3", brokenSetup{level: check.Warn, area: "settings", text: "!home9 in NETATMO_STATIONS has no effect", next: bare}, 0},
-		{"home9," + first, "a1", brokenSetup{level: check.Warn, area: "settings", text: "names home9, but the account has nothing of NETATMO_DEVICES (energy)", next: second}, 0},
+		{"", "a1 a2 a3", brokenSetup{level: check.OK, area: "energy", text: "Netatmo reports 4 devices"}, 0},
+		{bare + "," + first, "a1 a3", brokenSetup{level: check.OK, area: "energy", text: "Netatmo reports"}, 0},
+		{"!" + second, "a1 a3", brokenSetup{level: check.OK, area: "energy", text: "Netatmo reports"}, 0},
+		{"!" + bare, "a1 a2", brokenSetup{level: check.OK, area: "energy", text: "Netatmo reports"}, 0},
+		{"!" + first + ",!" + second + ",!" + bare, "", brokenSetup{level: check.Warn, area: "energy", text: "NETATMO_STATIONS excludes every home that has energy devices", next: second}, 2},
+		{"!home9", "a1 a2 a3", brokenSetup{level: check.Warn, area: "settings", text: "NETATMO_STATIONS contains !home9 (which has no effect)", next: bare}, 0},
+		{"home9," + first, "a1", brokenSetup{level: check.Warn, area: "settings", text: "NETATMO_STATIONS contains home9, but no station or home has this id", next: second}, 0},
 	} {
 		t.Run(tt.stations, func(t *testing.T) {
 			r := newCheckRig(t)
@@ -131,10 +131,10 @@ func TestCheckOfTheHomesThatAreNamed(t *testing.T) {
 				t.Errorf("exit code %d: %+v", code, findings)
 			}
 			if got := strings.Join(asked, " "); got != tt.asked {
-				t.Errorf("asked about %q, want %q", got, tt.asked)
+				t.Errorf("requested %q, want %q", got, tt.asked)
 			}
 			for _, f := range findings {
-				if strings.Contains(f.Text, "under that id") && !strings.Contains(tt.stations, "home9") {
+				if strings.Contains(f.Text, "no station or home has this id") && !strings.Contains(tt.stations, "home9") {
 					t.Errorf("%+v", f)
 				}
 			}
@@ -161,7 +161,7 @@ func TestCheckOfAnAccountWithoutDevices(t *testing.T) {
 	}
 }
 
-func TestCheckOfflineAsksNobody(t *testing.T) {
+func TestCheckOfflineMakesNoRequests(t *testing.T) {
 	r := newCheckRig(t)
 	code, findings := r.check("--offline")
 	if code != 0 || r.requests.Load() != 0 || len(r.points) != 0 {
@@ -182,14 +182,14 @@ func TestCheckRefreshes(t *testing.T) {
 	if pair := r.cloud.Auth().Current(); !strings.Contains(r.tokenFile(), pair.Refresh) {
 		t.Error("the new refresh token is not saved")
 	}
-	// With a token that is good there is nothing to renew.
+	// A valid token needs no renewal.
 	if code, _ := r.check("--refresh"); code != 0 || r.refreshes() != 1 {
 		t.Errorf("exit code %d, %d refreshes", code, r.refreshes())
 	}
 }
 
-// TestCheckWhileTheTokenIsRenewed lets a running agent renew it after check has
-// read it.
+// TestCheckWhileTheTokenIsRenewed has a running agent renew the token after
+// check has read it.
 func TestCheckWhileTheTokenIsRenewed(t *testing.T) {
 	r := newCheckRig(t)
 	var once sync.Once
@@ -210,9 +210,9 @@ func TestCheckWhileTheTokenIsRenewed(t *testing.T) {
 	}
 }
 
-// TestCheckPushesNothingInClear proves that a header that config refuses to
-// send is not sent by check either.
-func TestCheckPushesNothingInClear(t *testing.T) {
+// TestCheckSendsNoCredentialsUnencrypted checks that check does not send a header that
+// config refuses to send.
+func TestCheckSendsNoCredentialsUnencrypted(t *testing.T) {
 	r := newCheckRig(t)
 	r.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://backend.invalid:4318")
 	r.Setenv("OTEL_EXPORTER_OTLP_HEADERS", "Authorization="+checkLogin)
@@ -232,24 +232,24 @@ func TestCheckForPeople(t *testing.T) {
 		t.Errorf("exit code %d, standard error %q", code, stderr)
 	}
 	endpoint := os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT")
-	want := `fail  settings   NETATMO_CLIENT_ID is set, but empty
+	want := `fail  settings   NETATMO_CLIENT_ID is empty
                  → sign in at https://dev.netatmo.com, open My apps → Create (or an app you have) and copy its client ID. To see the agent at work without an account, run: netatmo-agent demo
 ok    settings   pushing to ` + endpoint + ` (OTLP, grpc)
 ok    settings   the redirect URI is http://localhost:9210/auth/callback
-                 → register exactly this one at your app at https://dev.netatmo.com, if that is not done yet
+                 → register exactly this URI in your app at https://dev.netatmo.com, if you have not yet
 ok    files      the token file ` + filepath.Join(r.dir, "token.json") + ` can be saved
 ok    agent      no agent has run here yet
 fail  login      There is no login yet. Log in to Netatmo once
                  → run: netatmo-agent login; or start the agent and open the link that it logs
 
-The settings need a hand: 2 failures, no warnings, 4 ok.
+Some settings are wrong: 2 failures, no warnings, 4 ok.
 `
 	if stdout != want {
 		t.Errorf("check prints\n%s\nwant\n%s", stdout, want)
 	}
 }
 
-// TestCheckBesideARunningAgent lets both work on one directory.
+// TestCheckBesideARunningAgent runs both in one directory.
 func TestCheckBesideARunningAgent(t *testing.T) {
 	r := newCheckRig(t)
 	cfg, err := config.Load(nil, config.Need{Login: true, Push: true})
@@ -267,7 +267,7 @@ func TestCheckBesideARunningAgent(t *testing.T) {
 		a.run(ctx)
 	}()
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		if h, err := heartbeat.Read(heartbeat.Path(cfg.TokenFile)); err == nil && !h.Pushed.IsZero() && a.poller.Stats().Success {
+		if h, err := heartbeat.Read(cfg.TokenFile); err == nil && !h.Pushed.IsZero() && a.poller.Stats().Success {
 			break
 		}
 		if time.Now().After(deadline) {
@@ -297,8 +297,8 @@ func TestCheckBesideARunningAgent(t *testing.T) {
 	}
 }
 
-// TestCheckWaitsForItsTurn with the token file, not for ever, and not longer
-// than the user does.
+// TestCheckWaitsForItsTurn with the token file, but not for ever, and not
+// longer than the user does.
 func TestCheckWaitsForItsTurn(t *testing.T) {
 	r := newCheckRig(t)
 	lock, err := store.TryLock(filepath.Join(r.dir, "token.lock"))
@@ -318,13 +318,13 @@ func TestCheckWaitsForItsTurn(t *testing.T) {
 		if code, said, took := check(ctx); code != 1 || !strings.Contains(said, "interrupted") || took > 2*time.Second {
 			t.Errorf("interrupted after a second: exit code %d after %s: %s", code, took, said)
 		}
-		want := fmt.Sprintf("fail  files      process %d has %s and does not let go of it", os.Getpid(), filepath.Join(r.dir, "token.lock"))
+		want := fmt.Sprintf("fail  files      process %d holds the lock %s and does not release it", os.Getpid(), filepath.Join(r.dir, "token.lock"))
 		if code, said, took := check(t.Context()); code != 1 || !strings.Contains(said, want) || took > 2*time.Minute {
 			t.Errorf("exit code %d after %s: %s", code, took, said)
 		}
-		r.write("token.lock", "") // as by flock(1)
-		if _, said, _ := check(t.Context()); !strings.Contains(said, "another process has "+filepath.Join(r.dir, "token.lock")) {
-			t.Errorf("held by who knows whom: %s", said)
+		r.write("token.lock", "") // like flock(1)
+		if _, said, _ := check(t.Context()); !strings.Contains(said, "another process holds the lock "+filepath.Join(r.dir, "token.lock")) {
+			t.Errorf("held by an unknown process: %s", said)
 		}
 	})
 }
@@ -339,7 +339,7 @@ func TestFindingsAsJSON(t *testing.T) {
 	for _, f := range raw {
 		for _, key := range []string{"area", "level", "text", "next"} {
 			if _, ok := f[key]; !ok || len(f) != 4 {
-				t.Errorf("%v has no %s, or something else", f, key)
+				t.Errorf("%v has no %s, or other keys", f, key)
 			}
 		}
 	}

@@ -1,13 +1,17 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log"
 	"math/big"
@@ -16,6 +20,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -24,8 +29,8 @@ import (
 
 	"netatmo-agent/agent/check"
 	"netatmo-agent/agent/heartbeat"
+	"netatmo-agent/agent/otlp"
 	"netatmo-agent/agent/simcloud"
-	"netatmo-agent/agent/telemetry"
 	"netatmo-agent/auth/authtest"
 	"netatmo-agent/store"
 )
@@ -36,8 +41,8 @@ const (
 	checkLogin  = "Basic dXNlcjpvcGVuLXNlc2FtZQ==" // user:open-sesame
 )
 
-// checkRig is a set-up in which all is well, until a test breaks it: an app, an
-// account of mains-powered devices, a login, and a backend.
+// checkRig is a working setup, until a test breaks it: an app, an account of
+// mains-powered devices, a login, and a backend.
 type checkRig struct {
 	*testing.T
 	cloud    *simcloud.Cloud
@@ -48,7 +53,7 @@ type checkRig struct {
 	observe  func(*http.Request)
 
 	mu     sync.Mutex
-	points []telemetry.ReceivedPoint
+	points []otlp.Point
 }
 
 func mains() *simcloud.Scenario {
@@ -61,17 +66,11 @@ func mains() *simcloud.Scenario {
 
 func newCheckRig(t *testing.T) *checkRig {
 	t.Helper()
-	for _, entry := range os.Environ() {
-		name, _, _ := strings.Cut(entry, "=")
-		if strings.HasPrefix(name, "NETATMO_") || strings.HasPrefix(name, "OTEL_") {
-			t.Setenv(name, "")
-		}
-	}
 	r := &checkRig{T: t, dir: filepath.Join(t.TempDir(), "state")}
 	if err := os.Mkdir(r.dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	receiver, err := telemetry.NewReceiver("127.0.0.1:0", func(p telemetry.ReceivedPoint) {
+	receiver, err := otlp.Listen("127.0.0.1:0", func(p otlp.Point) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.points = append(r.points, p)
@@ -86,7 +85,7 @@ func newCheckRig(t *testing.T) *checkRig {
 		"NETATMO_TOKEN_FILE":          filepath.Join(r.dir, "token.json"),
 		"NETATMO_LISTEN_ADDR":         "off",
 		"OTEL_EXPORTER_OTLP_ENDPOINT": "http://" + receiver.Addr(),
-		"TMPDIR":                      t.TempDir(), // of the heartbeat
+		"TMPDIR":                      t.TempDir(), // for the heartbeat
 		"RUNTIME_DIRECTORY":           "",
 	} {
 		t.Setenv(name, value)
@@ -95,7 +94,7 @@ func newCheckRig(t *testing.T) *checkRig {
 	return r
 }
 
-// account makes the account anew, and logs in.
+// account recreates the account, and logs in.
 func (r *checkRig) account(s *simcloud.Scenario, scopes []string) {
 	r.cloud = simcloud.New(simcloud.Options{
 		ClientID: checkID, ClientSecret: checkSecret, Scenario: s, GrantScopes: scopes,
@@ -110,7 +109,7 @@ func (r *checkRig) account(s *simcloud.Scenario, scopes []string) {
 	}))
 	r.Cleanup(server.Close)
 	r.Setenv("NETATMO_API_URL", server.URL)
-	r.pair = r.cloud.Auth().Grant("read_station", "read_homecoach", "read_thermostat")
+	r.pair = r.cloud.Auth().Grant("read_station", "read_homecoach", "read_thermostat", "read_smarther")
 	r.token(2*time.Hour, true)
 }
 
@@ -119,6 +118,17 @@ func (r *checkRig) quirky(q simcloud.Quirk) {
 	s := mains()
 	s.Homes[0].Stations[0].Modules = []simcloud.Device{{ID: "02:00:00:00:10:02", Name: "Garden", Type: simcloud.TypeOutdoor, Quirks: q}}
 	r.account(s, nil)
+}
+
+// heated gives the account a relay and a device on it, and asks for them.
+func (r *checkRig) heated(typ string, q simcloud.Quirk) {
+	s := mains()
+	s.Homes[0].Gateways = []simcloud.Station{{
+		Device:  simcloud.Device{ID: "70:ee:50:00:30:09", Name: "Relay", Type: simcloud.TypeRelay},
+		Modules: []simcloud.Device{{ID: "04:00:00:00:30:01", Name: "Heater", Type: typ, Quirks: q}},
+	}}
+	r.account(s, nil)
+	r.Setenv("NETATMO_DEVICES", "energy")
 }
 
 // token writes the token file.
@@ -131,7 +141,7 @@ func (r *checkRig) token(left time.Duration, refresh bool) {
 	r.write("token.json", string(content))
 }
 
-// write puts a file into the directory of the token file.
+// write writes a file into the directory of the token file.
 func (r *checkRig) write(name, content string) {
 	r.Helper()
 	if err := os.WriteFile(filepath.Join(r.dir, name), []byte(content), 0o600); err != nil {
@@ -139,7 +149,7 @@ func (r *checkRig) write(name, content string) {
 	}
 }
 
-// before lets act happen while the cloud's clock is d behind.
+// before runs act while the cloud's clock is d behind.
 func (r *checkRig) before(d time.Duration, act func()) {
 	r.skew = -d
 	act()
@@ -162,7 +172,7 @@ func (r *checkRig) backendAnswers(status int, header, value, body string) {
 	})
 }
 
-// runs pretends that an agent runs, whose heart beats as h.
+// runs simulates a running agent with the heartbeat h.
 func (r *checkRig) runs(h heartbeat.Heartbeat) {
 	r.Helper()
 	lock, err := store.TryLock(filepath.Join(r.dir, lockFile))
@@ -171,7 +181,7 @@ func (r *checkRig) runs(h heartbeat.Heartbeat) {
 	}
 	r.Cleanup(func() { _ = lock.Unlock() })
 	h.PID = os.Getpid()
-	if err := h.Write(heartbeat.Path(os.Getenv("NETATMO_TOKEN_FILE"))); err != nil {
+	if err := h.Write(os.Getenv("NETATMO_TOKEN_FILE")); err != nil {
 		r.Fatal(err)
 	}
 }
@@ -181,7 +191,7 @@ func alive(polled, pushed time.Duration) heartbeat.Heartbeat {
 	return heartbeat.Heartbeat{Started: now.Add(-6 * time.Hour), Written: now, Polled: now.Add(-polled), Pushed: now.Add(-pushed)}
 }
 
-// run runs a command as a user types it. No output may hold a secret.
+// run runs a command as a user types it. No output may contain a secret.
 func (r *checkRig) run(args ...string) (code int, stdout, stderr string) {
 	r.Helper()
 	var out, errOut bytes.Buffer
@@ -210,7 +220,7 @@ func (r *checkRig) check(args ...string) (code int, findings []check.Finding) {
 
 func (r *checkRig) refreshes() int { return r.cloud.Auth().Stats().Refreshes() }
 
-// takePort makes another program listen where the login pages belong.
+// takePort makes another program listen on the port of the login pages.
 func (r *checkRig) takePort() {
 	r.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -221,24 +231,115 @@ func (r *checkRig) takePort() {
 	r.Setenv("NETATMO_LISTEN_ADDR", l.Addr().String())
 }
 
-// expiredCertificate makes Netatmo's certificate look as it does to a machine
-// whose clock is wrong by years.
-func (r *checkRig) expiredCertificate() {
+// certificate serves Netatmo with a certificate, see tlsServer.
+func (r *checkRig) certificate(name string, fromYear, toYear int) {
+	r.Helper()
+	r.Setenv("NETATMO_API_URL", r.tlsServer(name, fromYear, toYear, r.cloud).URL)
+}
+
+// tlsServer has a certificate of an unknown authority that is for the name and valid
+// between two years from now.
+func (r *checkRig) tlsServer(name string, fromYear, toYear int, h http.Handler) *httptest.Server {
 	r.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		r.Fatal(err)
 	}
-	year := 365 * 24 * time.Hour
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-2 * year), NotAfter: time.Now().Add(-year)}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: time.Now().AddDate(fromYear, 0, 0), NotAfter: time.Now().AddDate(toYear, 0, 0),
+		Issuer: pkix.Name{CommonName: "A firewall"}, Subject: pkix.Name{CommonName: "A firewall"},
+	}
+	if ip := net.ParseIP(name); ip != nil {
+		template.IPAddresses = []net.IP{ip}
+	} else {
+		template.DNSNames = []string{name}
+	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
 		r.Fatal(err)
 	}
-	server := httptest.NewUnstartedServer(r.cloud)
+	server := httptest.NewUnstartedServer(h)
+	server.EnableHTTP2 = true // for gRPC
 	server.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	server.StartTLS()
 	r.Cleanup(server.Close)
+	return server
+}
+
+// answersInNetatmosPlace makes something else answer at Netatmo's address.
+func (r *checkRig) answersInNetatmosPlace(status int, location string) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if location != "" {
+			w.Header().Set("Location", location)
+		}
+		w.WriteHeader(status)
+	}))
+	r.Cleanup(server.Close)
 	r.Setenv("NETATMO_API_URL", server.URL)
+}
+
+// says listens on a port and sends the text to every client.
+func (r *checkRig) says(text string) (addr string) {
+	r.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		r.Fatal(err)
+	}
+	r.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				_, _ = conn.Read(make([]byte, 4096))
+				_, _ = io.WriteString(conn, text)
+			}()
+		}
+	}()
+	return l.Addr().String()
+}
+
+// undated replaces the current time, which errors about certificates contain.
+func undated(text string) string { return instants.ReplaceAllString(text, "…") }
+
+var instants = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ`)
+
+// logOf runs the agent until a line of its log contains every text, or for 20 s.
+func (r *checkRig) logOf(texts ...string) (log string, found bool) {
+	r.Helper()
+	r.Setenv("NETATMO_LOG_FORMAT", "json")
+	ctx, stop := context.WithCancel(r.Context())
+	reader, writer := io.Pipe()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		execute(ctx, []string{"run"}, strings.NewReader(""), io.Discard, writer)
+		writer.Close()
+	}()
+	overdue := time.AfterFunc(20*time.Second, stop)
+	defer overdue.Stop()
+	var said strings.Builder
+	for lines := bufio.NewScanner(reader); lines.Scan(); {
+		var line map[string]any
+		if err := json.Unmarshal(lines.Bytes(), &line); err != nil {
+			r.Errorf("the log has the line %s", lines.Bytes())
+		}
+		text := fmt.Sprint(line["msg"], " ", line["error"], " ", line["reason"])
+		said.WriteString(text + "\n")
+		all := true
+		for _, want := range texts {
+			all = all && strings.Contains(undated(text), undated(want))
+		}
+		if all {
+			found = true
+			stop()
+		}
+	}
+	stop()
+	<-ended
+	return said.String(), found
 }

@@ -18,7 +18,7 @@ import (
 	"netatmo-agent/auth/authtest"
 )
 
-// A connection to Netatmo that died without a word is not used for long.
+// A connection to Netatmo that died silently is soon replaced.
 func TestSilentlyDeadConnection(t *testing.T) {
 	borrowed := httptest.NewTLSServer(nil) // for its certificate
 	certificate, trusted := borrowed.TLS.Certificates[0], borrowed.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
@@ -32,8 +32,8 @@ func TestSilentlyDeadConnection(t *testing.T) {
 
 		var dead atomic.Pointer[net.Conn]
 		var newest net.Conn
-		transport := pinging()
-		transport.TLSClientConfig = &tls.Config{RootCAs: trusted, ServerName: "example.com", MinVersion: tls.VersionTLS12}
+		transport := oneByOne()
+		transport.TLSClientConfig.RootCAs, transport.TLSClientConfig.ServerName = trusted, "example.com"
 		transport.Proxy = nil
 		transport.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
 			c, err := l.Dial(ctx, network, addr)
@@ -55,7 +55,7 @@ func TestSilentlyDeadConnection(t *testing.T) {
 			defer response.Body.Close()
 			return response.Proto, nil
 		}
-		if proto, err := get(); err != nil || proto != "HTTP/2.0" {
+		if proto, err := get(); err != nil || proto != "HTTP/1.1" {
 			t.Fatal(proto, err)
 		}
 		first := newest
@@ -64,12 +64,12 @@ func TestSilentlyDeadConnection(t *testing.T) {
 			t.Fatal("the connection is not dead")
 		}
 		if _, err := get(); err != nil {
-			t.Errorf("the dead connection is used again: %v", err)
+			t.Errorf("the dead connection is reused: %v", err)
 		}
 	})
 }
 
-// mortal is a connection on which nothing arrives once it is the dead one.
+// mortal is a connection on which nothing arrives after its death.
 type mortal struct {
 	net.Conn
 	dead *atomic.Pointer[net.Conn]
@@ -87,8 +87,8 @@ func (m *mortal) Write(b []byte) (int, error) {
 	return m.Conn.Write(b)
 }
 
-// A port that the system chooses stands in the redirect URI, unless the user
-// says how the browser reaches the pages.
+// A port that the system chooses becomes part of the redirect URI, unless the
+// user says how the browser reaches the pages.
 func TestChosenPort(t *testing.T) {
 	for external, want := range map[string]string{
 		"http://localhost:0":           "http://localhost:PORT",

@@ -20,18 +20,19 @@ import (
 
 	"netatmo-agent/agent/config"
 	"netatmo-agent/agent/netatmo"
+	"netatmo-agent/agent/otlp"
 	"netatmo-agent/agent/simcloud"
-	"netatmo-agent/agent/telemetry"
+	"netatmo-agent/agent/terminal"
 )
 
-// The demo's station measures and uploads as a real one does, only faster, so
-// that a newcomer sees values change.
+// The demo's station measures and uploads like a real one, but faster, so that
+// values change visibly.
 const (
 	demoMeasure  = 5 * time.Second
 	demoUpload   = 10 * time.Second
 	demoInterval = 5 * time.Second // between pushes
 
-	// At this cadence the agent asks more often than Netatmo would allow.
+	// At this cadence the agent sends more requests than Netatmo would allow.
 	demoRequestsPerHour = 3600
 )
 
@@ -39,22 +40,22 @@ func demoCommand() *cobra.Command {
 	var length time.Duration
 	c := &cobra.Command{
 		Use:   "demo",
-		Short: "See the agent at work against a simulated Netatmo cloud",
-		Long: `Runs the agent against a simulated Netatmo cloud inside this process. It logs
-in by OAuth, keeps a token file, polls, and pushes over OTLP/gRPC to a small
-receiver, also inside this process, that shows what arrived. Needs no account,
-no configuration and no network.
+		Short: "Run the agent against a simulated Netatmo cloud",
+		Long: `Runs the agent against a simulated Netatmo cloud in this process. The agent
+logs in with OAuth, keeps a token file, polls, and pushes over OTLP/gRPC to a
+small receiver, also in this process, which shows the readings. It needs no
+account, configuration or network.
 
-With OTEL_EXPORTER_OTLP_ENDPOINT set the readings are pushed there instead.`,
+If OTEL_EXPORTER_OTLP_ENDPOINT is set, the agent pushes there instead.`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if length < 0 {
-				return usage(errors.New("--for takes how long from now, such as 30s"))
+				return usage(errors.New("--for must be a positive duration, such as 30s"))
 			}
 			return runDemo(c, length)
 		},
 	}
-	c.Flags().DurationVar(&length, "for", 0, "end by itself after this long, for example 30s")
+	c.Flags().DurationVar(&length, "for", 0, "stop after this time, such as 30s")
 	return c
 }
 
@@ -74,15 +75,15 @@ func runDemo(c *cobra.Command, length time.Duration) error {
 	return d.run(ctx)
 }
 
-// demo is the agent with everything that the outside world usually provides.
+// demo is the agent with a simulated environment.
 type demo struct {
 	out    io.Writer
 	agent  *agent
-	view   *demoView         // nil when the readings go elsewhere
+	view   *demoView         // nil if the readings are pushed elsewhere
 	cloud  string            // URL of the simulated cloud
 	dir    string            // of the token file
-	env    map[string]string // settings, where the user has none
-	length time.Duration     // 0: until a signal
+	env    map[string]string // settings that the user has not set
+	length time.Duration     // 0 means until a signal
 	close  func()
 }
 
@@ -109,7 +110,7 @@ func newDemo(ctx context.Context, c *cobra.Command) (_ *demo, err error) {
 	closers = append(closers, func() { _ = os.RemoveAll(d.dir) })
 
 	cloud := simcloud.New(simcloud.Options{
-		ClientID: demoClient, ClientSecret: demoSecret,
+		ClientID: demoClient, ClientSecret: demoSecret, Scenario: simcloud.Household(),
 		Measure: demoMeasure, Upload: demoUpload, AutoConsent: true, QuotaPer10s: -1, QuotaPerHour: -1,
 	})
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -123,13 +124,13 @@ func newDemo(ctx context.Context, c *cobra.Command) (_ *demo, err error) {
 
 	if os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT") == "" && os.Getenv("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT") == "" {
 		d.view = newDemoView()
-		receiver, err := telemetry.NewReceiver("127.0.0.1:0", d.view.add)
+		receiver, err := otlp.Listen("127.0.0.1:0", d.view.add)
 		if err != nil {
 			return nil, fmt.Errorf("the demo's receiver needs a loopback port: %w", err)
 		}
 		closers = append(closers, receiver.Close)
 		d.env["OTEL_EXPORTER_OTLP_ENDPOINT"] = "http://" + receiver.Addr()
-		d.env["NETATMO_LOG_LEVEL"] = "error" // the tables tell the rest
+		d.env["NETATMO_LOG_LEVEL"] = "error" // the table shows the rest
 	}
 
 	cfg, err := d.config()
@@ -140,15 +141,15 @@ func newDemo(ctx context.Context, c *cobra.Command) (_ *demo, err error) {
 	return d, err
 }
 
-// Credentials of the app that exists in the simulated cloud only.
+// Credentials of the app, which exists only in the simulated cloud.
 const (
 	demoClient = "demo"
 	demoSecret = "demo"
 )
 
-// config is what a user would set, with the simulated cloud in the place of
-// Netatmo. The user's own Netatmo settings are left out of the demo, other than
-// those of the log, and those of the push where the demo's receiver takes it.
+// config returns the settings that a user would choose, with the simulated cloud
+// instead of Netatmo. It ignores the user's own Netatmo settings, except those of
+// the log, and the push settings if the demo's receiver takes the push.
 func (d *demo) config() (*config.Config, error) {
 	for _, e := range os.Environ() {
 		name, _, _ := strings.Cut(e, "=")
@@ -173,7 +174,7 @@ func (d *demo) config() (*config.Config, error) {
 		"api-url":    d.cloud,
 		"token-file": filepath.Join(d.dir, "token.json"),
 		"addr":       "127.0.0.1:0",
-		"devices":    "weather,homecoach,energy",
+		"devices":    "all",
 	}, config.Need{Login: true, Push: true})
 }
 
@@ -195,14 +196,14 @@ func (d *demo) run(ctx context.Context) error {
 	return nil
 }
 
-// login does what a person does in the browser: open the link, press the
-// button, accept at Netatmo, come back.
+// login does what a user does in the browser: it opens the link, presses the
+// button, accepts at Netatmo and returns.
 func (d *demo) login(ctx context.Context) error {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		return err
 	}
-	browser := &http.Client{Jar: jar, Timeout: 10 * time.Second}
+	browser := &http.Client{Jar: jar, Timeout: 10 * time.Second, Transport: &http.Transport{DialContext: dialAsBrowsers, DisableKeepAlives: true}}
 	link, err := url.Parse(d.agent.pages.LoginURL())
 	if err != nil {
 		return err
@@ -229,15 +230,15 @@ func (d *demo) login(ctx context.Context) error {
 	return nil
 }
 
-// show prints what arrived, again and again on a terminal, once it is
-// complete and at the end elsewhere, until ctx ends.
+// show prints the readings until ctx ends: on a terminal every second, elsewhere
+// when they are complete and at the end.
 func (d *demo) show(ctx context.Context) {
 	if d.view == nil {
 		fmt.Fprint(d.out, d.header()+d.end())
 		<-ctx.Done()
 		return
 	}
-	_, onTerminal := terminal(d.out)
+	_, onTerminal := terminal.FD(d.out)
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	shown := false
@@ -271,7 +272,7 @@ func (d *demo) print() {
 }
 
 func (d *demo) header() string {
-	to := "to " + d.agent.cfg.Push.URL.String() + "; the log says how that goes"
+	to := "to " + config.ShownURL(d.agent.cfg.Push.URL) + "; the log shows the result"
 	if d.view != nil {
 		points, _ := d.view.arrived()
 		to = fmt.Sprintf("to this process and back: %d points so far", points)
@@ -279,21 +280,30 @@ func (d *demo) header() string {
 	return fmt.Sprintf(`netatmo-agent demo: the real agent, a simulated Netatmo home
 
   simulated  the Netatmo cloud at %s: measures every %v, uploads every %v
-  login      OAuth through the agent's own page; token file %s
+  login      OAuth through the agent's login page; token file %s
   pushing    OTLP/%s %s
 `, d.cloud, demoMeasure, demoUpload, d.agent.cfg.TokenFile, d.agent.cfg.Push.Protocol, to)
 }
 
 func (d *demo) footer() string {
-	return `Next: your own station in four steps, see README.md, "A real account".
+	return `Next: your own station, in four steps; see README.md, "A real account".
       With a Collector: OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4317 go run ./agent demo
 `
 }
 
-// end says what a demo that runs is waiting for.
+// end returns the line that explains how to end the demo.
 func (d *demo) end() string {
 	if d.length > 0 {
-		return fmt.Sprintf("      This ends by itself after %v, and by Ctrl-C.\n", d.length)
+		return fmt.Sprintf("      The demo stops after %v, or press Ctrl-C.\n", d.length)
 	}
-	return "      Ctrl-C ends this.\n"
+	return "      Press Ctrl-C to stop.\n"
+}
+
+// dialAsBrowsers connects to localhost without asking a name server, as RFC 6761
+// demands and browsers do: a container may have neither a name server nor a hosts file.
+func dialAsBrowsers(ctx context.Context, network, addr string) (net.Conn, error) {
+	if port, local := strings.CutPrefix(addr, "localhost:"); local {
+		addr = net.JoinHostPort("127.0.0.1", port)
+	}
+	return new(net.Dialer).DialContext(ctx, network, addr)
 }

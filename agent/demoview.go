@@ -10,12 +10,12 @@ import (
 	"sync"
 	"time"
 
-	"netatmo-agent/agent/telemetry"
-	"netatmo-agent/agent/words"
+	"netatmo-agent/agent/otlp"
+	"netatmo-agent/agent/terminal"
 )
 
-// demoView collects the points that came back over OTLP and shows the newest
-// of each module as tables. It is safe for concurrent use.
+// demoView collects the points that arrived over OTLP and shows the newest of
+// each module as tables. It is safe for concurrent use.
 type demoView struct {
 	mu      sync.Mutex
 	modules map[string]*demoModule
@@ -25,13 +25,13 @@ type demoView struct {
 
 type demoModule struct {
 	name, kind, mode string
-	values           map[string]telemetry.ReceivedPoint // by metric
+	values           map[string]otlp.Point // by metric
 }
 
 func newDemoView() *demoView { return &demoView{modules: map[string]*demoModule{}} }
 
-// add takes a point as it arrived.
-func (v *demoView) add(p telemetry.ReceivedPoint) {
+// add records a point that arrived.
+func (v *demoView) add(p otlp.Point) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.points++
@@ -42,24 +42,24 @@ func (v *demoView) add(p telemetry.ReceivedPoint) {
 	}
 	m := v.modules[id]
 	if m == nil {
-		m = &demoModule{values: map[string]telemetry.ReceivedPoint{}}
+		m = &demoModule{values: map[string]otlp.Point{}}
 		v.modules[id] = m
 	}
 	m.name, m.kind = p.Attributes["module.name"], p.Attributes["module.type"]
-	if mode := p.Attributes["setpoint.mode"]; mode != "" {
+	if mode := p.Attributes["setpoint.mode"]; mode != "" && p.Value == 1 {
 		m.mode = mode
 	}
 	m.values[p.Metric] = p
 }
 
-// arrived returns how many points came back, and when the last one did.
+// arrived returns how many points arrived, and when the last one did.
 func (v *demoView) arrived() (int, time.Time) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return v.points, v.last
 }
 
-// column is one column of a table: its header and what it says of a module.
+// column is one column of a table: its header and its text for a module.
 type column struct {
 	header string
 	cell   func(*demoModule) string
@@ -94,6 +94,12 @@ var demoSections = []section{
 		{"MODE", func(m *demoModule) string { return m.mode }},
 		{"HEATING", number("netatmo.heating.power_request", 0)},
 	}},
+	{"HOME", []string{"plug", "switch", "light", "meter", "contactor", "ventilation", "shutter", "garage_door", "door_tag"}, []column{
+		{"POWER", number("netatmo.power", 0)},
+		{"SWITCH", word("netatmo.switch.on", "off", "on")},
+		{"SHUTTER", number("netatmo.shutter.position", 0)},
+		{"DOOR", word("netatmo.door.open", "closed", "open")},
+	}},
 	{"MODULES", nil, []column{
 		{"TYPE", func(m *demoModule) string { return m.kind }},
 		{"BATTERY", number("netatmo.battery.charge", 0)},
@@ -125,6 +131,19 @@ func number(metric string, decimals int) func(*demoModule) string {
 	}
 }
 
+// word shows a flag as one of two words.
+func word(metric, off, on string) func(*demoModule) string {
+	return func(m *demoModule) string {
+		switch p, ok := m.values[metric]; {
+		case !ok:
+			return ""
+		case p.Value == 0:
+			return off
+		}
+		return on
+	}
+}
+
 // render writes the tables.
 func (v *demoView) render(w io.Writer) {
 	v.mu.Lock()
@@ -152,7 +171,7 @@ func (v *demoView) render(w io.Writer) {
 			rows = append(rows, row)
 		}
 		if len(rows) > 1 {
-			words.WriteTable(w, rows)
+			terminal.WriteTable(w, rows)
 			fmt.Fprintln(w)
 		}
 	}

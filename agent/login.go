@@ -15,6 +15,7 @@ import (
 	"golang.org/x/term"
 
 	"netatmo-agent/agent/config"
+	"netatmo-agent/agent/terminal"
 	"netatmo-agent/auth"
 )
 
@@ -23,21 +24,22 @@ func loginCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "login",
 		Short: "Log in from a terminal, without the agent's pages",
-		Long: `Prints the address to open in a browser, on any machine, and takes the address
-that the browser ends on, or the code in it. Saves the token file and ends. An
-agent that runs meanwhile takes the new login up within seconds.
+		Long: `Prints the address to open in a browser, on any machine, and accepts the address
+that the browser ends on, or the code in it. Saves the token file and exits. A
+running agent picks up the new login within 5 seconds if it is waiting for one,
+and within a minute otherwise.
 
-With --refresh-token - it reads a refresh token, such as the token generator at
-dev.netatmo.com shows one, from standard input instead.`,
+With --refresh-token - it reads a refresh token, such as one from the token
+generator at dev.netatmo.com, from standard input instead.`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if refreshToken != "" && refreshToken != "-" {
-				return usage(errors.New("--refresh-token takes only -, which means standard input: command lines are visible to every user of the machine"))
+				return usage(errors.New("--refresh-token accepts only -, for standard input: every user of the machine can see command lines"))
 			}
 			return runLogin(c, refreshToken == "-")
 		},
 	}
-	c.Flags().StringVar(&refreshToken, "refresh-token", "", "reads a refresh token from `-`, which is standard input")
+	c.Flags().StringVar(&refreshToken, "refresh-token", "", "read a refresh token from `-`, which is standard input")
 	addSettings(c)
 	return c
 }
@@ -48,9 +50,13 @@ func runLogin(c *cobra.Command, fromStdin bool) error {
 		return err
 	}
 	log := config.NewLogger(c.ErrOrStderr(), max(cfg.LogLevel, slog.LevelError), cfg.LogFormat)
-	source, err := newSource(c.Context(), cfg, log)
+	source, err := newSource(c.Context(), cfg, nil, log)
 	if err != nil {
 		return err
+	}
+	pickedUp := "within a minute"
+	if source.Status().LoggedOut() { // then a running agent checks the file more often
+		pickedUp = "within 5 seconds"
 	}
 	if fromStdin {
 		err = adoptFrom(c, source)
@@ -58,7 +64,7 @@ func runLogin(c *cobra.Command, fromStdin bool) error {
 		err = dialogue(c, source)
 	}
 	if unsaved, ok := errors.AsType[*auth.SaveError](err); ok {
-		fmt.Fprintf(c.ErrOrStderr(), "netatmo-agent: %v\nTrying again until it works; Ctrl-C gives up and loses this login.\n", unsaved)
+		fmt.Fprintf(c.ErrOrStderr(), "netatmo-agent: %v\nRetrying until it works; Ctrl-C gives up and loses this login.\n", unsaved)
 		err = source.KeepSaving(c.Context())
 	}
 	if errors.Is(err, context.Canceled) {
@@ -68,7 +74,7 @@ func runLogin(c *cobra.Command, fromStdin bool) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(c.OutOrStdout(), "Logged in. The login is saved in %s; an agent that runs there goes on within seconds.\n", cfg.TokenFile)
+	fmt.Fprintf(c.OutOrStdout(), "Logged in. The login is saved in %s; a running agent picks it up %s.\n", cfg.TokenFile, pickedUp)
 	return nil
 }
 
@@ -82,13 +88,13 @@ func adoptFrom(c *cobra.Command, source *auth.Source) error {
 		return err
 	}
 	if pasted.RefreshToken == "" {
-		return errors.New("this is not a refresh token: one looks like 24 hexadecimal digits, a vertical bar, and more of them")
+		return errors.New("this is not a refresh token, which is 24 hexadecimal digits, a vertical bar, and 32 more digits")
 	}
 	return source.AdoptRefreshToken(c.Context(), pasted.RefreshToken)
 }
 
-// readHidden reads a line from a terminal without showing it, and leaves the
-// terminal as it was.
+// readHidden reads a line from a terminal without showing it, and restores the
+// terminal.
 func readHidden(ctx context.Context, fd int) (string, error) {
 	before, err := term.GetState(fd)
 	if err != nil {
@@ -114,15 +120,15 @@ func readHidden(ctx context.Context, fd int) (string, error) {
 
 // readSecret reads a line, from a terminal without showing it.
 func readSecret(ctx context.Context, in io.Reader) (string, error) {
-	if fd, ok := terminal(in); ok {
+	if fd, ok := terminal.FD(in); ok {
 		return readHidden(ctx, fd)
 	}
 	b, err := io.ReadAll(io.LimitReader(in, 64<<10))
 	return strings.TrimSpace(string(b)), err
 }
 
-// dialogue asks until a login succeeds, the input ends, or a signal comes, whose
-// error is the context's.
+// dialogue asks until a login succeeds, the input ends, or a signal arrives.
+// After a signal, it returns the context's error.
 func dialogue(c *cobra.Command, source *auth.Source) error {
 	out, state := c.OutOrStdout(), rand.Text()
 	fmt.Fprintf(out, `Log in to Netatmo
@@ -130,11 +136,11 @@ func dialogue(c *cobra.Command, source *auth.Source) error {
   1. Your app at https://dev.netatmo.com (My apps) needs this redirect URI:
        %s
 
-  2. Open this address in a browser, on any machine, and accept:
+  2. Open this address in a browser on any machine, and press Accept:
        %s
 
   3. The browser ends on an address that begins with the redirect URI. The page
-     may be an error, only its address matters.
+     may show an error; only its address matters.
 
 `, source.Status().RedirectURL, source.AuthCodeURL(state))
 
@@ -160,12 +166,12 @@ func dialogue(c *cobra.Command, source *auth.Source) error {
 			fmt.Fprintln(out)
 			return err
 		}
-		why = "nothing that was pasted made one"
+		why = "nothing that was pasted worked"
 		fmt.Fprintf(out, "\n%v\n\n", err)
 	}
 }
 
-// use makes a login of what was pasted.
+// use logs in with what was pasted.
 func use(ctx context.Context, source *auth.Source, line, state string) error {
 	pasted, err := auth.ParsePasted(line)
 	switch {
@@ -174,7 +180,7 @@ func use(ctx context.Context, source *auth.Source, line, state string) error {
 	case pasted.RefreshToken != "":
 		return source.AdoptRefreshToken(ctx, pasted.RefreshToken)
 	case pasted.State != "" && pasted.State != state:
-		return errors.New("this address is of another login: open the address above, and paste where that one ends")
+		return errors.New("this address belongs to another login: open the address above, and paste the one where the browser then ends")
 	}
 	return source.Exchange(ctx, pasted.Code)
 }

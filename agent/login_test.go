@@ -18,7 +18,7 @@ import (
 	"netatmo-agent/store"
 )
 
-// withoutLogin prepares a command of someone who has not logged in yet.
+// withoutLogin prepares a command of a user who has not logged in yet.
 func withoutLogin(t *testing.T, arguments ...string) *exec.Cmd {
 	t.Helper()
 	server := httptest.NewServer(simcloud.New(simcloud.Options{ClientID: "id", ClientSecret: "secret"}))
@@ -31,8 +31,8 @@ func withoutLogin(t *testing.T, arguments ...string) *exec.Cmd {
 	return command
 }
 
-// Without the link nobody can log in by the pages, so it is in the log of
-// those, too, who want to see nothing but errors.
+// Without the link nobody can log in on the pages, so it is also logged for
+// users who log only errors.
 func TestLinkIsLoggedAtEveryLevel(t *testing.T) {
 	for _, level := range []string{"debug", "warn", "error", "panic"} {
 		t.Run(level, func(t *testing.T) {
@@ -48,7 +48,7 @@ func TestLinkIsLoggedAtEveryLevel(t *testing.T) {
 			}
 			lines, link := bufio.NewScanner(log), false
 			for !link && lines.Scan() {
-				link = strings.Contains(lines.Text(), "http://127.0.0.1:") && strings.Contains(lines.Text(), "a login is needed")
+				link = strings.Contains(lines.Text(), "http://localhost:") && strings.Contains(lines.Text(), "a login is needed")
 				if link {
 					_ = agent.Process.Signal(syscall.SIGTERM)
 				}
@@ -57,13 +57,13 @@ func TestLinkIsLoggedAtEveryLevel(t *testing.T) {
 				t.Error("no link in the log")
 			}
 			if err := agent.Wait(); err != nil {
-				t.Errorf("it ended with %v", err)
+				t.Errorf("it exited with %v", err)
 			}
 		})
 	}
 }
 
-// Ctrl-C at the prompt is the user's wish, not a failure.
+// Ctrl-C at the prompt is not a failure.
 func TestLoginInterrupted(t *testing.T) {
 	t.Parallel()
 	login := withoutLogin(t, "login")
@@ -89,10 +89,10 @@ func TestLoginInterrupted(t *testing.T) {
 		}
 	}
 	if err := login.Wait(); err != nil {
-		t.Errorf("it ended with %v", err)
+		t.Errorf("it exited with %v", err)
 	}
 	if !strings.HasSuffix(said.String(), "in it: Interrupted. Nothing has changed. ") {
-		t.Errorf("it says:\n%s", said.String())
+		t.Errorf("the output:\n%s", said.String())
 	}
 }
 

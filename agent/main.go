@@ -1,30 +1,30 @@
-// Command netatmo-agent reads Netatmo weather stations, home coaches and
-// thermostats and pushes what they say as OpenTelemetry metrics over OTLP.
+// Command netatmo-agent reads Netatmo weather stations, home coaches and home
+// devices and exports their readings as OpenTelemetry metrics over OTLP.
 //
-// The package holds the commands and the wiring: each command builds what it
-// needs in order and passes concrete values down. Everything that can be
-// tested by itself lives in a package of its own beside it.
+// The package contains the commands and the wiring: each command builds what it
+// needs and passes concrete values down. Everything that can be tested
+// separately is in its own package.
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"runtime/debug"
-	"strings"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"netatmo-agent/agent/catalogue"
 	"netatmo-agent/agent/config"
-	"netatmo-agent/agent/words"
+	"netatmo-agent/agent/humanize"
+	"netatmo-agent/agent/logwriter"
+	"netatmo-agent/agent/terminal"
 )
 
 // Exit codes, see the README.
@@ -36,61 +36,74 @@ const (
 )
 
 func main() {
-	// One home is a megabyte of live memory. Go would let it grow to four
-	// before it collects, for years, beside other things on a Raspberry Pi.
-	if _, chosen := os.LookupEnv("GOGC"); !chosen {
-		debug.SetGCPercent(50)
-	}
+	configureRuntime()
 	os.Exit(process())
 }
 
-// process is main without its settings of the runtime, and returns the exit
-// code.
+// configureRuntime makes a panic end with SIGABRT, because Go's exit code for a
+// panic is that of wrong settings, and keeps the heap small.
+func configureRuntime() {
+	debug.SetTraceback("crash")
+	// A home needs a megabyte of live memory. Go would let the heap grow to four
+	// before it collects, which matters on a Raspberry Pi.
+	if _, chosen := os.LookupEnv("GOGC"); !chosen {
+		debug.SetGCPercent(50)
+	}
+	// The largest account that the agent reads fits, together with the program's
+	// code, into the 96 MiB that the deployments in this repository grant.
+	if _, chosen := os.LookupEnv("GOMEMLIMIT"); !chosen {
+		debug.SetMemoryLimit(72 << 20)
+	}
+}
+
+// process is main without the runtime's settings. It returns the exit code.
 func process() int {
 	ctx, stop := notifyContext()
 	defer stop()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	signal.Ignore(syscall.SIGPIPE)
-	return execute(ctx, os.Args[1:], os.Stdin, pipe{os.Stdout, cancel}, pipe{os.Stderr, cancel})
+	stderr := logPipe{logwriter.New(pipe{os.Stderr, cancel}), os.Stderr}
+	defer stderr.Close()
+	return execute(ctx, os.Args[1:], os.Stdin, pipe{os.Stdout, cancel}, stderr)
 }
 
-// pipe is an output that is read by another program, as in "demo | head" or
-// "run 2>&1 | tee". When that program has gone, the command is told to end: a
-// process is killed otherwise, also in the middle of a refresh.
+// logPipe is standard error: a log that may be a terminal.
+type logPipe struct {
+	*logwriter.Writer
+	file *os.File
+}
+
+// Fd makes it possible to recognise a terminal.
+func (p logPipe) Fd() uintptr { return p.file.Fd() }
+
+// pipe is an output that another program may read, as in "demo | head" or
+// "run 2>&1 | tee". When that program exits, the command stops in order, instead
+// of being killed by SIGPIPE in the middle of a refresh.
 type pipe struct {
 	file *os.File
 	gone func()
 }
 
-func (r pipe) Write(b []byte) (int, error) {
-	n, err := r.file.Write(b)
+func (p pipe) Write(b []byte) (int, error) {
+	n, err := p.file.Write(b)
 	if errors.Is(err, syscall.EPIPE) {
-		r.gone()
+		p.gone()
 		return len(b), nil
 	}
 	return n, err
 }
 
-// Fd lets a terminal be known.
-func (r pipe) Fd() uintptr { return r.file.Fd() }
+// Fd makes it possible to recognise a terminal.
+func (p pipe) Fd() uintptr { return p.file.Fd() }
 
-// terminal returns the file descriptor of an input or output that is a terminal.
-func terminal(stream any) (fd int, ok bool) {
-	f, ok := stream.(interface{ Fd() uintptr })
-	if !ok || !term.IsTerminal(int(f.Fd())) {
-		return 0, false
-	}
-	return int(f.Fd()), true
-}
-
-// sameSignal is how long after a signal another one counts as the same:
+// sameSignal is how long after a signal another one counts as the same, because
 // supervisors send it to the process and to its group.
 const sameSignal = time.Second
 
-// notifyContext returns a context that a signal to stop ends. After that,
-// another signal ends the process at once, and with it a refresh under way. A
-// closed terminal is such a signal, other than under nohup.
+// notifyContext returns a context that ends with the first SIGINT or SIGTERM, or
+// SIGHUP unless nohup ignores it. A second signal kills the process, even during
+// a refresh.
 func notifyContext() (context.Context, context.CancelFunc) {
 	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
 	if !signal.Ignored(syscall.SIGHUP) {
@@ -101,8 +114,8 @@ func notifyContext() (context.Context, context.CancelFunc) {
 	return ctx, stop
 }
 
-// exitError is an error that decides the exit code. A nil err has been
-// reported already.
+// exitError is an error with an exit code. If err is nil, it has already been
+// reported.
 type exitError struct {
 	code int
 	err  error
@@ -131,7 +144,7 @@ func execute(ctx context.Context, args []string, stdin io.Reader, stdout, stderr
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	err := root.ExecuteContext(ctx)
+	c, err := root.ExecuteContextC(ctx)
 	if err == nil || ctx.Err() != nil && errors.Is(err, context.Canceled) { // a signal before the work began
 		return exitDone
 	}
@@ -142,21 +155,38 @@ func execute(ctx context.Context, args []string, stdin io.Reader, stdout, stderr
 			return code
 		}
 	}
-	if problems, ok := errors.AsType[config.Problems](err); ok {
-		showProblems(stderr, problems)
-	} else {
-		fmt.Fprintf(stderr, "netatmo-agent: %v\n", err)
-	}
+	report(stderr, c, err)
 	return code
 }
 
-// showProblems writes a header with the count and a block for each problem, in
-// lines that every terminal and log viewer shows whole.
+// report writes the error that ends c: to the log if that is JSON, which
+// programs read line by line, else as text.
+func report(w io.Writer, c *cobra.Command, err error) {
+	problems, ofSettings := errors.AsType[config.Problems](err)
+	if cfg, _ := loadConfig(c, config.Need{}); cfg.LogFormat == "json" {
+		log := config.NewLogger(w, slog.LevelError, "json")
+		for _, p := range problems {
+			log.Error(p.Setting+" "+p.What, "remedy", p.Remedy)
+		}
+		if !ofSettings {
+			log.Error(err.Error())
+		}
+		return
+	}
+	if ofSettings {
+		showProblems(w, problems)
+	} else {
+		fmt.Fprintf(w, "netatmo-agent: %v\n", err)
+	}
+}
+
+// showProblems writes a header with the count and a block for each problem,
+// wrapped at 80 characters for terminals and log viewers.
 func showProblems(w io.Writer, problems config.Problems) {
-	fmt.Fprintf(w, "netatmo-agent: %s with the settings:\n", words.Several(len(problems), "problem"))
+	fmt.Fprintf(w, "netatmo-agent: %s with the settings:\n", humanize.Count(len(problems), "problem"))
 	for _, p := range problems {
 		fmt.Fprint(w, "\n  ")
-		words.Advise(w, 2, 80, p.Setting+" "+p.What, p.Remedy)
+		terminal.Advise(w, 2, 80, p.Setting+" "+p.What, p.Remedy)
 	}
 }
 
@@ -164,17 +194,16 @@ func rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "netatmo-agent",
 		Short: "Netatmo readings as OpenTelemetry metrics",
-		Long: `netatmo-agent reads Netatmo weather stations, home coaches and thermostats and
-pushes what they say as OpenTelemetry metrics over OTLP.
+		Long: `netatmo-agent reads Netatmo weather stations, home coaches and home devices
+and exports their readings as OpenTelemetry metrics over OTLP.
 
 Without a command it runs the agent (see "netatmo-agent run --help" for the
-settings). To see it work with nothing configured: netatmo-agent demo`,
-		SilenceUsage:      true,
-		SilenceErrors:     true,
-		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
-		Version:           readBuild().String(),
-		Args:              noArgs,
-		RunE:              runAgent,
+settings). To try it without any configuration, run: netatmo-agent demo`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Version:       readBuild().String(),
+		Args:          noArgs,
+		RunE:          runAgent,
 	}
 	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
@@ -192,27 +221,26 @@ func noArgs(c *cobra.Command, args []string) error {
 	return usage(fmt.Errorf("unknown command or argument %q\nSee: %s --help", args[0], c.CommandPath()))
 }
 
-// addSettings gives c a flag for every setting that is not a secret.
+// addSettings adds a flag for every setting that has one.
 func addSettings(c *cobra.Command) {
 	c.Flags().SortFlags = false
-	for _, f := range config.Flags() {
-		fallback := "default " + strings.ReplaceAll(cmp.Or(f.DefaultText, f.Default), "`", "") // in which pflag looks for the name of a value
-		if f.Required {
-			fallback = "required"
+	for _, s := range config.Flags() {
+		c.Flags().String(s.Flag, "", s.Usage())
+		if s.Switch() {
+			c.Flags().Lookup(s.Flag).NoOptDefVal = "true"
 		}
-		c.Flags().String(f.Name, "", fmt.Sprintf("%s (%s, %s)", f.Usage, f.Variable, fallback))
-		if f.Switch {
-			c.Flags().Lookup(f.Name).NoOptDefVal = "true"
+		if s.Values != nil {
+			_ = c.RegisterFlagCompletionFunc(s.Flag, cobra.FixedCompletions(s.Values, cobra.ShellCompDirectiveNoFileComp)) // fails only for unknown flags
 		}
 	}
 }
 
-// loadConfig reads the settings of c from the environment and its flags.
+// loadConfig reads the settings from the environment and from the flags of c.
 func loadConfig(c *cobra.Command, need config.Need) (*config.Config, error) {
 	set := map[string]string{}
-	for _, f := range config.Flags() {
-		if flag := c.Flags().Lookup(f.Name); flag != nil && flag.Changed {
-			set[f.Name] = flag.Value.String()
+	for _, s := range config.Flags() {
+		if flag := c.Flags().Lookup(s.Flag); flag != nil && flag.Changed {
+			set[s.Flag] = flag.Value.String()
 		}
 	}
 	cfg, err := config.Load(set, need)

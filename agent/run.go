@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"log/slog"
-	"net/http"
 	"sync"
 	"time"
 
@@ -12,19 +10,20 @@ import (
 
 	"netatmo-agent/agent/config"
 	"netatmo-agent/agent/heartbeat"
+	"netatmo-agent/agent/history"
 	"netatmo-agent/agent/netatmo"
+	"netatmo-agent/agent/otlp"
 	"netatmo-agent/agent/telemetry"
 )
 
 func runCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "run",
-		Short: "Run the agent: poll, record, push, until a signal (the default)",
-		Long: `Runs the agent until SIGINT or SIGTERM: it polls Netatmo, records what the
-modules say and pushes it over OTLP. Without a login it logs the link to open
-and waits.
+		Short: "Run the agent until a signal (the default)",
+		Long: `Runs the agent until SIGINT or SIGTERM. It polls Netatmo and pushes the
+readings over OTLP. Without a login it logs the link to open and waits.
 
-The standard variables of OpenTelemetry say where to push
+OpenTelemetry's standard variables configure where to push
 (OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_EXPORTER_OTLP_HEADERS, …).`,
 		Args: noArgs,
 		RunE: runAgent,
@@ -40,7 +39,7 @@ func runAgent(c *cobra.Command, _ []string) error {
 	}
 	log := config.NewLogger(c.ErrOrStderr(), cfg.LogLevel, cfg.LogFormat)
 	announceStart(cfg, log)
-	a, err := newAgent(c.Context(), cfg, netatmo.NewGate(requestsPerHour), c.OutOrStdout(), log)
+	a, err := newAgent(c.Context(), cfg, netatmo.NewGate(cfg.RequestsPerHour), c.OutOrStdout(), log)
 	if err != nil {
 		return err
 	}
@@ -51,17 +50,13 @@ func runAgent(c *cobra.Command, _ []string) error {
 	return nil
 }
 
-// drain is how long a browser may take for the page it is reading when the
-// agent ends.
-const drain = 2 * time.Second
-
-// pushHangs is after how long the last push hangs in a way that no deadline
-// ends, such as an output that nobody reads.
+// pushHangs is how long to wait for the last push, which may hang without a
+// deadline, for example if nobody reads the output.
 const pushHangs = telemetry.LastPush + 500*time.Millisecond
 
-// run works until ctx ends. Then no new poll and no new refresh begins; a
-// refresh under way is waited for, because Netatmo may have changed the tokens
-// already; what is known is pushed a last time.
+// run works until ctx ends. Then it starts no new poll or refresh, waits for a
+// refresh in progress, because Netatmo may already have changed the tokens, and
+// pushes a last time.
 func (a *agent) run(ctx context.Context) {
 	defer a.close()
 	pushing, stopPushing := context.WithCancel(context.WithoutCancel(ctx))
@@ -70,9 +65,12 @@ func (a *agent) run(ctx context.Context) {
 	var work, push sync.WaitGroup
 	work.Go(func() { a.source.Run(ctx) })
 	work.Go(func() { a.poller.Run(ctx) })
+	work.Go(func() { history.Fill(ctx, a.client, a.pusher, columns(a.cfg), a.record, a.log) })
+	work.Go(func() { a.record.KeepSaved(ctx) })
 	work.Go(func() { a.servePages(ctx) })
+	work.Go(func() { a.askTime(ctx) })
 	push.Go(func() { a.pusher.Run(pushing) })
-	push.Go(func() { a.loops().Beat(pushing, heartbeat.Path(a.cfg.TokenFile), a.log) })
+	push.Go(func() { a.loops().Beat(pushing, a.cfg.TokenFile, a.log) })
 
 	<-ctx.Done()
 	a.log.Info("stopping")
@@ -83,34 +81,42 @@ func (a *agent) run(ctx context.Context) {
 	select {
 	case <-pushed:
 	case <-time.After(pushHangs):
-		a.log.Error("the last push hangs, the agent ends without it")
+		a.log.Error("the last push did not finish; stopping without it")
 	}
 	if err := a.state.Save(); err != nil {
-		a.log.Error("what the backend has acknowledged is not saved, the next start fills the gap again", "error", err)
+		a.log.Error("cannot save what the backend has acknowledged; the next start will push that data again", "error", err)
 	}
 	a.log.Info("stopped")
 }
 
-// loops are what the heartbeat is about.
+// loops returns what the heartbeat watches.
 func (a *agent) loops() heartbeat.Loops {
 	return heartbeat.Loops{
 		Poller: a.poller, Families: families(a.cfg), Gate: a.gate,
 		Pusher: a.pusher, ExportTimeout: a.cfg.Push.ExportTimeout,
+		Authorized: func() bool { return a.source.Status().Authorized },
 	}
 }
 
 func announceStart(cfg *config.Config, log *slog.Logger) {
 	b := readBuild()
-	log.Info("netatmo-agent starts", "version", b.version, "commit", b.commit, "token_file", cfg.TokenFile)
+	log.Info("starting netatmo-agent", "version", b.version, "commit", b.commit, "token_file", cfg.TokenFile)
 	for _, w := range cfg.Warnings {
 		log.Warn(w.String())
 	}
-	log.Info(telemetry.DescribePush(cfg.Push))
+	log.Info(otlp.Describe(cfg.Push))
 }
 
-// announceLogin logs the link to open, once for every login that is needed.
+// loginReminder is how often the link is logged while a login is needed, because
+// logs are rotated.
+const loginReminder = 24 * time.Hour
+
+// announceLogin logs the link to open for each login that is needed, and again
+// once a day.
 func (a *agent) announceLogin(ctx context.Context) {
 	said := ""
+	remind := time.NewTimer(loginReminder)
+	defer remind.Stop()
 	for {
 		changed := a.source.Changed()
 		status, link := a.source.Status(), a.pages.LoginURL()
@@ -120,20 +126,27 @@ func (a *agent) announceLogin(ctx context.Context) {
 		}
 		if link != "" && link != said {
 			attrs := []any{way, link}
-			if status.Problem != "" {
+			switch {
+			case status.Problem != "":
 				attrs = append(attrs, "reason", status.Problem)
+			case len(status.MissingScopes) > 0:
+				attrs = append(attrs, "reason", "the login lacks a scope; log in again to grant it. Everything else keeps working")
 			}
 			if len(status.MissingScopes) > 0 {
 				attrs = append(attrs, "missing_scopes", status.MissingScopes)
 			}
-			// Whatever the level: without this line nobody gets to the pages.
+			// At any level: without this line nobody finds the pages.
 			a.log.Log(ctx, max(slog.LevelWarn, a.cfg.LogLevel), "a login is needed", attrs...)
+			remind.Reset(loginReminder)
 		}
 		said = link
 		select {
 		case <-ctx.Done():
 			return
 		case <-changed:
+		case <-remind.C:
+			said = ""
+			remind.Reset(loginReminder)
 		}
 	}
 }
@@ -143,20 +156,7 @@ func (a *agent) servePages(ctx context.Context) {
 	if a.listener == nil {
 		return
 	}
-	server := pageServer(a.pages, a.log)
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(a.listener) }()
-	select {
-	case err := <-served:
-		if !errors.Is(err, http.ErrServerClosed) {
-			a.log.Error("the login pages are gone; log in by \"netatmo-agent login\" or restart the agent", "error", err)
-		}
-		return
-	case <-ctx.Done():
-	}
-	draining, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
-	defer cancel()
-	if server.Shutdown(draining) != nil {
-		_ = server.Close()
+	if err := a.pages.Serve(ctx, a.listener); err != nil {
+		a.log.Error("the login pages have stopped; log in with \"netatmo-agent login\" or restart the agent", "error", err)
 	}
 }

@@ -13,19 +13,39 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"netatmo-agent/agent/otlp"
 	"netatmo-agent/agent/simcloud"
-	"netatmo-agent/agent/telemetry"
 )
 
 func TestMain(m *testing.M) {
+	if strings.HasSuffix(os.Args[0], ".test") { // not as one of the commands below
+		forgetSettings()
+	}
 	testscript.Main(m, map[string]func(){
 		"netatmo-agent": func() { os.Exit(process()) },
+		"panic":         func() { configureRuntime(); panic("a fault of the program") },
 	})
 }
 
-// TestScripts runs the commands as a user would, in testdata/script. Each has a
-// simulated cloud at $CLOUD, a login for it in $TOKEN, and an OTLP/gRPC receiver
-// at $BACKEND.
+// forgetSettings removes the user's settings from the environment of all tests
+// and of the processes that they start.
+func forgetSettings() {
+	for _, entry := range os.Environ() {
+		name, _, _ := strings.Cut(entry, "=")
+		switch name {
+		case "STATE_DIRECTORY", "RUNTIME_DIRECTORY", "XDG_STATE_HOME", "KUBERNETES_SERVICE_HOST", "NOTIFY_SOCKET", "WATCHDOG_USEC",
+			"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "GOTRACEBACK":
+			_ = os.Unsetenv(name)
+		}
+		if strings.HasPrefix(name, "NETATMO_") || strings.HasPrefix(name, "OTEL_") {
+			_ = os.Unsetenv(name)
+		}
+	}
+}
+
+// TestScripts runs the commands as a user would, in testdata/script. Each
+// script has a simulated cloud at $CLOUD, a login for it in $TOKEN, and an
+// OTLP/gRPC receiver at $BACKEND.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
@@ -40,7 +60,7 @@ func TestScripts(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			backend, err := telemetry.NewReceiver("127.0.0.1:0", func(telemetry.ReceivedPoint) {})
+			backend, err := otlp.Listen("127.0.0.1:0", func(otlp.Point) {})
 			if err != nil {
 				return err
 			}
@@ -56,7 +76,7 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// exitCode runs a command that must end with a certain code.
+// exitCode runs a command that must exit with this code.
 func exitCode(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: exitcode code command...")
@@ -69,6 +89,6 @@ func exitCode(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("%v", err)
 	}
 	if strconv.Itoa(code) != args[0] {
-		ts.Fatalf("%s ended with %d, want %s", strings.Join(args[1:], " "), code, args[0])
+		ts.Fatalf("%s exited with %d, want %s", strings.Join(args[1:], " "), code, args[0])
 	}
 }

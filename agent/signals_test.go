@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -18,11 +19,12 @@ import (
 	"netatmo-agent/auth/authtest"
 )
 
-// A signal that arrives twice, as from a supervisor that sends it to the
-// process and to its group, or a closed terminal, waits for a refresh under way
-// as one signal does: the pair that Netatmo made is on disk when the agent ends.
+// A signal may arrive twice, for example from a supervisor that sends it to the
+// process and to its group. The agent then waits for a refresh under way, as
+// after one signal: the pair that Netatmo made is on disk when the agent exits.
 func TestSignalsWaitForARefresh(t *testing.T) {
-	// Where these tests run detached, SIGHUP is ignored, and would be by the agent.
+	// If these tests run detached, SIGHUP is ignored, and the agent would
+	// ignore it too.
 	hangUp := make(chan os.Signal, 1)
 	signal.Notify(hangUp, syscall.SIGHUP)
 	t.Cleanup(func() { signal.Stop(hangUp) })
@@ -57,7 +59,7 @@ func TestSignalsWaitForARefresh(t *testing.T) {
 			if err := agent.Start(); err != nil {
 				t.Fatal(err)
 			}
-			defer agent.Process.Kill() //nolint:errcheck // it has ended, unless the test failed
+			defer agent.Process.Kill() //nolint:errcheck // it has exited, unless the test failed
 			for cloud.Auth().Current() == old {
 				time.Sleep(time.Millisecond)
 			}
@@ -71,7 +73,7 @@ func TestSignalsWaitForARefresh(t *testing.T) {
 				}
 			}
 			if err := agent.Wait(); err != nil {
-				t.Errorf("it ended with %v", err)
+				t.Errorf("it exited with %v", err)
 			}
 			saved, err := os.ReadFile(path)
 			if err != nil {
@@ -84,9 +86,9 @@ func TestSignalsWaitForARefresh(t *testing.T) {
 	}
 }
 
-// Who reads an output may leave, as head does: then a command ends as after a
-// signal, and leaves nothing behind.
-func TestEndsWhenNobodyReads(t *testing.T) {
+// The reader of an output may exit, like head. Then a command exits as after a
+// signal, and leaves no files.
+func TestExitsWhenTheReaderOfItsOutputExits(t *testing.T) {
 	for name, arguments := range map[string][]string{
 		"the tables of the demo": {"demo", "--for", "4s"},
 		"the log of the agent":   {"run"},
@@ -111,14 +113,14 @@ func TestEndsWhenNobodyReads(t *testing.T) {
 			}
 			write.Close()
 			if !bufio.NewScanner(read).Scan() {
-				t.Error("it says nothing")
+				t.Error("it printed nothing")
 			}
 			read.Close()
 			if err := command.Wait(); err != nil {
-				t.Errorf("it ended with %v", err)
+				t.Errorf("it exited with %v", err)
 			}
 			if left, _ := os.ReadDir(dir); len(left) > 0 {
-				t.Errorf("left behind: %v", left)
+				t.Errorf("left over: %v", left)
 			}
 		})
 	}
@@ -133,9 +135,9 @@ func (u unread) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// A push that nothing can interrupt does not hold up the end, in whose time a
-// supervisor would kill the agent.
-func TestEndsWhileAPushHangs(t *testing.T) {
+// A push that cannot be interrupted does not delay the exit until a supervisor
+// would kill the agent.
+func TestExitsWhileAPushHangs(t *testing.T) {
 	d := newDay(t, "text", "weather")
 	t.Setenv("OTEL_METRICS_EXPORTER", "console")
 	synctest.Test(t, func(t *testing.T) {
@@ -147,10 +149,89 @@ func TestEndsWhileAPushHangs(t *testing.T) {
 		asked := time.Now()
 		d.stop()
 		if took := time.Since(asked); took > 8*time.Second {
-			t.Errorf("it ended after %s", took)
+			t.Errorf("it exited after %s", took)
 		}
 		if !strings.Contains(d.log.String(), "msg=stopped") {
 			t.Errorf("log:\n%s", d.log.String())
 		}
 	})
+}
+
+// A supervisor must not mistake a crash for wrong settings, exit code 2, which
+// a restart does not fix.
+func TestAPanicEndsWithSIGABRT(t *testing.T) {
+	crash := exec.Command("panic")
+	crash.Dir = t.TempDir() // for the core file
+	output, err := crash.CombinedOutput()
+	if crash.ProcessState == nil {
+		t.Fatal(err)
+	}
+	status, ok := crash.ProcessState.Sys().(syscall.WaitStatus)
+	if !ok || !status.Signaled() || status.Signal() != syscall.SIGABRT {
+		t.Errorf("it exited with %v", crash.ProcessState)
+	}
+	if !strings.Contains(string(output), "panic: a fault of the program") {
+		t.Errorf("it printed %q", output)
+	}
+}
+
+// A log that nobody reads, such as a pipe to a stopped process, blocks neither
+// polls nor the exit.
+func TestWorksWhileNobodyReadsTheLog(t *testing.T) {
+	cloud := simcloud.New(simcloud.Options{ClientID: "id", ClientSecret: "secret"})
+	polled := make(chan struct{}, 100)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if strings.HasPrefix(req.URL.Path, "/api/") {
+			polled <- struct{}{}
+		}
+		cloud.ServeHTTP(w, req)
+	}))
+	defer server.Close()
+	dir := t.TempDir()
+	token, err := json.Marshal(map[string]string{"refresh_token": cloud.Auth().Grant("read_station", "read_homecoach").Refresh})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "token.json"), token, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer read.Close()
+	if err := write.SetWriteDeadline(time.Now().Add(time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	for filled := false; !filled; { // until the pipe is full
+		_, err := write.Write(make([]byte, 1<<10))
+		filled = err != nil
+	}
+	agent := exec.Command("netatmo-agent", "run")
+	agent.Env = append(os.Environ(),
+		"NETATMO_CLIENT_ID=id", "NETATMO_CLIENT_SECRET=secret", "NETATMO_API_URL="+server.URL, "RUNTIME_DIRECTORY="+dir,
+		"NETATMO_TOKEN_FILE="+filepath.Join(dir, "token.json"), "NETATMO_LISTEN_ADDR=off", "OTEL_METRICS_EXPORTER=console")
+	agent.Stderr = write
+	if err := agent.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer agent.Process.Kill() //nolint:errcheck // it has exited, unless the test failed
+	select {
+	case <-polled:
+	case <-time.After(20 * time.Second):
+		t.Fatal("it does not poll")
+	}
+	if err := agent.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error)
+	go func() { ended <- agent.Wait() }()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Errorf("it exited with %v", err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("it does not exit")
+	}
 }

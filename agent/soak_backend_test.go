@@ -9,44 +9,50 @@ import (
 
 	"netatmo-agent/agent/catalogue"
 	"netatmo-agent/agent/netatmo"
+	"netatmo-agent/agent/otlp"
 	"netatmo-agent/agent/simcloud"
-	"netatmo-agent/agent/telemetry"
 )
 
-// soakLive is the resource attribute that live points have and history has not.
-const soakLive = "soak.live"
+// soakLive is the maximum age of live points when they arrive. Samples of
+// history are older, because a station uploads them some seconds later.
+const soakLive = 2 * time.Second
 
-// soakSeries is one line of the backend: a metric with history of a module.
+// soakSeries is one series of the backend: a metric with history of a module.
 type soakSeries struct{ module, metric string }
 
-// soakBackend takes the points of a year. It does not keep the live ones but
-// checks them as they come, and notes the holes that they leave.
+// soakBackend receives the points of a year. It does not store the live ones
+// but checks them as they arrive, and notes the holes between them.
 type soakBackend struct {
 	t     *testing.T
 	cloud *simcloud.Cloud
 
 	mu      sync.Mutex
-	stamp   time.Time                        // of the live push that arrives
+	stamp   time.Time                        // of the live push that is arriving
 	values  map[string]map[string]float64    // of that push, by module and metric
 	checked map[string]time.Time             // when the values last compared were measured, by module
 	live    map[string]time.Time             // newest live values with a history, by module
-	holes   []hole                           // yet to be judged
+	holes   []hole                           // not judged yet
 	history map[soakSeries]map[int64]float64 // by Unix milliseconds
 	gone    string                           // a module that has left the account
 	cuts    time.Time                        // the last power cut
 
 	pushed, filled, again, compared, expected int
+
+	measured bool                               // NETATMO_TIMESTAMPS=measured
+	came     map[soakSeries]map[int64]time.Time // when history arrived
+	judged   time.Time                          // until then
 }
 
-// hole is a time without live values of a module.
+// hole is a period without live values of a module.
 type hole struct {
 	module   string
 	from, to time.Time // of the points around it
 	until    time.Time // when the first values after it were measured
 }
 
-// cadence is between two uploads of a station. Where the first values after a
-// pause were measured later than that after the last point, an upload is missing.
+// cadence is the time between two uploads of a station. If the first values
+// after a pause were measured later than that after the last point, an upload
+// is missing.
 const cadence = 607 * time.Second
 
 func newSoakBackend(t *testing.T, cloud *simcloud.Cloud) *soakBackend {
@@ -54,6 +60,7 @@ func newSoakBackend(t *testing.T, cloud *simcloud.Cloud) *soakBackend {
 	return &soakBackend{
 		t: t, cloud: cloud, values: map[string]map[string]float64{}, checked: map[string]time.Time{},
 		live: map[string]time.Time{}, history: map[soakSeries]map[int64]float64{},
+		came: map[soakSeries]map[int64]time.Time{}, judged: time.Now(),
 	}
 }
 
@@ -73,14 +80,14 @@ var withHistory, measurementTime = func() (map[string]string, string) {
 }()
 
 // take receives a point.
-func (b *soakBackend) take(p telemetry.ReceivedPoint) {
+func (b *soakBackend) take(p otlp.Point) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	module := p.Attributes["module.id"]
 	if module == "" {
 		return // about the agent
 	}
-	if p.Resource[soakLive] == "" {
+	if time.Since(p.Time) > soakLive {
 		b.takeHistory(soakSeries{module, p.Metric}, p)
 		return
 	}
@@ -93,35 +100,42 @@ func (b *soakBackend) take(p telemetry.ReceivedPoint) {
 		b.values[module] = map[string]float64{}
 	}
 	if _, twice := b.values[module][p.Metric]; twice {
-		b.t.Errorf("%s: %s of %s came twice", p.Time, p.Metric, module)
+		b.t.Errorf("%s: %s of %s arrived twice", p.Time, p.Metric, module)
 	}
 	b.values[module][p.Metric] = p.Value
 }
 
-func (b *soakBackend) takeHistory(s soakSeries, p telemetry.ReceivedPoint) {
+func (b *soakBackend) takeHistory(s soakSeries, p otlp.Point) {
 	b.filled++
 	if b.history[s] == nil {
-		b.history[s] = map[int64]float64{}
+		b.history[s], b.came[s] = map[int64]float64{}, map[int64]time.Time{}
 	}
+	if b.measured {
+		b.live[s.module] = time.Now()
+	}
+	b.came[s][p.Time.UnixMilli()] = time.Now()
 	if _, twice := b.history[s][p.Time.UnixMilli()]; twice {
 		b.again++
 		if time.Since(b.cuts) > 12*time.Hour {
-			b.t.Errorf("%s: %v at %s came twice", time.Now(), s, p.Time)
+			b.t.Errorf("%s: %v at %s arrived twice", time.Now(), s, p.Time)
 		}
 	}
 	b.history[s][p.Time.UnixMilli()] = p.Value
 	b.compare(s, withHistory[s.metric], p.Time, p.Value)
 }
 
-// settle ends a live push: its values have to be those that the cloud has for
+// settle ends a live push: its values must be those that the cloud has for
 // their time of measurement, and a module that was away leaves a hole.
 func (b *soakBackend) settle() {
 	for module, values := range b.values {
-		measured := b.stamp // where the answer does not say
+		measured := b.stamp // if the answer has no time
 		if t, ok := values[measurementTime]; ok {
 			measured = time.Unix(int64(t), 0)
 		}
 		present := false
+		if b.measured {
+			b.noLive(module, values)
+		}
 		for metric, typ := range withHistory {
 			v, ok := values[metric]
 			present = present || ok
@@ -151,7 +165,7 @@ func (b *soakBackend) seen(module string, measured time.Time) {
 
 func (b *soakBackend) compare(s soakSeries, typ string, at time.Time, v float64) {
 	if s.module == b.gone {
-		return // the cloud knows nothing of it any more
+		return // the cloud no longer has it
 	}
 	b.compared++
 	if held := b.cloud.Held(s.module, typ, at, at); len(held) != 1 || held[0].Value != v {
@@ -165,15 +179,18 @@ func (b *soakBackend) powerCut() {
 	b.cuts = time.Now()
 }
 
-// judge compares the history that came with what the cloud holds for the
-// holes, and forgets them. Of a hole longer than the window only the newest
-// part can be there; filling it may begin some hours late.
+// judge compares the received history with the cloud's samples for the holes,
+// and forgets both. For a hole longer than the window, only the newest part can
+// be present; filling it may begin some hours late.
 func (b *soakBackend) judge(window time.Duration) {
 	b.t.Helper()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	const late = 3 * time.Hour
 	var lost []string
+	if b.measured {
+		lost = b.lostMeasurements(window - late)
+	}
 	for _, h := range b.holes {
 		from := h.from
 		if oldest := h.to.Add(late - window); oldest.After(from) {
@@ -189,23 +206,23 @@ func (b *soakBackend) judge(window time.Duration) {
 		}
 	}
 	b.holes = nil
-	b.forgetBefore(time.Now().Add(-3 * window))
+	b.forgetBefore(time.Now().Add(-3 * window / 2))
 	if len(lost) > 0 {
 		b.t.Errorf("%d samples lost, among them:\n%s", len(lost), strings.Join(lost[:min(len(lost), 30)], "\n"))
 	}
 }
 
-// forgetBefore drops old history, so that what the backend holds does not hide
-// what the agent does.
+// forgetBefore drops old history, so that the backend's memory does not hide
+// the agent's.
 func (b *soakBackend) forgetBefore(t time.Time) {
 	for s, points := range b.history {
-		kept := map[int64]float64{}
+		kept, came := map[int64]float64{}, map[int64]time.Time{}
 		for ms, v := range points {
 			if ms >= t.UnixMilli() {
-				kept[ms] = v
+				kept[ms], came[ms] = v, b.came[s][ms]
 			}
 		}
-		b.history[s] = kept
+		b.history[s], b.came[s] = kept, came
 	}
 }
 
@@ -229,4 +246,43 @@ func (b *soakBackend) silentModules() []string {
 		}
 	}
 	return late
+}
+
+// noLive checks that what has a history does not come live.
+func (b *soakBackend) noLive(module string, values map[string]float64) {
+	for metric := range withHistory {
+		if _, ok := values[metric]; ok {
+			b.t.Errorf("%s: %s of %s came live", moment(b.stamp), metric, module)
+		}
+	}
+}
+
+// lostMeasurements lists the samples that the cloud holds and that did not come,
+// since the last time. A sample need not come if it was older than reach when the
+// next one did.
+func (b *soakBackend) lostMeasurements(reach time.Duration) (lost []string) {
+	until := time.Now().Add(-3 * time.Hour)
+	for s, points := range b.history {
+		if s.module == b.gone {
+			continue
+		}
+		for _, x := range b.cloud.Held(s.module, withHistory[s.metric], b.judged, until) {
+			if _, ok := points[x.Time.UnixMilli()]; ok {
+				b.expected++
+				continue
+			}
+			next := time.Now()
+			for ms, at := range b.came[s] {
+				if ms > x.Time.UnixMilli() && at.Before(next) {
+					next = at
+				}
+			}
+			if x.Time.After(next.Add(-reach)) {
+				b.expected++
+				lost = append(lost, fmt.Sprintf("%s of %s at %s, though a later one came at %s", s.metric, s.module, moment(x.Time), moment(next)))
+			}
+		}
+	}
+	b.judged = until
+	return lost
 }

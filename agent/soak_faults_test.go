@@ -7,11 +7,11 @@ import (
 	"netatmo-agent/auth/authtest"
 )
 
-// soakFault is something that was reported to happen. It returns when it is
-// over; what follows from it need not be.
+// soakFault is a kind of fault that was reported. Its function returns when the
+// fault is over; its consequences may last longer.
 type soakFault struct {
 	name  string
-	place string // two faults in different places may happen at once
+	place string // two faults in different places may happen at the same time
 	run   func(s *soak)
 }
 
@@ -120,7 +120,7 @@ func (s *soak) between(least, most time.Duration) time.Duration {
 	return least + time.Duration(s.random.Int64N(int64(most-least)+1))
 }
 
-// times is a number from 1 to most.
+// times returns a number from 1 to most.
 func (s *soak) times(most int) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -147,19 +147,19 @@ func (s *soak) unreachable(module string, least, most time.Duration) {
 	s.cloud.SetUnreachable(module, false)
 }
 
-// loseLogin has Netatmo take the login away. The agent has to say that it
-// needs one, and to go on when somebody logs in.
+// loseLogin has Netatmo withdraw the login. The agent must say that it needs
+// one, and continue when a user logs in.
 func (s *soak) loseLogin(take func()) {
 	s.wiped++
 	take()
 	asked := time.Now()
 	for s.agent.source.Status().Authorized {
 		if time.Since(asked) > 6*time.Hour {
-			s.t.Errorf("%s: the login is gone for hours, and nobody says so", moment(time.Now()))
+			s.t.Errorf("%s: the login has been lost for hours, and the agent does not say so", moment(time.Now()))
 			return
 		}
 		time.Sleep(time.Minute)
 	}
-	s.sleep(time.Minute, 5*time.Hour) // until somebody looks
+	s.sleep(time.Minute, 5*time.Hour) // until a user notices
 	s.logIn()
 }

@@ -2,5 +2,6 @@
 
 package main
 
-// soakDays are fewer where the race detector makes a day take ten times as long.
+// soakDays is lower, because the race detector makes a day take ten times as
+// long.
 const soakDays = 4

@@ -2,5 +2,5 @@
 
 package main
 
-// soakDays is how long TestSoak lasts if nobody says otherwise.
+// soakDays is how long TestSoak lasts by default.
 const soakDays = 25

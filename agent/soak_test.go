@@ -18,13 +18,21 @@ import (
 	"netatmo-agent/auth/authtest"
 )
 
-// TestSoak lets an agent live through what was reported of Netatmo, networks,
-// backends and machines, one thing after another and now and then two at once.
-// At the end no login may be lost that Netatmo did not take away, no sample
-// that was within reach, none have come twice, and nothing have grown.
+// TestSoak exposes an agent to faults that were reported of Netatmo, networks,
+// backends and machines, one after another and sometimes two at once. At the
+// end no login may be lost that Netatmo did not withdraw, no available sample
+// may be missing, none may have arrived twice, and no resource use may have
+// grown.
 //
-// SOAK_DAYS is how long it lasts, in days of its own.
-func TestSoak(t *testing.T) {
+// SOAK_DAYS is its length in fake days.
+func TestSoak(t *testing.T) { liveThrough(t, "push") }
+
+// TestSoakMeasured is TestSoak with NETATMO_TIMESTAMPS=measured: every sample
+// arrives once.
+func TestSoakMeasured(t *testing.T) { liveThrough(t, "measured") }
+
+func liveThrough(t *testing.T, timestamps string) {
+	t.Helper()
 	days := soakDays
 	if value := os.Getenv("SOAK_DAYS"); value != "" {
 		if _, err := fmt.Sscan(value, &days); err != nil {
@@ -32,19 +40,19 @@ func TestSoak(t *testing.T) {
 		}
 	}
 	began := time.Now()
-	defer debug.SetGCPercent(debug.SetGCPercent(800)) // a heap of some MiB, for a year
+	defer debug.SetGCPercent(debug.SetGCPercent(800)) // a heap of a few MiB, for a year
 	synctest.Test(t, func(t *testing.T) {
-		s := newSoak(t, 1)
+		s := newSoak(t, 1, timestamps)
 		s.start()
 		s.live(days)
 		s.stop()
 		s.report(days)
 	})
-	t.Logf("%d days in %s", days, time.Since(began).Round(time.Second))
+	t.Logf("%s: %d days in %s", timestamps, days, time.Since(began).Round(time.Second))
 }
 
-// live goes through the faults, in an order that is new each time, until the
-// days are over.
+// live runs all faults, in a new random order each time, until the days are
+// over.
 func (s *soak) live(days int) {
 	s.t.Helper()
 	begin := time.Now()
@@ -81,7 +89,7 @@ func (s *soak) live(days int) {
 	s.rest("end")
 }
 
-// suffer has faults happen at the same time.
+// suffer runs faults concurrently.
 func (s *soak) suffer(faults []soakFault) {
 	var over sync.WaitGroup
 	for _, f := range faults {
@@ -92,17 +100,17 @@ func (s *soak) suffer(faults []soakFault) {
 	over.Wait()
 }
 
-// rest waits until all that happened is dealt with, and looks at what is there.
+// rest waits until all faults are dealt with, and checks the results.
 func (s *soak) rest(when string) {
 	s.t.Helper()
 	time.Sleep(12 * time.Hour)
 	synctest.Wait()
 	s.backend.judge(s.cfg.Backfill)
 	if quiet := s.backend.silentModules(); len(quiet) > 0 {
-		s.t.Errorf("%s: nothing comes of %v", when, quiet)
+		s.t.Errorf("%s: nothing arrives from %v", when, quiet)
 	}
 	s.checkLogin(when)
-	if _, err := heartbeat.Read(heartbeat.Path(s.cfg.TokenFile)); err != nil {
+	if _, err := heartbeat.Read(s.cfg.TokenFile); err != nil {
 		s.t.Errorf("%s: %v", when, err)
 	}
 	now := s.holdings()
@@ -118,8 +126,8 @@ func (s *soak) rest(when string) {
 	}
 }
 
-// checkLogin compares the token file with what Netatmo takes. Nobody logs in
-// but after Netatmo took the login away.
+// checkLogin compares the token file with the tokens that Netatmo accepts.
+// Users log in only after Netatmo has withdrawn the login.
 func (s *soak) checkLogin(when string) {
 	s.t.Helper()
 	content, err := os.ReadFile(s.cfg.TokenFile)
@@ -139,7 +147,7 @@ func (s *soak) checkLogin(when string) {
 	}
 }
 
-// holdings are what an agent holds, its world included.
+// holdings are the resources of an agent, including its world.
 type holdings struct {
 	goroutines, files int
 	heap              uint64
@@ -152,7 +160,7 @@ func (s *soak) holdings() holdings {
 		s.t.Fatal(err)
 	}
 	runtime.GC()
-	runtime.GC() // what finalisers held back
+	runtime.GC() // objects that finalizers kept alive
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return holdings{runtime.NumGoroutine(), len(entries), m.HeapAlloc}
@@ -162,11 +170,11 @@ func (h holdings) String() string {
 	return fmt.Sprintf("%d goroutines, %d files, %.1f MiB", h.goroutines, h.files, float64(h.heap)/(1<<20))
 }
 
-// exceeds names what is more than it was. The world around the agent counts
-// what happened, and may grow by a little.
+// exceeds names what has grown. The world around the agent counts events, and
+// may grow a little.
 func (h holdings) exceeds(before holdings) string {
 	switch {
-	case h.goroutines > before.goroutines+4: // a connection that is idle or not
+	case h.goroutines > before.goroutines+4: // a connection may be idle or not
 		return "goroutines"
 	case h.files > before.files+2:
 		return "files"
@@ -192,7 +200,7 @@ func (s *soak) report(days int) {
 	s.t.Logf("%d faults in %d days: %d requests to Netatmo, %d renewals of the token (%d at once), %d logins taken away, of them %d by a lost answer",
 		s.faults, days, requests, stats.Refreshes(), stats.MaxConcurrent, s.wiped, lost)
 	b := s.backend
-	s.t.Logf("%d live points and %d of history; %d samples were missed and all %d within reach are there; %d came again after a power cut; %d values compared with the cloud's",
+	s.t.Logf("%d live points and %d of history; %d samples had to come by history and all %d within reach are there; %d came again after a power cut; %d values compared with the cloud's, none astray",
 		b.pushed, b.filled, b.expected, b.expected, b.again, b.compared)
 	s.t.Logf("%d lines of log", s.log.lines)
 	if s.log.lines > 20*s.faults {

@@ -16,15 +16,15 @@ import (
 
 	"netatmo-agent/agent/config"
 	"netatmo-agent/agent/netatmo"
+	"netatmo-agent/agent/otlp"
 	"netatmo-agent/agent/simcloud"
-	"netatmo-agent/agent/telemetry"
 	"netatmo-agent/auth"
 	"netatmo-agent/auth/authtest"
 )
 
-// soak is an agent and all that is around it, in one bubble of fake time: the
-// agent as main wires it, a cloud behind real HTTP and a backend behind real
-// gRPC. Only the wires are not real.
+// soak is an agent and its whole environment, in one bubble of fake time: the
+// agent as main builds it, a cloud behind real HTTP and a backend behind real
+// gRPC. Only the network is fake.
 type soak struct {
 	t      *testing.T
 	random *rand.Rand
@@ -40,14 +40,14 @@ type soak struct {
 	agent *agent
 	stop  func()
 
-	mu     sync.Mutex // for random, of faults that happen at once
+	mu     sync.Mutex // for random, which concurrent faults use
 	faults int
-	wiped  int      // logins that Netatmo took away, or whose answer was lost
-	first  holdings // of a quiet moment at the start
+	wiped  int      // logins that Netatmo withdrew, or whose answer was lost
+	first  holdings // at a quiet moment near the start
 }
 
-// newSoak builds everything. The agent is yet to be started.
-func newSoak(t *testing.T, seed uint64) *soak {
+// newSoak builds everything. It does not start the agent.
+func newSoak(t *testing.T, seed uint64, timestamps string) *soak {
 	t.Helper()
 	s := &soak{
 		t: t, random: rand.New(rand.NewPCG(seed, 1)), log: &soakLog{}, clock: &cloudClock{},
@@ -57,13 +57,13 @@ func newSoak(t *testing.T, seed uint64) *soak {
 		ClientID: checkID, ClientSecret: checkSecret, Scenario: soakHome(), Now: s.clock.now,
 	})
 	s.backend = newSoakBackend(t, s.cloud)
-	receiver := telemetry.ReceiveFrom(s.push, s.backend.take)
+	receiver := otlp.Receive(s.push, s.backend.take)
 	server := &http.Server{Handler: s.cloud}
 	var served sync.WaitGroup
 	served.Go(func() { _ = server.Serve(s.netatmo) })
 	outer := http.DefaultTransport
 	transport := &http.Transport{DialContext: s.netatmo.Dial, IdleConnTimeout: 90 * time.Second}
-	http.DefaultTransport = transport // main and auth take it
+	http.DefaultTransport = transport // main and auth use it
 	t.Cleanup(func() {
 		http.DefaultTransport = outer
 		transport.CloseIdleConnections()
@@ -71,12 +71,13 @@ func newSoak(t *testing.T, seed uint64) *soak {
 		receiver.Close()
 		served.Wait()
 	})
-	s.configure()
+	s.configure(timestamps)
+	s.backend.measured = s.cfg.Measured
 	s.logIn()
 	return s
 }
 
-// soakHome is a station with sound and with odd modules, and a home coach.
+// soakHome is a station with normal and odd modules, and a home coach.
 func soakHome() *simcloud.Scenario {
 	s := simcloud.Default()
 	h := &s.Homes[0]
@@ -90,7 +91,7 @@ func soakHome() *simcloud.Scenario {
 	return s
 }
 
-// Devices that something happens to.
+// Devices that are subject to faults.
 const (
 	soakStation = "70:ee:50:00:10:01"
 	soakCoach   = "70:ee:50:00:20:01"
@@ -100,9 +101,9 @@ const (
 )
 
 // configure loads the settings as the command does.
-func (s *soak) configure() {
+func (s *soak) configure(timestamps string) {
 	s.t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "netatmo-agent-soak-") // not on the disk, which a year would wear
+	dir, err := os.MkdirTemp("/dev/shm", "netatmo-agent-soak-") // not on the disk, which a year would wear out
 	if err != nil {
 		dir = s.t.TempDir()
 	}
@@ -110,8 +111,9 @@ func (s *soak) configure() {
 	for name, value := range map[string]string{
 		"NETATMO_CLIENT_ID": checkID, "NETATMO_CLIENT_SECRET": checkSecret, "NETATMO_API_URL": "http://netatmo.test",
 		"NETATMO_TOKEN_FILE": filepath.Join(dir, "token.json"), "NETATMO_LISTEN_ADDR": "off",
-		"OTEL_METRICS_EXPORTER": "console", "OTEL_RESOURCE_ATTRIBUTES": soakLive + "=yes", // see connect
-		"RUNTIME_DIRECTORY": dir,
+		"OTEL_METRICS_EXPORTER": "console", // see connect
+		"NETATMO_TIMESTAMPS":    timestamps,
+		"RUNTIME_DIRECTORY":     dir,
 	} {
 		s.t.Setenv(name, value)
 	}
@@ -121,15 +123,15 @@ func (s *soak) configure() {
 	s.cfg.Push.Interval = soakPush
 }
 
-// soakPush is between two pushes at rest; there are more, since new readings are
-// pushed at once. With a push a minute, as is the default, a year takes several
-// times as long.
+// soakPush is the time between two pushes at rest. There are more, since new
+// readings are pushed at once. With the default of one push a minute, a year
+// takes several times as long.
 const soakPush = 10 * time.Minute
 
-// logIn is what "netatmo-agent login" does, beside an agent or not.
+// logIn does what "netatmo-agent login" does, with or without a running agent.
 func (s *soak) logIn() {
 	s.t.Helper()
-	source, err := auth.New(context.Background(), authConfig(s.cfg, s.log.logger()))
+	source, err := auth.New(context.Background(), authConfig(s.cfg, nil, s.log.logger()))
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -141,14 +143,14 @@ func (s *soak) logIn() {
 // start runs the agent.
 func (s *soak) start() {
 	s.t.Helper()
-	a, err := newAgent(s.t.Context(), s.cfg, netatmo.NewGate(requestsPerHour), io.Discard, s.log.logger())
+	a, err := newAgent(s.t.Context(), s.cfg, netatmo.NewGate(s.cfg.RequestsPerHour), io.Discard, s.log.logger())
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	push := s.cfg.Push
 	push.Exporter, push.Protocol, push.URL = config.OTLP, config.GRPC, &url.URL{Scheme: "http", Host: "127.0.0.1:4317"}
 	dial := func(ctx context.Context, addr string) (net.Conn, error) { return s.push.Dial(ctx, "tcp", addr) }
-	exporter, err := telemetry.NewExporter(s.t.Context(), push, telemetry.ExporterOptions{Logger: s.log.logger(), Dial: dial})
+	exporter, err := otlp.New(s.t.Context(), push, otlp.Options{Logger: s.log.logger(), Dial: dial})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -161,8 +163,8 @@ func (s *soak) start() {
 	s.agent, s.stop = a, func() { cancel(); run.Wait() }
 }
 
-// cut ends the agent as a power cut does: nothing is pushed any more, and what
-// it saves at its end is not on the disk. A token that was renewed just then is.
+// cut ends the agent like a power cut: nothing more is pushed, and what it
+// saves while stopping is not on the disk. A token that it has just renewed is.
 func (s *soak) cut() {
 	s.t.Helper()
 	path := filepath.Join(s.cfg.StateDir, "state.json")
@@ -179,11 +181,11 @@ func (s *soak) cut() {
 	s.backend.powerCut()
 }
 
-// cloudClock is Netatmo's clock. The bubble's is the agent's.
+// cloudClock is Netatmo's clock. The agent's is the bubble's.
 type cloudClock struct {
 	mu     sync.Mutex
 	ahead  time.Duration
-	frozen time.Time // zero: it goes
+	frozen time.Time // zero: it runs
 }
 
 func (c *cloudClock) now() time.Time {
@@ -195,15 +197,15 @@ func (c *cloudClock) now() time.Time {
 	return time.Now().Add(c.ahead)
 }
 
-// jump moves Netatmo's clock on, that is: the agent's back.
+// jump moves Netatmo's clock forward, which looks like the agent's moving back.
 func (c *cloudClock) jump(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.ahead += d
 }
 
-// wait lets the agent's clock gain d: Netatmo's, and the world with it, stands
-// still meanwhile. So NTP does it, only slower.
+// wait lets the agent's clock gain d: Netatmo's, and the world with it, stops
+// meanwhile. NTP does the same, only slower.
 func (c *cloudClock) wait(d time.Duration) {
 	now := c.now()
 	c.mu.Lock()
@@ -215,7 +217,7 @@ func (c *cloudClock) wait(d time.Duration) {
 	c.mu.Unlock()
 }
 
-// wire is the way to a server: a listener, and what dials to it.
+// wire is the network to a server: a listener, and a dialer to it.
 type wire struct {
 	*authtest.Listener
 
@@ -228,16 +230,16 @@ type wireState int
 
 const (
 	working  wireState = iota
-	refusing           // as where nothing listens
-	mute               // as to a machine that is gone: nothing arrives, nobody says so
+	refusing           // as if nothing listens
+	mute               // as if the machine is gone: nothing arrives, and there is no error
 )
 
 func newWire() *wire {
 	return &wire{Listener: authtest.NewListener(), ends: map[*wireEnd]bool{}}
 }
 
-// set changes the state. Connections that are there end, or swallow what is
-// sent for as long as the wire is mute.
+// set changes the state. Existing connections end, or swallow what is sent
+// while the wire is mute.
 func (w *wire) set(state wireState) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

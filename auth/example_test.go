@@ -13,8 +13,8 @@ import (
 	"netatmo-agent/auth/authtest"
 )
 
-// A process opens the token file, is logged in once, and asks for an access
-// token whenever it needs one. The next process finds the login in the file.
+// A process opens the token file, logs in once, and gets an access token
+// whenever it needs one. The next process finds the login in the file.
 func Example() {
 	dir, err := os.MkdirTemp("", "auth")
 	if err != nil {
@@ -43,8 +43,8 @@ func Example() {
 	fmt.Println(source.Status().Problem)
 	changed := source.Changed()
 
-	// Here a human logs in: by source.AuthCodeURL and source.Exchange, or by a
-	// refresh token from the token generator of dev.netatmo.com.
+	// Here a human logs in, with source.AuthCodeURL and source.Exchange, or
+	// with a refresh token from the token generator of dev.netatmo.com.
 	if err := source.AdoptRefreshToken(ctx, netatmo.Grant("read_station").Refresh); err != nil {
 		panic(err)
 	}

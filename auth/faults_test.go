@@ -46,10 +46,9 @@ var serverFaults = map[string]*authtest.Fault{
 	"more scopes":        {Kind: authtest.ScopeSuperset},
 }
 
-// Whatever goes wrong at Netatmo, on the disk and with the caller, at the same
-// time: every pair that the agent received is on the disk or reported as
-// unsaved, and after a restart the login works if, and only if, the pair on the
-// disk is the living one.
+// Combines faults of Netatmo, of the disk and of the caller: every pair that
+// the agent received is on the disk or reported as unsaved, and after a restart
+// the login works if and only if the pair on the disk is the valid one.
 func TestFaultTable(t *testing.T) {
 	for name, fault := range serverFaults {
 		for _, disk := range storeFaults {
@@ -82,17 +81,17 @@ func faultCell(r *rig, fault *authtest.Fault, disk storeFault, cancelled bool) {
 	access, err := s.Token(ctx)
 	cancel()
 	if err == nil && access != r.server.Current().Access {
-		r.Errorf("Token gave a dead token")
+		r.Errorf("Token returned an invalid token")
 	}
 	received := r.receivedIsSafe(s, 1)
 	if disk.name == "proof fails" && r.asked() > 0 {
-		r.Error("asked for a pair that could not be saved")
+		r.Error("requested a pair that could not be saved")
 	}
 	if received && err != nil {
-		r.Errorf("a new pair came, but Token says %v", err)
+		r.Errorf("a new pair arrived, but Token returned %v", err)
 	}
 
-	// The process dies here, and the next one finds the file as it is.
+	// The process crashes here, and the next one reads the file as it is.
 	time.Sleep(time.Second)
 	r.faults = nil
 	r.server.Heal()
@@ -102,7 +101,7 @@ func faultCell(r *rig, fault *authtest.Fault, disk storeFault, cancelled bool) {
 	stop := r.run(next)
 	time.Sleep(15 * time.Minute)
 	if st := next.Status(); st.Authorized != living {
-		r.Errorf("the living pair is on the disk: %v, but the login works: %v", living, st.Authorized)
+		r.Errorf("the valid pair is on the disk: %v, but the login works: %v", living, st.Authorized)
 	} else if living {
 		r.token(next)
 	}
@@ -110,8 +109,8 @@ func faultCell(r *rig, fault *authtest.Fault, disk storeFault, cancelled bool) {
 	stop()
 }
 
-// receivedIsSafe checks that the newest pair, if it is not one of the first
-// known and its answer arrived, is on the disk or reported as unsaved.
+// receivedIsSafe checks that the newest pair is on the disk or reported as
+// unsaved, if its answer arrived and it is not one of the first known pairs.
 func (r *rig) receivedIsSafe(s *Source, known int) (received bool) {
 	r.Helper()
 	issued := r.server.Stats().Issued
@@ -125,7 +124,7 @@ func (r *rig) receivedIsSafe(s *Source, known int) (received bool) {
 	case !st.Unsaved || s.current().Access != newest.Access:
 		r.Errorf("a pair was received, but it is neither on the disk nor reported: %+v", st)
 	default:
-		r.wantLogged("ERROR", "in memory alone")
+		r.wantLogged("ERROR", "exists only in memory")
 	}
 	return true
 }

@@ -13,14 +13,15 @@ import (
 // request, and the save.
 const LoginTimeout = lockTimeout + askTimeout + 15*time.Second
 
-// AuthCodeURL returns where the browser is sent to log in. state comes back with
-// the code.
+// AuthCodeURL returns the address to open in a browser to log in. Netatmo
+// returns state together with the code.
 func (s *Source) AuthCodeURL(state string) string { return s.oauth.AuthCodeURL(state) }
 
-// Exchange turns a code into a login and saves it before it returns nil. It goes
-// on when ctx ends: the user has consented, whether or not the browser stays.
-// Errors: *[LoginError] if Netatmo refuses, *[TokenError] for what may succeed
-// if done again, *[SaveError] if the login works but is not on the disk.
+// Exchange turns a code into a login and saves it before it returns nil. It
+// continues after the end of ctx, because the user has consented, whether or
+// not the browser waits. Errors: *[LoginError] if Netatmo refuses,
+// *[TokenError] if a retry may succeed, *[SaveError] if the login works but is
+// not on the disk.
 func (s *Source) Exchange(ctx context.Context, code string) error {
 	return s.login(ctx, CauseBadCode, func(ctx context.Context) (*oauth2.Token, error) {
 		// Netatmo's documentation asks for the scope here too.
@@ -28,14 +29,15 @@ func (s *Source) Exchange(ctx context.Context, code string) error {
 	})
 }
 
-// AdoptRefreshToken makes a login of a refresh token, such as one from the token
-// generator at dev.netatmo.com, by using it once. Otherwise it is as Exchange.
+// AdoptRefreshToken turns a refresh token, such as one from the token generator
+// at dev.netatmo.com, into a login by using it once. Otherwise it is like
+// Exchange.
 func (s *Source) AdoptRefreshToken(ctx context.Context, refreshToken string) error {
 	return s.login(ctx, CauseBadPasted, s.refreshGrant(refreshToken))
 }
 
-// login replaces the pair by a new one. Until that has come, the old one stays
-// where it is.
+// login replaces the pair with a new one, and keeps the old one until the new
+// one arrives.
 func (s *Source) login(ctx context.Context, refusal Cause, get func(context.Context) (*oauth2.Token, error)) error {
 	ctx, cancel := s.untilStop(context.WithoutCancel(ctx))
 	defer cancel()
@@ -56,14 +58,15 @@ func (s *Source) login(ctx context.Context, refusal Cause, get func(context.Cont
 	stopped := false
 	s.locked(func(now time.Time) {
 		if stopped = s.stopped(); !stopped {
-			s.renewal.last = now
+			s.schedule.last = now
 		}
 	})
 	if stopped {
 		return errStopping
 	}
 	if s.Status().Authorized {
-		// A new login ends the old one, so nothing is asked for that cannot be kept.
+		// A new login invalidates the old one, so it must not begin if it
+		// cannot be saved.
 		if err := s.prove(); err != nil {
 			return &TokenError{Reason: "store", Err: err}
 		}
@@ -74,16 +77,40 @@ func (s *Source) login(ctx context.Context, refusal Cause, get func(context.Cont
 	}
 	s.received(d, true)
 	if d.Refresh == "" {
-		s.log.Warn("Netatmo gave no refresh token, so this login ends with its access token", "expiry", d.Expiry)
+		s.log.Warn("Netatmo sent no refresh token; the login ends when its access token expires", "expiry", d.Expiry)
 	}
-	if err := s.save(); err != nil {
+	err = s.save()
+	s.schedule.log.OK()
+	s.log.Info("logged in to Netatmo", "expiry", d.Expiry)
+	if err != nil {
 		return &SaveError{Path: s.cfg.TokenFile, Err: err}
 	}
 	return nil
 }
 
-// untilStop returns a context for what may wait for others, but not for long
-// and not beyond a stop.
+// madeUpToken looks like a refresh token that Netatmo never issued.
+const madeUpToken = "000000000000000000000000|00000000000000000000000000000000"
+
+// TryApp asks Netatmo whether it accepts the client ID and secret. It uses a
+// made-up refresh token, so that no real one is spent. It returns nil if
+// Netatmo refuses only the token, a *[LoginError] if it refuses the app, and a
+// *[TokenError] if its answer says neither.
+func (s *Source) TryApp(ctx context.Context) error {
+	lock, err := s.lock(ctx) // Netatmo gets one token request at a time
+	if err != nil {
+		return err
+	}
+	defer s.unlock(lock)
+	_, err = s.ask(ctx, s.refreshGrant(madeUpToken))
+	fault, ok := errors.AsType[*TokenError](err)
+	if !ok || fault.Reason == "invalid_grant" {
+		return nil
+	}
+	return loginFault(fault, CauseBadPasted)
+}
+
+// untilStop returns a context that ends after lockTimeout, and when the process
+// is told to stop.
 func (s *Source) untilStop(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithTimeout(ctx, lockTimeout)
 	s.mu.Lock()
@@ -99,7 +126,7 @@ func (s *Source) untilStop(ctx context.Context) (context.Context, context.Cancel
 	return ctx, cancel
 }
 
-// turnedAway says why a login did not get its turn.
+// turnedAway returns why a login did not get its turn.
 func (s *Source) turnedAway() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -110,13 +137,12 @@ func (s *Source) turnedAway() error {
 }
 
 func loginFault(fault *TokenError, refusal Cause) error {
-	switch fault.Reason {
-	case "invalid_grant":
+	switch cause := refusals[fault.Reason]; cause {
+	case "":
+		return fault
+	case CauseRefused:
 		return loginError(refusal, fault)
-	case "invalid_client":
-		return loginError(CauseApp, fault)
-	case "unauthorized_client":
-		return loginError(CauseGrant, fault)
+	default:
+		return loginError(cause, fault)
 	}
-	return fault
 }

@@ -8,12 +8,12 @@ import (
 	"netatmo-agent/auth/authtest"
 )
 
-// Another program that read the file before us, or a backup, brings back a pair
-// that we have used up. It is dead, and ours lives.
-func TestAUsedUpPairDoesNotReplaceTheLivingOne(t *testing.T) {
+// Another program that read the file before us, or a backup, restores a pair
+// that we have already used. That pair no longer works; ours does.
+func TestAUsedPairDoesNotReplaceTheCurrentOne(t *testing.T) {
 	for name, row := range map[string]struct {
-		renewals int           // since the pair that comes back
-		wait     time.Duration // then
+		renewals int           // since the restored pair
+		wait     time.Duration // after that
 	}{
 		"until the next look":    {1, maxPause},
 		"until the next refresh": {1, 3 * time.Hour},
@@ -35,11 +35,11 @@ func TestAUsedUpPairDoesNotReplaceTheLivingOne(t *testing.T) {
 				time.Sleep(row.wait)
 				if row.wait > 0 {
 					r.token(s)
-					r.wantLogged("WARN", "dead")
+					r.wantLogged("WARN", "older login")
 				}
 				stop()
 				if !r.onDisk(r.server.Current()) {
-					r.Error("the living pair is not on the disk")
+					r.Error("the valid pair is not on the disk")
 				}
 				if r.logged("ERROR", "") != 0 {
 					r.Error(r.logs.String())
@@ -49,8 +49,8 @@ func TestAUsedUpPairDoesNotReplaceTheLivingOne(t *testing.T) {
 	}
 }
 
-// Nor does one that another command of ours has used up meanwhile.
-func TestAPairThatAnotherCommandUsedUpDoesNotReplaceTheLivingOne(t *testing.T) {
+// Nor does a pair that another command of ours has used meanwhile.
+func TestAPairUsedByAnotherCommandDoesNotReplaceTheCurrentOne(t *testing.T) {
 	inBubble(t, authtest.Options{}, func(r *rig) {
 		old := r.server.Grant()
 		r.putPair(old, time.Hour)
@@ -65,12 +65,12 @@ func TestAPairThatAnotherCommandUsedUpDoesNotReplaceTheLivingOne(t *testing.T) {
 		time.Sleep(maxPause + time.Second)
 		r.token(agent)
 		if r.asked() != 1 || !r.onDisk(r.server.Current()) {
-			r.Errorf("%d refreshes, or the living pair is not on the disk", r.asked())
+			r.Errorf("%d refreshes, or the valid pair is not on the disk", r.asked())
 		}
 	})
 }
 
-func TestWhoInsistsOnAUsedUpPairDoesNotFloodTheLog(t *testing.T) {
+func TestAProgramThatKeepsWritingAUsedPairDoesNotFloodTheLog(t *testing.T) {
 	inBubble(t, authtest.Options{}, func(r *rig) {
 		old := r.server.Grant()
 		r.putPair(old, -time.Minute)
@@ -82,14 +82,14 @@ func TestWhoInsistsOnAUsedUpPairDoesNotFloodTheLog(t *testing.T) {
 			time.Sleep(2 * time.Minute)
 		}
 		r.token(s)
-		if n := r.logged("WARN", "dead"); n < 2 || n > 3 {
+		if n := r.logged("WARN", "older login"); n < 2 || n > 3 {
 			r.Errorf("%d lines in two hours", n)
 		}
 	})
 }
 
-// A login that was used up here is still better than none.
-func TestAUsedUpPairIsTriedWhereThereIsNoLogin(t *testing.T) {
+// A login that was used here is still better than none.
+func TestAUsedPairIsTriedIfThereIsNoLogin(t *testing.T) {
 	inBubble(t, authtest.Options{NoRotation: true}, func(r *rig) {
 		old := r.server.Grant()
 		r.putPair(old, -time.Minute)
@@ -111,7 +111,7 @@ func TestAUsedUpPairIsTriedWhereThereIsNoLogin(t *testing.T) {
 	})
 }
 
-func TestAFileThatIsGoneOrDamagedIsWrittenAgain(t *testing.T) {
+func TestARemovedOrDamagedFileIsRestored(t *testing.T) {
 	for name, harm := range map[string]func(*rig){
 		"gone":    func(r *rig) { _ = os.Remove(r.path) },
 		"empty":   func(r *rig) { r.put("") },
@@ -125,16 +125,16 @@ func TestAFileThatIsGoneOrDamagedIsWrittenAgain(t *testing.T) {
 				time.Sleep(time.Second)
 				harm(r)
 				time.Sleep(2*maxPause + time.Second)
-				r.wantLogged("WARN", "saved again")
+				r.wantLogged("WARN", "saving the login again")
 				if !r.onDisk(r.server.Current()) || r.asked() != 0 {
-					r.Error("a power cut would cost the login")
+					r.Error("a power cut would lose the login")
 				}
 			})
 		})
 	}
 }
 
-// Somebody who is just writing the file is not written over.
+// A file that another program is just writing is not overwritten.
 func TestAFileThatIsJustBeingWrittenIsLeftAlone(t *testing.T) {
 	inBubble(t, authtest.Options{}, func(r *rig) {
 		r.putPair(r.server.Grant(), time.Hour)
@@ -142,9 +142,9 @@ func TestAFileThatIsJustBeingWrittenIsLeftAlone(t *testing.T) {
 		defer r.run(s)()
 		time.Sleep(maxPause - time.Second)
 		r.put("")
-		time.Sleep(2 * time.Second) // one look
+		time.Sleep(2 * time.Second) // one check of the file
 		if content, err := os.ReadFile(r.path); err != nil || len(content) > 0 {
-			r.Error("it was written over")
+			r.Error("it was overwritten")
 		}
 		other := r.server.Grant()
 		r.putPair(other, time.Hour)
@@ -155,7 +155,7 @@ func TestAFileThatIsJustBeingWrittenIsLeftAlone(t *testing.T) {
 	})
 }
 
-func TestAnEndWithoutItsDirectoryIsAnError(t *testing.T) {
+func TestAShutdownWithoutTheDirectoryIsAnError(t *testing.T) {
 	inBubble(t, authtest.Options{}, func(r *rig) {
 		r.putPair(r.server.Grant(), time.Hour)
 		s := r.open()
@@ -165,7 +165,7 @@ func TestAnEndWithoutItsDirectoryIsAnError(t *testing.T) {
 		if err := os.RemoveAll(dir); err != nil {
 			r.Fatal(err)
 		}
-		if err := os.WriteFile(dir, nil, 0o600); err != nil { // so that it cannot be made again
+		if err := os.WriteFile(dir, nil, 0o600); err != nil { // so that it cannot be recreated
 			r.Fatal(err)
 		}
 		stop()

@@ -12,9 +12,9 @@ import (
 	"netatmo-agent/auth/authtest"
 )
 
-// inNamespace runs act where it may mount, visible to nobody else, and reports
-// whether that is allowed here. Where it is not, save_test.go tests the same
-// with faults of its own making.
+// inNamespace runs act where it may mount, invisible to other processes, and
+// reports whether that is allowed here. If it is not, save_test.go tests the
+// same with injected faults.
 func inNamespace(act func()) (allowed bool) {
 	done := make(chan struct{})
 	go func() {
@@ -63,8 +63,8 @@ func aFileMountedAlone(r *rig) {
 	if !r.onDisk(r.server.Current()) {
 		r.Error("the new pair is not in the file on the host")
 	}
-	if r.logged("WARN", "could only be written over") != 0 {
-		r.Error("the same thing is said twice")
+	if r.logged("WARN", "overwritten in place; fix") != 0 {
+		r.Error("the same thing is logged twice")
 	}
 }
 

@@ -13,23 +13,24 @@ import (
 	"netatmo-agent/store"
 )
 
-// lockTimeout is longer than another process needs for a refresh.
+// lockTimeout is longer than another process needs for a renewal.
 const lockTimeout = askTimeout + 15*time.Second
 
 // refresh renews the access token. The caller holds the turn.
 //
-// At Netatmo a refresh is a write that cannot be undone: it makes a new pair and
-// kills the old one, whether or not the answer arrives. So nobody else may be at
-// it (token.lock), nobody may have done it already (reload), a save must work
-// (prove), and then nothing stops it before the new pair is on the disk.
+// At Netatmo a refresh is a write that cannot be undone: it makes a new pair
+// and invalidates the old one, whether or not the answer arrives. So before the
+// request, refresh makes sure that no other process is doing it (token.lock) or
+// has done it (reload), and that a save works (prove). After that, nothing
+// stops it until the new pair is on the disk.
 func (s *Source) refresh(ctx context.Context) error {
 	defer s.wake()
-	s.locked(func(time.Time) { s.renewal.wanted = true })
+	s.locked(func(time.Time) { s.schedule.wanted = true })
 	if err := s.pace(ctx); err != nil {
 		return err
 	}
 	lock, err := s.lock(ctx)
-	if ctx.Err() != nil {
+	if err != nil && ctx.Err() != nil {
 		return ctx.Err()
 	}
 	if err != nil {
@@ -47,17 +48,18 @@ func (s *Source) refresh(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	s.locked(func(now time.Time) { s.renewal.last = now })
+	s.locked(func(now time.Time) { s.schedule.last = now })
 	d, err := s.ask(ctx, s.refreshGrant(token))
 	if fault, ok := errors.AsType[*TokenError](err); ok {
 		return s.failed(fault)
 	}
-	level := slog.LevelDebug
-	if s.received(d, false) {
-		level = slog.LevelInfo // after a fault
+	s.received(d, false)
+	_ = s.save() // logged and retried; the token works all the same
+	if d.Access == "" {
+		return s.failed(&TokenError{Reason: "malformed", Err: errors.New("Netatmo sent a new refresh token without a usable access token")})
 	}
-	_ = s.save() // reported and tried again; the token is good all the same
-	s.log.Log(ctx, level, "the access token is renewed", "expiry", d.Expiry)
+	s.schedule.log.OK()
+	s.log.Debug("renewed the access token", "expiry", d.Expiry)
 	return nil
 }
 
@@ -67,28 +69,28 @@ func (s *Source) refreshGrant(token string) func(context.Context) (*oauth2.Token
 	}
 }
 
-// due returns the refresh token if it has to be used now, else why not; neither
-// if another process has done it.
+// due returns the refresh token if it has to be used now, or else the reason why
+// not. It returns neither if another process has renewed the access token.
 func (s *Source) due() (token string, err error) {
 	s.locked(func(now time.Time) {
 		switch {
-		case s.held.fresh(now):
-			s.renewal.wanted = false
-		case s.held.Refresh == "":
+		case s.pair.fresh(now):
+			s.schedule.wanted = false
+		case s.pair.Refresh == "":
 			err = s.need(now)
 		case s.stopped():
 			err = errStopping
 		default:
-			token = s.held.Refresh
+			token = s.pair.Refresh
 		}
 	})
 	return token, err
 }
 
-// pace keeps two refreshes minGap apart.
+// pace keeps two renewals minGap apart.
 func (s *Source) pace(ctx context.Context) error {
 	s.mu.Lock()
-	wait, stopping := time.Until(s.renewal.last.Add(minGap)), s.stopping
+	wait, stopping := time.Until(s.schedule.last.Add(minGap)), s.stopping
 	s.mu.Unlock()
 	if wait <= 0 {
 		return nil
@@ -113,99 +115,93 @@ func (s *Source) lock(ctx context.Context) (*store.Lock, error) {
 
 func (s *Source) unlock(lock *store.Lock) {
 	if err := lock.Unlock(); err != nil {
-		s.log.Error("the token lock could not be freed; other commands wait until this process ends", "error", err)
+		s.log.Error("could not release token.lock; other commands wait until this process ends", "error", err)
 	}
 }
 
-// failed counts and schedules what follows from a fault, says it once, and
-// returns what Token answers.
+// failed counts and logs a fault, schedules the next try, and returns what Token
+// answers. The caller holds the turn.
 func (s *Source) failed(e *TokenError) (answer error) {
-	var level slog.Level
-	var next, until time.Time
+	outcome, level := Passing, slog.LevelWarn
+	var until time.Time
 	var alive bool
-	var unsaid *LoginError // given up, and locked will not tell
+	var final *LoginError // believed just now
 	s.locked(func(now time.Time) {
-		alive, until = s.held.alive(now), s.held.until
-		outcome, loud := Passing, slog.LevelWarn
-		given, givenUp := s.lost != nil, false
-		if final := s.giveUp(now, e); final != nil {
-			outcome, loud = Final, slog.LevelError
-			s.lost, s.renewal.next = final, now.Add(lostWait)
-			givenUp = !given
-			if givenUp && (alive || !s.seen.authorized) {
-				unsaid = final
+		alive, until = s.pair.alive(now), s.pair.until
+		if lost := s.giveUp(now, e); lost != nil {
+			outcome, level = Final, slog.LevelDebug
+			if s.lost == nil {
+				final = lost
 			}
+			s.lost = lost
 		} else if e.Reason == "store" {
-			outcome, loud = Blocked, slog.LevelError
+			outcome, level = Blocked, slog.LevelError
 		}
-		s.refreshes[outcome]++
-		answer, next = e, s.renewal.next
+		s.counts[outcome]++
+		answer = e
 		if need := s.need(now); need != nil {
 			answer = need
-		}
-		level = s.renewal.complaint.level(now, fmt.Sprint(outcome, e.Reason, alive), loud)
-		if givenUp {
-			level = slog.LevelDebug // the end of the login says more
+			if e.refusal { // whoever waits for Changed says why a login is needed
+				level = slog.LevelDebug
+			}
 		}
 	})
-	message := "the access token could not be renewed and is no longer good; until it is, nothing is read from Netatmo"
-	if alive {
-		message = "the access token could not be renewed; the old one is used until it expires"
+	effect := "the current access token is used until it expires"
+	if !alive {
+		effect = "nothing is read from Netatmo until a renewal succeeds"
 	}
-	s.log.Log(context.Background(), level, message, "reason", e.Reason, "error", e.Err, "next_try", next, "expiry", until)
-	if unsaid != nil {
-		s.log.Error("the login will not be renewed: "+unsaid.Error(), "cause", unsaid.Cause)
+	s.schedule.log.FailedAt(level, fmt.Sprint(e.Reason, alive), e.Err, "reason", e.Reason, "effect", effect, "next_try", e.Retry, "expiry", until)
+	if final != nil {
+		s.log.Error("the login cannot be renewed: "+final.Error(), "cause", final.Cause)
 	}
 	return answer
 }
 
-// giveUp returns what to say if the fault is final, else schedules the next try.
-// The caller holds mu.
+// giveUp schedules the next try, and returns the error to report if the fault
+// is final. The caller holds mu.
 func (s *Source) giveUp(now time.Time, e *TokenError) *LoginError {
-	switch e.Reason {
-	case "invalid_grant":
-		if s.renewal.refused(now, e) {
-			return refusedError(s.renewal.lostAt, e)
-		}
-	case "invalid_client":
-		return loginError(CauseApp, e)
-	case "unauthorized_client":
-		return loginError(CauseGrant, e)
-	default:
-		s.renewal.passing(now, e)
+	if _, refused := refusals[e.Reason]; !refused {
+		s.schedule.passing(now, e)
+		return nil
 	}
-	return nil
+	if !s.schedule.refused(now, e) {
+		return nil
+	}
+	return refusedError(e, s.schedule.lostAt)
+}
+
+// received takes a pair from Netatmo into memory. Nobody gets it before the
+// first attempt to save it. The caller holds the turn.
+func (s *Source) received(d document, login bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.spend(d.Refresh)
+	s.pair = newPair(d.succeeds(s.disk), time.Now())
+	s.stored, s.lost = arrived, nil
+	if login {
+		s.missing, s.schedule.rejections = nil, 0
+	}
+	if d.Access == "" { // it has to be renewed, and that may fail again
+		s.schedule.wanted = true
+		return
+	}
+	s.schedule.succeeded()
+	if !login {
+		s.counts[OK]++
+	}
 }
 
 // mostSpent is how many used refresh tokens are remembered: those of a month.
 const mostSpent = 250
 
-// spend notes that the refresh token in memory was used up for another one,
-// which is new. The caller holds mu.
-func (s *Source) spend(by string) {
-	s.spent = slices.DeleteFunc(s.spent, func(token string) bool { return token == by })
-	if old := s.held.Refresh; old != "" && old != by {
+// spend notes that the refresh token in memory was used to get the one that
+// replaces it. The caller holds mu.
+func (s *Source) spend(replacement string) {
+	s.spent = slices.DeleteFunc(s.spent, func(token string) bool { return token == replacement })
+	if old := s.pair.Refresh; old != "" && old != replacement {
 		s.spent = append(s.spent, old)
 	}
 	if over := len(s.spent) - mostSpent; over > 0 {
 		s.spent = slices.Delete(s.spent, 0, over)
 	}
-}
-
-// received takes a pair from Netatmo into memory, and reports whether that ends
-// a fault. Until save was tried the pair is given to nobody.
-func (s *Source) received(d document, login bool) (recovered bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.spend(d.Refresh)
-	s.held = hold(d.succeeds(s.disk), time.Now())
-	s.unsaved, s.settling, s.lost = true, true, nil
-	recovered = s.renewal.complaint.over()
-	s.renewal.succeeded()
-	if login {
-		s.missing, s.renewal.rejections = nil, 0
-		return recovered
-	}
-	s.refreshes[OK]++
-	return recovered
 }

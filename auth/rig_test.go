@@ -26,8 +26,8 @@ const (
 	rigAPI           = "http://netatmo.test"
 )
 
-// rig is an app, its account and a directory, in memory but for the directory.
-// At the end it looks for secrets in everything that was logged.
+// rig is an app, its account and a directory, all in memory if possible. At the
+// end it searches the log for secrets.
 type rig struct {
 	*testing.T
 	server *authtest.Server
@@ -64,8 +64,8 @@ func newRig(t *testing.T, opts authtest.Options) *rig {
 	return r
 }
 
-// memoryDir returns a directory for the test, in memory where that is possible:
-// the tests save some thousand times, and a disk takes its time over each fsync.
+// memoryDir returns a directory for the test, in memory if possible: the tests
+// save thousands of times, and a disk needs time for each fsync.
 func memoryDir(t *testing.T) string {
 	t.Helper()
 	dir := filepath.Join("/dev/shm", filepath.Base(filepath.Dir(t.TempDir())))
@@ -106,13 +106,13 @@ func (r *rig) open() *Source {
 	return s
 }
 
-// run starts Run and returns what ends it and waits.
+// run starts Run. stop ends it and waits for that.
 func (r *rig) run(s *Source) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { s.Run(ctx) })
 	if r.bubble {
-		synctest.Wait() // it has begun
+		synctest.Wait() // it has started
 	}
 	return func() {
 		cancel()
@@ -120,7 +120,7 @@ func (r *rig) run(s *Source) (stop func()) {
 	}
 }
 
-// put writes the file as a human would.
+// put writes the file as a human does.
 func (r *rig) put(content string) {
 	r.Helper()
 	if err := os.WriteFile(r.path, []byte(content), 0o600); err != nil {
@@ -128,7 +128,7 @@ func (r *rig) put(content string) {
 	}
 }
 
-// putPair writes a pair of which left of the access token's life is left.
+// putPair writes a pair whose access token is valid for left.
 func (r *rig) putPair(p authtest.Pair, left time.Duration) {
 	r.Helper()
 	r.put(fmt.Sprintf(`{"access_token":%q,"refresh_token":%q,"expiry":%q,"expires_in":10800,"note":{"kept":[1.50]}}`,
@@ -154,7 +154,7 @@ func (r *rig) onDisk(p authtest.Pair) bool {
 	return json.Unmarshal(content, &d) == nil && d.same(document{Access: p.Access, Refresh: p.Refresh})
 }
 
-// asked counts all refresh requests, whatever became of them.
+// asked counts all refresh requests, whatever their outcome.
 func (r *rig) asked() (n int) {
 	for request, count := range r.server.Stats().Requests {
 		if request.Grant == "refresh_token" {
@@ -164,7 +164,8 @@ func (r *rig) asked() (n int) {
 	return n
 }
 
-// token fails unless s gives the access token that the server holds for valid.
+// token fails unless s returns the access token that the server considers
+// valid.
 func (r *rig) token(s *Source) {
 	r.Helper()
 	access, err := s.Token(context.Background())
@@ -172,7 +173,7 @@ func (r *rig) token(s *Source) {
 		r.Fatal(err)
 	}
 	if !r.server.Check(access).Valid {
-		r.Fatal("Token gave a token that is not valid")
+		r.Fatal("Token returned an invalid token")
 	}
 }
 
@@ -193,24 +194,24 @@ func (r *rig) logged(level, text string) int { return r.logs.count(level, text) 
 func (r *rig) wantLogged(level, text string) {
 	r.Helper()
 	if r.bubble {
-		synctest.Wait() // what is told at this very moment is logged
+		synctest.Wait() // what happens at this moment is logged
 	}
 	if r.logged(level, text) == 0 {
 		r.Errorf("no line with %s and %q in:\n%s", level, text, r.logs)
 	}
 }
 
-// faultyFile fails as told.
+// faultyFile fails on request.
 type faultyFile struct {
 	tokenFile
-	effect bool // a save that fails took effect all the same
+	effect bool // a save that fails takes effect all the same
 
 	mu    sync.Mutex
 	fails func(d document) bool // which documents cannot be saved; nil: all can
 	saves int
 }
 
-// breaks makes the saves fail of which fails says so; nil: none.
+// breaks makes the saves fail for which fails returns true; nil: none.
 func (f *faultyFile) breaks(fails func(document) bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -242,7 +243,7 @@ func (f *faultyFile) Overwrite(d document) error { return f.attempt(d, f.tokenFi
 
 func always(document) bool { return true }
 
-// logs is what was logged, a line each.
+// logs holds the log, one entry per line.
 type logs struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -273,8 +274,8 @@ func (l *logs) count(level, text string) (n int) {
 	return n
 }
 
-// memoryClient reaches handler by real HTTP over connections in memory, which a
-// fake clock can wait for.
+// memoryClient makes real HTTP requests to handler over connections in memory,
+// which a fake clock can wait for.
 func memoryClient(t *testing.T, handler http.Handler) *http.Client {
 	t.Helper()
 	l := authtest.NewListener()

@@ -11,26 +11,20 @@ import (
 )
 
 const (
-	watchEvery = 4 * time.Second // so that a login is taken up within 5 s
-	maxPause   = time.Minute     // after which a jump of the wall clock is seen, and what others do to the file
-	finishWait = 5 * time.Second // for the lock, at the end
+	watchEvery = 4 * time.Second // so that a login is adopted within 5 s
+	maxPause   = time.Minute     // until a jump of the wall clock or a change of the file is noticed
+	finishWait = 5 * time.Second // for the lock, at shutdown
 )
 
-// watch is how Run looks at the file.
-type watch struct {
-	last   time.Time
-	damage string // as it was last said
-	broken bool   // at the last look it was missing or damaged
-}
-
-// Run does what cannot wait for a call of Token until ctx ends: it renews what
-// was found expired at start, tries again what failed, and looks at the file
-// every minute, every 5 s while a login is needed. From the end of ctx on no
-// refresh begins; Run then waits for one that is under way, saves, and returns.
+// Run does the work that does not wait for a call of Token, until ctx ends: it
+// renews a token that was expired at start, retries what failed, and reads the
+// file every minute, or every 4 s while no access token works. After the end of
+// ctx no renewal begins; Run waits for one under way, saves, and returns.
 func (s *Source) Run(ctx context.Context) {
 	s.locked(func(time.Time) { s.stopping = ctx.Done() })
+	w := s.newWatch()
 	for ctx.Err() == nil {
-		timer := time.NewTimer(s.step(ctx))
+		timer := time.NewTimer(s.step(ctx, w))
 		select {
 		case <-ctx.Done():
 		case <-timer.C:
@@ -41,8 +35,7 @@ func (s *Source) Run(ctx context.Context) {
 	s.finish(ctx)
 }
 
-// KeepSaving does as Run does until the login is saved. It fails if ctx ends
-// first.
+// KeepSaving runs until the login is saved. It fails if ctx ends first.
 func (s *Source) KeepSaving(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var saving sync.WaitGroup
@@ -51,7 +44,7 @@ func (s *Source) KeepSaving(ctx context.Context) error {
 	defer cancel()
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	for s.Status().Unsaved {
+	for !s.isOnDisk() {
 		select {
 		case <-ctx.Done():
 			return errors.New("the login could not be saved")
@@ -61,13 +54,13 @@ func (s *Source) KeepSaving(ctx context.Context) error {
 	return nil
 }
 
-// plan is what is due now, and when to look again.
+// plan lists what is due now, and how long it takes until something else is.
 type plan struct {
 	refresh, save, look bool
 	pause               time.Duration
 }
 
-func (s *Source) plan() (p plan) {
+func (s *Source) plan(w *watch) (p plan) {
 	s.locked(func(now time.Time) {
 		p.pause = maxPause
 		due := func(at time.Time) bool {
@@ -76,41 +69,41 @@ func (s *Source) plan() (p plan) {
 			}
 			return !at.After(now)
 		}
-		p.refresh = s.renewal.wanted && s.held.Refresh != "" && due(s.renewal.next)
-		p.save = s.unsaved && !s.settling && due(s.saving.next)
+		p.refresh = s.schedule.wanted && s.pair.Refresh != "" && due(s.schedule.next)
+		p.save = s.stored == unsaved && due(s.saving.next)
 		every := maxPause
-		if s.seen.waiting {
+		if s.told.waiting || !s.told.authorized {
 			every = watchEvery
 		}
-		p.look = due(s.watch.last.Add(every))
-		if s.held.alive(now) {
-			p.pause = min(p.pause, s.held.left(now))
+		p.look = due(w.last.Add(every))
+		if s.pair.alive(now) {
+			p.pause = min(p.pause, s.pair.left(now))
 		}
 	})
 	return p
 }
 
-// step does what is due and returns how long nothing else will be.
-func (s *Source) step(ctx context.Context) time.Duration {
-	p := s.plan()
+// step does what is due, and returns how long it takes until something else is.
+func (s *Source) step(ctx context.Context, w *watch) time.Duration {
+	p := s.plan(w)
 	if p.look {
-		s.look(ctx)
-		p = s.plan()
+		s.look(ctx, w)
+		p = s.plan(w)
 	}
 	if p.refresh || p.save {
-		s.catchUp(ctx)
+		s.catchUp(ctx, w)
 	}
-	return s.plan().pause
+	return s.plan(w).pause
 }
 
-func (s *Source) catchUp(ctx context.Context) {
+func (s *Source) catchUp(ctx context.Context, w *watch) {
 	if s.take(ctx) != nil {
 		return
 	}
 	defer s.release()
-	switch p := s.plan(); { // the one before us may have done it
+	switch p := s.plan(w); { // whoever had the turn before may have done it
 	case p.refresh:
-		_ = s.refresh(ctx) // it has told
+		_ = s.refresh(ctx) // failed has logged it
 	case p.save:
 		s.saveAgain(ctx)
 	}
@@ -126,61 +119,75 @@ func (s *Source) saveAgain(ctx context.Context) {
 	}
 	defer s.unlock(lock)
 	s.reload()
-	if s.Status().Unsaved {
-		_ = s.save() // it has told
+	if !s.isOnDisk() {
+		_ = s.save() // saved has logged it
 	}
 }
 
-// look takes up a login that was put into the file, and puts right what another
-// program has written there.
-func (s *Source) look(ctx context.Context) {
-	s.watch.last = time.Now()
+// watch is what Run knows about the file from its last look.
+type watch struct {
+	last   time.Time
+	damage string // as logged
+	broken bool   // the file was missing or damaged
+}
+
+// newWatch returns a watch that does not log again what open has logged.
+func (s *Source) newWatch() *watch {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.lost != nil && s.lost.Cause == CauseDamaged {
+		return &watch{damage: s.lost.Err.Error()}
+	}
+	return &watch{}
+}
+
+// look adopts a login that was put into the file, and repairs what another
+// program has done to it.
+func (s *Source) look(ctx context.Context, w *watch) {
+	w.last = time.Now()
 	d, err := s.file.Load()
-	if damage, ok := errors.AsType[*store.CorruptError](err); ok && s.watch.damage != damage.Error() {
-		s.watch.damage = damage.Error()
-		s.log.Warn("what was put into the token file cannot be understood", "file", s.cfg.TokenFile, "error", damage.Err)
+	if damage, ok := errors.AsType[*store.CorruptError](err); ok && w.damage != damage.Error() {
+		w.damage = damage.Error()
+		s.log.Warn("the token file is now damaged", "file", s.cfg.TokenFile, "error", damage.Err)
 		s.locked(func(time.Time) {
-			if s.held.empty() {
+			if s.pair.empty() {
 				s.lost = damagedError(damage)
 			}
 		})
 	}
-	s.mend(err)
+	s.mend(err, w)
 	known := false
 	s.locked(func(time.Time) { known = d.same(s.disk) })
-	if err != nil || known || s.take(ctx) != nil {
-		return
+	if err == nil && !known {
+		s.Reread(ctx)
 	}
-	defer s.release()
-	lock, err := s.lock(ctx)
-	if err != nil {
-		return // whoever holds it may be saving a login just now; there is a next look
-	}
-	defer s.unlock(lock)
-	s.reload()
 }
 
-// mend has the login saved again if its file is missing or damaged at two looks
-// in a row, so that nobody is just writing it; err is what the last one found.
-func (s *Source) mend(err error) {
+// mend has the login saved again if the file was missing or damaged twice in a
+// row: once could mean that a program is just writing it. err is what this look
+// found.
+func (s *Source) mend(err error, w *watch) {
 	_, damaged := errors.AsType[*store.CorruptError](err)
 	broken := damaged || errors.Is(err, fs.ErrNotExist)
 	again := false
-	if broken && s.watch.broken {
+	if broken && w.broken {
 		s.locked(func(now time.Time) {
-			again = s.need(now) == nil && !s.unsaved
-			s.unsaved = s.unsaved || again
+			usable := s.lost == nil && (s.pair.Refresh != "" || s.pair.alive(now))
+			if again = usable && s.stored == onDisk; again {
+				s.stored = unsaved
+			}
 		})
 	}
-	s.watch.broken = broken
+	w.broken = broken
 	if again {
-		s.log.Warn("the token file was removed or damaged by another program; the login is saved again", "file", s.cfg.TokenFile, "error", err)
+		s.log.Warn("another program removed or damaged the token file; saving the login again", "file", s.cfg.TokenFile, "error", err)
 	}
 }
 
-// finish saves for the last time. Where all is saved, a failure costs nothing.
+// finish saves for the last time. If the pair is saved already, a failure is
+// harmless.
 func (s *Source) finish(ctx context.Context) {
-	s.turn <- struct{}{} // a refresh under way is bounded by its own timeout
+	s.turn <- struct{}{} // a renewal under way has its own time limit
 	defer s.release()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishWait)
 	defer cancel()
@@ -188,12 +195,12 @@ func (s *Source) finish(ctx context.Context) {
 	if err == nil {
 		defer s.unlock(lock)
 		s.reload()
-		if st := s.Status(); st.Authorized || st.Unsaved {
+		if st := s.Status(); !st.LoggedOut() || st.Unsaved {
 			err = s.prove()
 		}
 	}
-	_, loadErr := s.file.Load() // whose pair it is does not matter: another command may have renewed ours
-	if s.Status().Unsaved || err != nil && loadErr != nil && !s.current().empty() {
-		s.log.Error("the login could not be saved and ends with this process; log in again at the next start", "file", s.cfg.TokenFile, "error", err)
+	_, loadErr := s.file.Load() // any pair will do: another command may have renewed ours
+	if !s.isOnDisk() || err != nil && loadErr != nil && !s.current().empty() {
+		s.log.Error("the login could not be saved and ends with this process; log in again after the next start", "file", s.cfg.TokenFile, "error", err)
 	}
 }

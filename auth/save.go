@@ -1,7 +1,6 @@
 package auth
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,19 +8,23 @@ import (
 	"syscall"
 	"time"
 
+	"netatmo-agent/agent/outage"
 	"netatmo-agent/store"
 )
 
-// saving is the schedule of saves that are tried again.
+// saving is the schedule for retrying saves.
 type saving struct {
-	fails     int
-	next      time.Time
-	inPlace   bool // the file could only be written over the last time
-	complaint complaint
+	fails int
+	next  time.Time
+
+	// Guarded by Source.turn.
+	inPlace  bool // the last save had to overwrite the file in place
+	log      *outage.Log
+	intruder *outage.Log // about programs that put old logins into the file
 }
 
-// save brings the pair in memory to the disk. On failure it is tried again by
-// Run. The caller holds the turn and the lock.
+// save writes the pair in memory to the disk. If that fails, Run tries again.
+// The caller holds the turn and the lock.
 func (s *Source) save() error {
 	d := s.current()
 	err := s.write(d)
@@ -29,16 +32,14 @@ func (s *Source) save() error {
 	return err
 }
 
-// prove shows that a save works, by saving what is saved already. The caller
-// holds the turn and the lock.
+// prove shows that a save works, by saving again what is saved already. The
+// caller holds the turn and the lock.
 func (s *Source) prove() error {
 	d := s.current()
 	err := s.write(d)
 	if err != nil {
-		s.mu.Lock()
-		safe := !s.unsaved
-		s.mu.Unlock()
-		if on, loadErr := s.file.Load(); safe && loadErr == nil && on.same(d) {
+		on, loadErr := s.file.Load()
+		if s.isOnDisk() && loadErr == nil && on.same(d) {
 			return err // nothing is lost
 		}
 	}
@@ -46,30 +47,26 @@ func (s *Source) prove() error {
 	return err
 }
 
-// write replaces the file, else writes over it: a full disk and a file that is a
-// mount point allow only that, and the old pair in it is dead or the same.
+// write replaces the file, or else overwrites it in place, because a full disk
+// and a file that is a mount point allow only that. The old pair in the file is
+// either the same or no longer works.
 func (s *Source) write(d document) error {
 	s.keepDamaged()
 	err := s.file.Save(d)
 	if err == nil {
-		s.mu.Lock()
 		s.saving.inPlace = false
-		s.mu.Unlock()
 		return nil
 	}
 	if over := s.file.Overwrite(d); over != nil {
-		if errors.Is(over, fs.ErrNotExist) || sameCause(over, err) { // there is nothing to write over, or to add
-			return err
+		if errors.Is(over, fs.ErrNotExist) || sameCause(over, err) {
+			return err // the second error adds nothing
 		}
-		return fmt.Errorf("%w; and to write over it: %w", err, over)
+		return fmt.Errorf("%w; and to overwrite it: %w", err, over)
 	}
-	s.mu.Lock()
-	known := s.saving.inPlace
+	if !s.saving.inPlace {
+		s.log.Warn("the token file can only be overwritten in place, which a power cut can damage; fix the cause", "file", s.cfg.TokenFile, "error", err)
+	}
 	s.saving.inPlace = true
-	s.mu.Unlock()
-	if !known {
-		s.log.Warn("the token file could only be written over in place, where a power cut can damage it; see to the cause", "file", s.cfg.TokenFile, "error", err)
-	}
 	return nil
 }
 
@@ -79,31 +76,27 @@ func sameCause(a, b error) bool {
 	return ofSystem && one == other
 }
 
-// saved notes and says what became of saving d, the pair in memory.
+// saved notes and logs the result of saving d, the pair in memory.
 func (s *Source) saved(d document, err error) {
-	var level slog.Level
-	over := false
 	s.locked(func(now time.Time) {
-		s.settling, s.unsaved = false, err != nil
 		if err == nil {
-			s.disk = d
-			s.saving.fails, over = 0, s.saving.complaint.over()
+			s.stored, s.disk = onDisk, d
+			s.saving.fails = 0
 			return
 		}
+		s.stored = unsaved
 		s.saving.fails++
-		s.saving.next = now.Add(backoff(s.saving.fails))
-		level = s.saving.complaint.level(now, "save", slog.LevelError)
+		s.saving.next = now.Add(outage.Backoff(s.saving.fails, minRetry, maxRetry))
 	})
-	if err != nil {
-		s.log.Log(context.Background(), level, "the login is in memory alone and is lost if this process ends now; saving is tried again", "file", s.cfg.TokenFile, "error", err)
+	if err == nil {
+		s.saving.log.OK()
+		return
 	}
-	if over {
-		s.log.Info("the login is saved now", "file", s.cfg.TokenFile)
-	}
+	s.saving.log.FailedAt(slog.LevelError, "save", err, "file", s.cfg.TokenFile, "effect", "the login exists only in memory and is lost if this process ends before a save succeeds")
 }
 
-// keepDamaged keeps a copy of a content that is about to be replaced and cannot
-// be understood. Whoever wrote it may want it back.
+// keepDamaged copies content that cannot be understood before a save replaces
+// it, because its author may want it back.
 func (s *Source) keepDamaged() {
 	_, err := s.file.Load()
 	damage, ok := errors.AsType[*store.CorruptError](err)
@@ -112,15 +105,21 @@ func (s *Source) keepDamaged() {
 	}
 	kept, err := s.file.KeepBad(time.Now())
 	if err != nil {
-		s.log.Warn("the damaged content of the token file could not be kept", "file", s.cfg.TokenFile, "error", err)
+		s.log.Warn("could not keep a copy of the damaged token file", "file", s.cfg.TokenFile, "error", err)
 		return
 	}
-	s.log.Warn("the damaged content of the token file is kept beside it", "file", s.cfg.TokenFile, "kept", kept, "damage", damage)
+	s.log.Warn("kept a copy of the damaged token file", "file", s.cfg.TokenFile, "copy", kept, "damage", damage)
 }
 
 // current returns the pair in memory.
 func (s *Source) current() document {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.held.document
+	return s.pair.document
+}
+
+func (s *Source) isOnDisk() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stored == onDisk
 }

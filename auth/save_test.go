@@ -13,14 +13,14 @@ import (
 	"netatmo-agent/auth/authtest"
 )
 
-func TestNothingIsAskedForThatCannotBeSaved(t *testing.T) {
+func TestNoTokenIsRequestedThatCannotBeSaved(t *testing.T) {
 	inBubble(t, authtest.Options{}, func(r *rig) {
 		p := r.server.Grant()
 		r.putPair(p, 5*time.Minute)
 		r.faults = &faultyFile{fails: always}
 		s := r.open()
 		defer r.run(s)()
-		r.token(s) // the old one
+		r.token(s) // the old token
 		if r.asked() != 0 || s.Status().Refreshes[Blocked] != 1 {
 			r.Errorf("%d refreshes, status %+v", r.asked(), s.Status())
 		}
@@ -28,8 +28,8 @@ func TestNothingIsAskedForThatCannotBeSaved(t *testing.T) {
 			r.Errorf("the old pair counts as lost: %+v", st)
 		}
 		r.wantLogged("ERROR", "no space left")
-		if r.logged("ERROR", "write over") != 0 {
-			r.Error("the same cause is said twice")
+		if r.logged("ERROR", "overwrite") != 0 {
+			r.Error("the same cause is reported twice")
 		}
 		time.Sleep(time.Hour)
 		if r.asked() != 0 || !r.onDisk(p) {
@@ -47,7 +47,7 @@ func TestNothingIsAskedForThatCannotBeSaved(t *testing.T) {
 	})
 }
 
-// The disk fails between the proof and the answer.
+// The disk fails between the test save and the answer.
 func TestAPairThatCannotBeSavedIsKeptAndSavedLater(t *testing.T) {
 	inBubble(t, authtest.Options{}, func(r *rig) {
 		p := r.server.Grant()
@@ -59,7 +59,7 @@ func TestAPairThatCannotBeSavedIsKeptAndSavedLater(t *testing.T) {
 		if st := s.Status(); !st.Unsaved || !st.Authorized {
 			r.Errorf("status %+v", st)
 		}
-		r.wantLogged("ERROR", "in memory alone")
+		r.wantLogged("ERROR", "exists only in memory")
 		time.Sleep(time.Hour)
 		r.token(s)
 		if r.asked() != 1 {
@@ -73,18 +73,18 @@ func TestAPairThatCannotBeSavedIsKeptAndSavedLater(t *testing.T) {
 		if s.Status().Unsaved || !r.onDisk(r.server.Current()) {
 			r.Error("not saved after the disk works again")
 		}
-		r.wantLogged("INFO", "saved now")
+		r.wantLogged("INFO", "saving the login works again")
 	})
 }
 
-func TestAFileThatCannotBeReplacedIsWrittenOver(t *testing.T) {
+func TestAFileThatCannotBeReplacedIsOverwritten(t *testing.T) {
 	inBubble(t, authtest.Options{}, func(r *rig) {
 		r.putPair(r.server.Grant(), -time.Minute)
 		before, _ := os.Stat(r.path)
 		s := r.open()
 		replaced, _ := os.Stat(r.path)
 		if os.SameFile(before, replaced) {
-			r.Error("nothing was proven at start")
+			r.Error("no test save at start")
 		}
 		s.file = &onlyInPlace{s.file}
 		r.token(s)
@@ -104,8 +104,7 @@ type onlyInPlace struct{ tokenFile }
 
 func (onlyInPlace) Save(document) error { return os.ErrDeadlineExceeded }
 
-// Where there is nothing to write over, that it cannot be written over explains
-// nothing.
+// If no file exists that could be overwritten, the error does not mention that.
 func TestAFirstLoginThatCannotBeSavedSaysWhy(t *testing.T) {
 	inBubble(t, authtest.Options{}, func(r *rig) {
 		s := r.open()
@@ -117,9 +116,9 @@ func TestAFirstLoginThatCannotBeSavedSaysWhy(t *testing.T) {
 	})
 }
 
-// What another process wrote is not undone by a pair that waits to be saved, but
-// the remains of our own failed save are.
-func TestWhatIsFoundInTheFileBeforeASaveIsTriedAgain(t *testing.T) {
+// A pair that waits to be saved does not replace what another process wrote,
+// but does replace the remains of our own failed save.
+func TestContentFoundBeforeASaveIsRetried(t *testing.T) {
 	for name, login := range map[string]bool{"a new login": true, "half of our own": false} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, authtest.Options{}, func(r *rig) {
@@ -138,7 +137,7 @@ func TestWhatIsFoundInTheFileBeforeASaveIsTriedAgain(t *testing.T) {
 				time.Sleep(maxRetry)
 				r.token(s)
 				if s.Status().Unsaved || !r.onDisk(r.server.Current()) {
-					r.Error("the living pair is not on the disk")
+					r.Error("the valid pair is not on the disk")
 				}
 			})
 		})
@@ -156,7 +155,7 @@ func TestDamagedContentIsKeptWhenTheNextLoginIsSaved(t *testing.T) {
 		if p := s.Status().Problem; !strings.Contains(p, r.path) {
 			r.Errorf("the path is not named: %s", p)
 		}
-		if r.logged("WARN", "cannot be understood") != 1 {
+		if r.logged("WARN", "damaged") != 1 {
 			r.Errorf("lines:\n%s", r.logs)
 		}
 		if err := s.AdoptRefreshToken(r.Context(), r.server.Grant().Refresh); err != nil {
@@ -175,7 +174,7 @@ func TestDamagedContentIsKeptWhenTheNextLoginIsSaved(t *testing.T) {
 	})
 }
 
-func TestDamageWhileTheAgentRunsCostsNothing(t *testing.T) {
+func TestDamageWhileTheAgentRunsIsRepaired(t *testing.T) {
 	for _, content := range []string{"", "{", "gone"} {
 		inBubble(t, authtest.Options{}, func(r *rig) {
 			r.putPair(r.server.Grant(), time.Minute)
@@ -193,7 +192,7 @@ func TestDamageWhileTheAgentRunsCostsNothing(t *testing.T) {
 	}
 }
 
-func TestAWaitingAgentTakesUpWhatIsPutIntoTheFile(t *testing.T) {
+func TestAWaitingAgentAdoptsALoginFromTheFile(t *testing.T) {
 	for name, content := range map[string]func(*rig) string{
 		"a whole pair": func(r *rig) string {
 			p := r.server.Grant()
@@ -219,7 +218,7 @@ func TestAWaitingAgentTakesUpWhatIsPutIntoTheFile(t *testing.T) {
 					case <-changed:
 						changed = s.Changed()
 					case <-ctx.Done():
-						r.Fatal("not taken up within 5 s")
+						r.Fatal("not adopted within 5 s")
 					}
 				}
 				r.token(s)
@@ -230,13 +229,13 @@ func TestAWaitingAgentTakesUpWhatIsPutIntoTheFile(t *testing.T) {
 
 func mustHold(s *Source) string { return s.current().Access }
 
-func TestALoginOfAnotherProcessIsTakenUpWithin5s(t *testing.T) {
+func TestAnotherProcesssLoginIsAdoptedWithin5s(t *testing.T) {
 	inBubble(t, authtest.Options{}, func(r *rig) {
 		r.putPair(r.server.Grant(), -time.Hour)
 		r.server.Revoke()
 		agent := r.open()
 		defer r.run(agent)()
-		time.Sleep(time.Hour)
+		time.Sleep(11 * time.Minute)
 		r.loginError(agent, CauseRefused)
 		command := r.open()
 		if err := command.AdoptRefreshToken(r.Context(), r.server.Grant().Refresh); err != nil {
@@ -250,9 +249,9 @@ func TestALoginOfAnotherProcessIsTakenUpWithin5s(t *testing.T) {
 	})
 }
 
-// The agent has a token that seems good, but the login command's new login has
-// killed it.
-func TestALoginBesideAWorkingAgentIsTakenUpWithoutARefresh(t *testing.T) {
+// The agent's token seems to be valid, but the login command's new login has
+// invalidated it.
+func TestALoginBesideAWorkingAgentIsAdoptedWithoutARefresh(t *testing.T) {
 	inBubble(t, authtest.Options{}, func(r *rig) {
 		r.putPair(r.server.Grant(), time.Hour)
 		s := r.open()
@@ -281,14 +280,14 @@ func TestNobodyGetsATokenBeforeItIsSaved(t *testing.T) {
 			both.Go(func() {
 				r.token(s)
 				if !r.onDisk(r.server.Current()) {
-					r.Error("given out before it was saved")
+					r.Error("returned before it was saved")
 				}
 			})
 		}
 		both.Go(func() {
 			<-changed
 			if !r.onDisk(r.server.Current()) {
-				r.Error("told before it was saved")
+				r.Error("reported before it was saved")
 			}
 		})
 		time.Sleep(time.Second)
@@ -298,7 +297,7 @@ func TestNobodyGetsATokenBeforeItIsSaved(t *testing.T) {
 		ctx, cancel := context.WithTimeout(r.Context(), time.Second)
 		defer cancel()
 		if _, err := s.Token(ctx); err == nil {
-			r.Error("given out while it is being saved")
+			r.Error("returned while it is being saved")
 		}
 		if st := s.Status(); !st.Unsaved {
 			r.Errorf("status while saving: %+v", st)

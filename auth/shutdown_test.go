@@ -10,7 +10,7 @@ import (
 	"netatmo-agent/store"
 )
 
-func TestAShutdownFinishesTheRefreshUnderWayAndBeginsNone(t *testing.T) {
+func TestAShutdownFinishesARefreshAndBeginsNone(t *testing.T) {
 	inBubble(t, authtest.Options{}, func(r *rig) {
 		r.putPair(r.server.Grant(), -time.Minute)
 		r.server.Inject(authtest.Fault{Kind: authtest.Slow, Delay: 20 * time.Second})
@@ -22,23 +22,23 @@ func TestAShutdownFinishesTheRefreshUnderWayAndBeginsNone(t *testing.T) {
 		if took := time.Since(start); took != 19*time.Second {
 			r.Errorf("ended after %v", took)
 		}
-		r.wantLogged("WARN", "a second signal ends at once")
+		r.wantLogged("WARN", "a second signal stops at once")
 		if !r.onDisk(r.server.Current()) {
 			r.Error("the new pair is not on the disk")
 		}
-		r.token(s) // still there for the last push
+		r.token(s) // still available for the last push
 		time.Sleep(3 * time.Hour)
 		if _, err := s.Token(r.Context()); err == nil || r.asked() != 1 {
 			r.Errorf("%d refreshes, error %v", r.asked(), err)
 		}
 		if err := s.Exchange(r.Context(), "code"); err == nil {
-			r.Error("a login begins after the end")
+			r.Error("a login begins after the shutdown")
 		}
 	})
 }
 
-// Nothing is gained by giving up early, unless the process has to end.
-func TestASlowAnswerIsWaitedFor(t *testing.T) {
+// Waiting costs nothing, unless the process must stop.
+func TestASlowAnswerIsAwaited(t *testing.T) {
 	for name, row := range map[string]struct{ delay, stopAfter, ends time.Duration }{
 		"a minute":               {time.Minute, 0, time.Minute},
 		"as long, and then stop": {time.Minute, 40 * time.Second, time.Minute},
@@ -79,7 +79,7 @@ func TestAShutdownWaitsForTheRefreshOfACaller(t *testing.T) {
 		go func() { _, _ = s.Token(ctx) }()
 		time.Sleep(2 * time.Second)
 		stop()
-		r.wantLogged("WARN", "a second signal ends at once")
+		r.wantLogged("WARN", "a second signal stops at once")
 		if r.asked() != 1 || !r.onDisk(r.server.Current()) {
 			r.Error("ended before the new pair was on the disk")
 		}
@@ -134,8 +134,8 @@ func TestAShutdownSavesWhatIsUnsaved(t *testing.T) {
 	}
 }
 
-// The directory may not be written any more, but what is in it is right.
-func TestAShutdownThatCannotSaveWhatIsSavedSaysNothing(t *testing.T) {
+// The directory is no longer writable, but its content is right.
+func TestAShutdownThatCannotSaveASavedLoginLogsNothing(t *testing.T) {
 	inBubble(t, authtest.Options{}, func(r *rig) {
 		r.putPair(r.server.Grant(), time.Hour)
 		r.faults = &faultyFile{fails: always}
@@ -149,8 +149,9 @@ func TestAShutdownThatCannotSaveWhatIsSavedSaysNothing(t *testing.T) {
 	})
 }
 
-// Whoever has the lock at the end may have saved a pair that is newer than ours.
-func TestAnEndBesideAnotherCommandRaisesNoAlarm(t *testing.T) {
+// Another process that holds the lock at shutdown may have saved a newer pair
+// than ours.
+func TestAShutdownBesideAnotherCommandLogsNoError(t *testing.T) {
 	inBubble(t, authtest.Options{}, func(r *rig) {
 		r.putPair(r.server.Grant(), time.Hour)
 		s := r.open()
@@ -190,8 +191,8 @@ func TestAStopTurnsAWaitingLoginAway(t *testing.T) {
 	})
 }
 
-// A command has no Run, but is told to stop as well.
-func TestACommandThatIsToldToStopWaitsHalfAMinuteForAnAnswer(t *testing.T) {
+// A command has no Run, but also gets the signal to stop.
+func TestAStoppedCommandWaitsHalfAMinuteForAnAnswer(t *testing.T) {
 	inBubble(t, authtest.Options{}, func(r *rig) {
 		r.putPair(r.server.Grant(), -time.Minute)
 		r.server.Inject(authtest.Fault{Kind: authtest.Slow, Delay: 80 * time.Second})
@@ -205,7 +206,7 @@ func TestACommandThatIsToldToStopWaitsHalfAMinuteForAnAnswer(t *testing.T) {
 		if _, err := s.Token(ctx); err == nil || time.Since(start) != time.Second+stopTimeout {
 			r.Errorf("after %v: %v", time.Since(start), err)
 		}
-		r.wantLogged("WARN", "a second signal ends at once")
+		r.wantLogged("WARN", "a second signal stops at once")
 	})
 }
 

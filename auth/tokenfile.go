@@ -15,16 +15,16 @@ import (
 type document struct {
 	Access  string
 	Refresh string
-	Expiry  time.Time     // of the access token, UTC, whole seconds; zero: not said
-	Life    time.Duration // of the access token when it was new; zero: not said
+	Expiry  time.Time     // of the access token, UTC, whole seconds; zero: not stated
+	Life    time.Duration // of the access token when it was new; zero: not stated
 	others  map[string]json.RawMessage
 }
 
 var errNoToken = errors.New("it is not a JSON object that holds an access_token or a refresh_token")
 
-// UnmarshalJSON accepts every object with a usable token in it. What else is
-// missing or malformed counts as not said: people write these files by hand.
-// The error quotes nothing of the content.
+// UnmarshalJSON accepts every object with a usable token in it. Anything else
+// that is missing or malformed counts as not stated, because people write these
+// files by hand. The error quotes nothing of the content.
 func (d *document) UnmarshalJSON(b []byte) error {
 	var attributes map[string]json.RawMessage
 	if json.Unmarshal(b, &attributes) != nil {
@@ -47,7 +47,7 @@ func (d *document) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// MarshalJSON writes what is known and the attributes that it does not know.
+// MarshalJSON writes the fields and the unknown attributes.
 func (d document) MarshalJSON() ([]byte, error) {
 	attributes := make(map[string]any, len(d.others)+4)
 	for name, value := range d.others {
@@ -88,21 +88,21 @@ func (d document) succeeds(o document) document {
 	return d
 }
 
-// readToken returns a token that can stand in a header, or nothing.
+// readToken returns the token if a header can carry it, or else nothing.
 func readToken(raw json.RawMessage) string {
 	var token string
 	if json.Unmarshal(raw, &token) != nil {
 		return ""
 	}
-	token = strings.TrimSpace(token)
+	token = unescapeBar(strings.TrimSpace(token))
 	if strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return ""
 	}
 	return token
 }
 
-// readTime returns zero also for the year 1, which is what Go writes for a time
-// that is not set.
+// readTime also returns zero for the year 1, which is what Go writes for an
+// unset time.
 func readTime(raw json.RawMessage) time.Time {
 	var text string
 	if json.Unmarshal(raw, &text) != nil {

@@ -84,8 +84,9 @@ func (a answers) RoundTrip(*http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(string(a)))}, nil
 }
 
-// Whatever is in the file: a start does not change it, and the next login
-// replaces it, keeping what others wrote into it, or all of it if it was damaged.
+// Whatever the file contains: a start does not change it. The next login
+// replaces it and keeps unknown attributes, or a copy of the whole content if
+// it was damaged.
 func FuzzTokenFile(f *testing.F) {
 	for _, seed := range []string{
 		"", " \n", "null", "{}", "[]", "7", `"5a|r"`, "{cut off", "\x00\x00", "\xff\xfe{\x00}\x00", "\ufeff{}",
@@ -113,7 +114,7 @@ func FuzzTokenFile(f *testing.F) {
 			t.Fatal(err)
 		}
 		if now, _ := os.ReadFile(path); !bytes.Equal(now, content) {
-			t.Fatalf("the start made %q of %q", now, content)
+			t.Fatalf("the start wrote %q over %q", now, content)
 		}
 		if err := s.AdoptRefreshToken(t.Context(), "pasted"); err != nil {
 			t.Fatal(err)
@@ -156,4 +157,12 @@ func compact(raw json.RawMessage) string {
 	var b bytes.Buffer
 	_ = json.Compact(&b, raw)
 	return b.String()
+}
+
+// A token copied from a URL has its bar escaped.
+func TestAnEscapedBarInTheFileIsUnderstood(t *testing.T) {
+	var d document
+	if err := json.Unmarshal([]byte(`{"access_token":"5a%7Caaaa","refresh_token":"5a%7cbbbb"}`), &d); err != nil || d.Access != "5a|aaaa" || d.Refresh != "5a|bbbb" {
+		t.Errorf("%q %q, %v", d.Access, d.Refresh, err)
+	}
 }

@@ -9,27 +9,33 @@ import (
 	"syscall"
 )
 
-// replace puts a new file with this content in the place of path:
+// replace puts a new file with this content in place of the one at path:
 //
-//	mkdir(dir, 0700)              if it is missing, and fsync of its parent
-//	unlink(tmp)                   left over by a crash
-//	open(tmp, O_CREAT|O_EXCL, 0600), fchown, write, fsync, close
-//	                              the content is on the disk before it has the name
-//	rename(tmp, path)             atomic: the old file or the new one
+//	mkdir(dir, 0700)              if it is missing, then fsync its parent
+//	unlink(tmp)                   a crash may have left it
+//	open(tmp, O_CREAT|O_EXCL, 0600), fchown, fchmod, write, fsync, close
+//	                              the content is on the disk before it gets the name
+//	rename(tmp, path)             atomic: readers find the old file or the new one
 //	fsync(dir)                    the name is on the disk
 //
-// On any error tmp is removed again.
-func (f *File[T]) replace(path string, content []byte) (err error) {
+// After an error tmp is removed. The new file has the given mode. Its owner is
+// that of like or, if like is nil, of the old file or else of the directory.
+func (f *File[T]) replace(path string, content []byte, like fs.FileInfo, mode fs.FileMode) (err error) {
 	dir, tmp := filepath.Dir(path), path+".tmp"
 	if _, err := makeDir(dir); err != nil {
 		return err
 	}
-	like, err := regular(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		like, err = os.Stat(dir)
+	old, err := os.Lstat(path)
+	if err == nil {
+		err = checkKind(path, old)
+	} else if errors.Is(err, fs.ErrNotExist) {
+		old, err = os.Stat(dir)
 	}
 	if err != nil {
 		return err
+	}
+	if like == nil {
+		like = old
 	}
 	_ = os.Remove(tmp)
 	defer func() {
@@ -37,22 +43,27 @@ func (f *File[T]) replace(path string, content []byte) (err error) {
 			_ = os.Remove(tmp)
 		}
 	}()
-	if err := f.do("write", func() error { return create(tmp, content, like) }); err != nil {
+	if err := f.do("write", func() error { return create(tmp, content, like, mode) }); err != nil {
 		return err
 	}
-	if err := f.do("rename", func() error { return os.Rename(tmp, path) }); err != nil {
+	if err := f.do("rename", func() error { return Rename(tmp, path) }); err != nil {
 		return err
 	}
 	return f.do("fsync directory", func() error { return syncDir(dir) })
 }
 
-func create(path string, content []byte, like fs.FileInfo) error {
+func create(path string, content []byte, like fs.FileInfo, mode fs.FileMode) error {
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
 	giveTo(file, like)
-	_, err = file.Write(content)
+	if mode != 0o600 {
+		err = file.Chmod(mode)
+	}
+	if err == nil {
+		_, err = file.Write(content)
+	}
 	if err == nil {
 		err = file.Sync()
 	}
@@ -60,13 +71,9 @@ func create(path string, content []byte, like fs.FileInfo) error {
 }
 
 // overwrite writes content over the file at path with one write, padded with
-// blanks to the old length; only then is the rest cut off.
+// blanks to the old length. It truncates the file only after that is on the disk.
 func overwrite(path string, content []byte) (err error) {
-	info, err := regular(path)
-	if err != nil {
-		return err
-	}
-	file, err := os.OpenFile(path, os.O_RDWR, 0)
+	file, info, err := openInPlace(path)
 	if err != nil {
 		return err
 	}
@@ -87,8 +94,33 @@ func overwrite(path string, content []byte) (err error) {
 	return file.Sync()
 }
 
-// makeDir creates dir and its parents with mode 0700, durably, and reports
-// whether there was anything to create.
+// openInPlace opens the file at path to change it in place. Root refuses a hard
+// link in another user's directory: that user may have made it to a file that
+// only root may change.
+func openInPlace(path string) (*os.File, fs.FileInfo, error) {
+	file, info, err := openRegular(path, os.O_RDWR, false)
+	if err != nil || os.Geteuid() != 0 || hasOneName(info) {
+		return file, info, err
+	}
+	if dir, err := os.Stat(filepath.Dir(path)); err == nil && sameOwner(info, dir) {
+		return file, info, nil
+	}
+	file.Close()
+	return nil, nil, fmt.Errorf("%s has more than one name (hard link) and another owner than its directory: replace it with a copy", path)
+}
+
+// narrow gives the file at path the mode 0600.
+func narrow(path string) error {
+	file, _, err := openInPlace(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	return file.Chmod(0o600)
+}
+
+// makeDir durably creates dir and its missing parents with mode 0700. It reports
+// whether it created any.
 func makeDir(dir string) (created bool, err error) {
 	if info, err := os.Stat(dir); err == nil && info.IsDir() {
 		return false, nil
@@ -107,53 +139,18 @@ func makeDir(dir string) (created bool, err error) {
 	return true, syncDir(parent)
 }
 
-// syncDir makes the names in dir durable. Some network file systems cannot, and
-// say so by EINVAL or ENOTSUP; nothing more can be done on them.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if errors.Is(err, fs.ErrPermission) {
-		return nil // may be searched and written, but not read
-	}
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	if err := d.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) && !errors.Is(err, errors.ErrUnsupported) {
-		return err
-	}
-	return nil
-}
-
-// giveTo lets root create a file for the user who owns like. Otherwise a single
-// command under sudo would lock a service that runs as another user out of its
-// own file. Only root can give files away, so errors do not matter.
+// giveTo gives a file that root has created to the owner of like. Otherwise one
+// command run with sudo would lock a service that runs as another user out of
+// its own file. A failure leaves the file with root, as on file systems without
+// owners.
 func giveTo(file *os.File, like fs.FileInfo) {
-	if owner, ok := like.Sys().(*syscall.Stat_t); ok && os.Geteuid() == 0 {
-		_ = file.Chown(int(owner.Uid), int(owner.Gid))
+	if uid, gid, known := ownerOf(like); known && os.Geteuid() == 0 {
+		_ = file.Chown(uid, gid)
 	}
 }
 
-// explain adds to the error of a file operation what the user can do about it.
-func explain(err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("%w: let user id %d read and write there (chown), or choose another path", err, os.Geteuid())
-	case errors.Is(err, syscall.EROFS):
-		return fmt.Errorf("%w: mount it writable, or choose another path", err)
-	case full(err):
-		return fmt.Errorf("%w: free some space", err)
-	case errors.Is(err, ErrNotRegular):
-		return fmt.Errorf("%w: give the path of a file", err)
-	case errors.Is(err, syscall.ENOTDIR):
-		return fmt.Errorf("%w: a part of the path is a file where a directory is needed", err)
-	case errors.Is(err, syscall.ENOLCK), errors.Is(err, errors.ErrUnsupported):
-		return fmt.Errorf("%w: this file system knows no locks; choose a path on a local one", err)
-	}
-	return err
-}
-
-func full(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+func sameOwner(a, b fs.FileInfo) bool {
+	one, _, known := ownerOf(a)
+	other, _, _ := ownerOf(b)
+	return known && one == other
 }

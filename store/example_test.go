@@ -22,7 +22,7 @@ func Example() {
 	}
 	path := filepath.Join(dir, "state", "counter.json")
 	file := store.New[counter](path)
-	if _, err := file.Probe(); err != nil { // a disk that cannot be written shows now, not later
+	if _, err := file.Probe(); err != nil { // fail now, not at the first Save
 		panic(err)
 	}
 

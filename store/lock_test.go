@@ -17,8 +17,8 @@ import (
 
 const lockEnv = "STORE_TEST_LOCK"
 
-// TestMain is also the other process of the lock tests: it takes the lock named
-// in its environment, says so, and holds it until its standard input ends.
+// TestMain is also the other process of the lock tests: it takes the lock that its
+// environment names, prints a line, and holds it until its standard input ends.
 func TestMain(m *testing.M) {
 	path := os.Getenv(lockEnv)
 	if path == "" {
@@ -49,12 +49,12 @@ func holder(t *testing.T, path string) (pid int, kill func()) {
 	kill = func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }
 	t.Cleanup(func() { in.Close(); kill() })
 	if line, err := bufio.NewReader(out).ReadString('\n'); line != "locked\n" {
-		t.Fatalf("the other process says %q, %v", line, err)
+		t.Fatalf("the other process printed %q, %v", line, err)
 	}
 	return cmd.Process.Pid, kill
 }
 
-func TestALockedPathNamesItsHolderAndDiesWithIt(t *testing.T) {
+func TestALockNamesItsHolderAndEndsWithIt(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "new", "agent.lock")
 	pid, kill := holder(t, path)
 
@@ -63,7 +63,7 @@ func TestALockedPathNamesItsHolderAndDiesWithIt(t *testing.T) {
 		t.Fatalf("error %v, want one with process %d", err, pid)
 	}
 	if !strings.Contains(err.Error(), strconv.Itoa(pid)) || !strings.Contains(err.Error(), path) {
-		t.Errorf("the error does not say who holds what: %v", err)
+		t.Errorf("the error does not name holder and path: %v", err)
 	}
 	kill() // as a crash does: no Unlock
 	lock, err := store.LockWait(t.Context(), path)
@@ -78,7 +78,7 @@ func TestALockedPathNamesItsHolderAndDiesWithIt(t *testing.T) {
 	}
 }
 
-func TestLockWait(t *testing.T) {
+func TestLockWaitEndsWithItsContext(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "token.lock")
 	first, err := store.TryLock(path)
 	if err != nil {

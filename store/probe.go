@@ -10,19 +10,19 @@ import (
 	"syscall"
 )
 
-// Probe is what [File.Probe] found out.
+// Probe is the result of [File.Probe].
 type Probe struct {
-	Created     bool        // the directory was missing and has been created with mode 0700
+	Created     bool        // the directory was missing and was created with mode 0700
 	Narrowed    fs.FileMode // the mode before it was narrowed to 0600; 0 if it was no wider
-	OtherOwner  bool        // the file belonged to another user than this process runs as
-	InPlaceOnly bool        // the file cannot be replaced, but written over with Overwrite
-	Why         error       // why not: EBUSY is a file that is a mount point of its own, ENOSPC or EDQUOT a full disk
+	OtherOwner  bool        // the file belongs to another user than the one this process runs as
+	InPlaceOnly bool        // Save fails, but Overwrite works
+	Why         error       // Save fails: EBUSY for a mount point, ENOSPC or EDQUOT for a full disk
 }
 
-// Probe proves at start that a later Save or Overwrite will work, by replacing
-// the file with its own content; where one is missing, or too large to be ours,
-// another name is tried. It creates the directory and narrows the mode, unless the file
-// holds no JSON. An error says what is wrong and what to do about it.
+// Probe checks at startup that a later Save or Overwrite will work, by replacing
+// the file with a copy. If the file is missing or too large to be ours, it
+// creates and removes a file beside it. Probe creates the directory, and narrows
+// the mode of a file that is blank or JSON to 0600.
 func (f *File[T]) Probe() (Probe, error) {
 	p, err := f.probe()
 	return p, explain(err)
@@ -43,10 +43,14 @@ func (f *File[T]) probe() (p Probe, err error) {
 	if err != nil {
 		return p, err
 	}
-	if owner, ok := info.Sys().(*syscall.Stat_t); ok {
-		p.OtherOwner = int(owner.Uid) != os.Geteuid()
+	if owner, _, known := ownerOf(info); known {
+		p.OtherOwner = owner != os.Geteuid()
 	}
-	if err := f.replace(path, content); err != nil {
+	old, want := permissions(info), fs.FileMode(0o600)
+	if !ours(content) {
+		want = old
+	}
+	if err := f.replace(path, content, nil, want); err != nil {
 		if !errors.Is(err, syscall.EBUSY) && !full(err) {
 			return p, err
 		}
@@ -55,27 +59,21 @@ func (f *File[T]) probe() (p Probe, err error) {
 			return p, err
 		}
 	}
-	// A new file has 0600. An old one its owner alone can change, and where that
-	// is not us OtherOwner says so.
-	switch mode := info.Mode().Perm(); {
-	case mode&^0o600 == 0:
-	case ours(content):
-		if !p.InPlaceOnly || os.Chmod(path, 0o600) == nil {
-			p.Narrowed = mode
-		}
-	case !p.InPlaceOnly:
-		return p, os.Chmod(path, mode)
+	// In place, only the owner can change the mode; OtherOwner reports another one.
+	if old&^want != 0 && (!p.InPlaceOnly || narrow(path) == nil) {
+		p.Narrowed = old
 	}
 	return p, nil
 }
 
-// ours reports whether content can be a document of this package. The path may
-// be wrong, and the file one that others have to read.
+// ours reports whether content can be a document of this package. If the path is
+// wrong, it may lead to a file that others must be able to read.
 func ours(content []byte) bool { return len(bytes.TrimSpace(content)) == 0 || json.Valid(content) }
 
-// probeNew tries a new file of one block: an empty one fits on a full disk too.
+// probeNew creates and removes a file of one block: an empty one would fit even
+// on a full disk.
 func (f *File[T]) probeNew(path string) error {
-	if err := f.replace(path, make([]byte, 4096)); err != nil {
+	if err := f.replace(path, make([]byte, 4096), nil, 0o600); err != nil {
 		return err
 	}
 	return os.Remove(path)

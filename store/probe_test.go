@@ -3,7 +3,6 @@ package store_test
 import (
 	"bytes"
 	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -12,19 +11,19 @@ import (
 	"netatmo-agent/store"
 )
 
-func TestProbeOfAMissingFileLeavesItMissing(t *testing.T) {
+func TestProbeCreatesNoFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "new", "doc.json")
 	p, err := store.New[doc](path).Probe()
 	if err != nil || !p.Created || p.InPlaceOnly || p.Narrowed != 0 || p.OtherOwner {
 		t.Errorf("%+v, %v", p, err)
 	}
-	if m := mode(t, filepath.Dir(path)); m != 0o700 {
+	if m := mode(t, filepath.Dir(path), 0o700); m != 0o700 {
 		t.Errorf("directory mode %o", m)
 	}
 	only(t, filepath.Dir(path))
 }
 
-func TestProbeReplacesTheFileByItself(t *testing.T) {
+func TestProbeReplacesTheFileWithACopy(t *testing.T) {
 	for _, content := range []string{`{"text":"old"}`, "", "{damaged", "\xff\xfe"} {
 		path := filepath.Join(t.TempDir(), "doc.json")
 		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
@@ -36,7 +35,7 @@ func TestProbeReplacesTheFileByItself(t *testing.T) {
 		}
 		after, _ := os.Stat(path)
 		if os.SameFile(before, after) {
-			t.Errorf("%q: not replaced, so nothing is proven", content)
+			t.Errorf("%q: not replaced, so the probe proves nothing", content)
 		}
 		if now, _ := os.ReadFile(path); !bytes.Equal(now, []byte(content)) {
 			t.Errorf("%q became %q", content, now)
@@ -45,25 +44,9 @@ func TestProbeReplacesTheFileByItself(t *testing.T) {
 	}
 }
 
-func TestProbeNarrowsTheMode(t *testing.T) {
-	for old, reported := range map[fs.FileMode]fs.FileMode{0o600: 0, 0o400: 0, 0o644: 0o644, 0o777: 0o777, 0o640: 0o640} {
-		f, path := saved(t)
-		if err := os.Chmod(path, old); err != nil {
-			t.Fatal(err)
-		}
-		p, err := f.Probe()
-		if err != nil || p.Narrowed != reported {
-			t.Errorf("%o: %+v, %v", old, p, err)
-		}
-		if m := mode(t, path); m != 0o600 {
-			t.Errorf("%o became %o", old, m)
-		}
-	}
-}
-
-// A file bind-mounted alone answers EBUSY to a rename, a full disk ENOSPC to a
-// new file; real_linux_test.go does both with the real thing.
-func TestProbeFindsOutThatOnlyOverwritingWorks(t *testing.T) {
+// Renaming over a bind-mounted file returns EBUSY, creating a file on a full disk
+// ENOSPC. real_linux_test.go does both for real.
+func TestProbeReportsThatOnlyOverwriteWorks(t *testing.T) {
 	for step, errno := range map[string]syscall.Errno{"rename": syscall.EBUSY, "write": syscall.ENOSPC} {
 		f, path := saved(t)
 		if err := os.Chmod(path, 0o644); err != nil {
@@ -75,11 +58,12 @@ func TestProbeFindsOutThatOnlyOverwritingWorks(t *testing.T) {
 			}
 			return act()
 		})
+		narrowed := mode(t, path, 0)
 		p, err := f.Probe()
-		if err != nil || !p.InPlaceOnly || !errors.Is(p.Why, errno) || p.Narrowed != 0o644 {
+		if err != nil || !p.InPlaceOnly || !errors.Is(p.Why, errno) || p.Narrowed != narrowed {
 			t.Errorf("%v: %+v, %v", errno, p, err)
 		}
-		if load(t, path) != oldText || mode(t, path) != 0o600 {
+		if load(t, path) != oldText || mode(t, path, 0o600) != 0o600 {
 			t.Errorf("%v: the document or its mode is wrong", errno)
 		}
 		only(t, filepath.Dir(path), "doc.json")
@@ -103,7 +87,7 @@ func TestProbeFailsWhenNothingWorks(t *testing.T) {
 	}
 }
 
-// A path that is wrong may be that of somebody's archive.
+// The path may be wrong and lead to an archive.
 func TestProbeKeepsALargeFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "archive.tar")
 	content := bytes.Repeat([]byte("x"), 17<<20)
@@ -118,7 +102,7 @@ func TestProbeKeepsALargeFile(t *testing.T) {
 	}
 }
 
-// Nor is the mode of a file changed that others may have to read.
+// The path may be wrong and lead to a file that others must be able to read.
 func TestProbeKeepsTheModeOfAForeignFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "passwd")
 	if err := os.WriteFile(path, []byte("root:x:0:0::/root:/bin/sh\n"), 0o600); err != nil {
@@ -127,7 +111,7 @@ func TestProbeKeepsTheModeOfAForeignFile(t *testing.T) {
 	if err := os.Chmod(path, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if p, err := store.New[doc](path).Probe(); err != nil || p.Narrowed != 0 || mode(t, path) != 0o644 {
-		t.Errorf("%+v, %v, mode %o", p, err, mode(t, path))
+	if p, err := store.New[doc](path).Probe(); err != nil || p.Narrowed != 0 || mode(t, path, 0o644) != 0o644 {
+		t.Errorf("%+v, %v, mode %o", p, err, mode(t, path, 0o644))
 	}
 }

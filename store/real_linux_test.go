@@ -13,8 +13,8 @@ import (
 	"netatmo-agent/store"
 )
 
-// asNobody runs act without root's power over files, on a thread of its own that
-// is thrown away. A test run by another user has no such power to begin with.
+// asNobody runs act without root's privileges on files, on a thread that ends
+// afterwards. If the tests do not run as root, it just runs act.
 func asNobody(act func()) {
 	done := make(chan struct{})
 	go func() {
@@ -29,7 +29,7 @@ func asNobody(act func()) {
 	<-done
 }
 
-// open returns a directory that anybody may enter.
+// open returns a directory that every user may enter.
 func open(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -40,7 +40,7 @@ func open(t *testing.T) string {
 	return dir
 }
 
-func TestADirectoryThatCannotBeWritten(t *testing.T) {
+func TestErrorsInAReadOnlyDirectorySayWhatToDo(t *testing.T) {
 	dir := open(t)
 	path := filepath.Join(dir, "doc.json")
 	if err := os.WriteFile(path, []byte(`{"text":"old"}`), 0o644); err != nil {
@@ -68,7 +68,7 @@ func TestADirectoryThatCannotBeWritten(t *testing.T) {
 	}
 }
 
-func TestAFileThatCannotBeRead(t *testing.T) {
+func TestProbeFailsIfTheFileCannotBeRead(t *testing.T) {
 	dir := open(t)
 	path := filepath.Join(dir, "doc.json")
 	if err := os.WriteFile(path, []byte(`{"text":"old"}`), 0o000); err != nil {
@@ -81,9 +81,9 @@ func TestAFileThatCannotBeRead(t *testing.T) {
 	})
 }
 
-// Under root this is the file of a user that a command under sudo comes across:
-// it must stay that user's. Under another user, /etc/passwd stands for it.
-func TestAFileOfAnotherOwner(t *testing.T) {
+// A command run with sudo leaves a user's file to that user. If the tests do not
+// run as root, /etc/passwd is the other user's file.
+func TestRootLeavesAFileToItsOwner(t *testing.T) {
 	if os.Geteuid() != 0 {
 		if p, _ := store.New[doc]("/etc/passwd").Probe(); !p.OtherOwner {
 			t.Errorf("%+v", p)
@@ -114,10 +114,10 @@ func TestAFileOfAnotherOwner(t *testing.T) {
 	_ = lock.Unlock()
 	asNobody(func() {
 		if load(t, path) != newText {
-			t.Error("its owner does not see the new document")
+			t.Error("its owner does not find the new document")
 		}
 		if err := f.Save(doc{oldText}); err != nil {
-			t.Errorf("its owner cannot save any more: %v", err)
+			t.Errorf("its owner can no longer save: %v", err)
 		}
 		lock, err := store.TryLock(filepath.Join(dir, "token.lock"))
 		if err != nil {
@@ -128,9 +128,8 @@ func TestAFileOfAnotherOwner(t *testing.T) {
 	})
 }
 
-// inNamespace runs act where it may mount, visible to nobody else, and reports
-// whether that is allowed here. Where it is not, the same errors are tested as
-// injected faults in probe_test.go.
+// inNamespace runs act in a mount namespace of its own. It reports false if that
+// is not allowed here; probe_test.go injects the same errors.
 func inNamespace(act func()) bool {
 	done := make(chan struct{})
 	ok := false
@@ -155,7 +154,7 @@ func TestRealMounts(t *testing.T) {
 		readOnly(t, filepath.Join(dir, "ro"))
 	})
 	if !allowed {
-		t.Log("no mounts here; the injected faults stand for them")
+		t.Log("mounting is not allowed here; probe_test.go injects the same errors")
 	}
 }
 

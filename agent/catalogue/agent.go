@@ -37,11 +37,11 @@ var agent = []Metric{
 	{Name: AgentAPIBudget, Unit: "{request}",
 		Description: "Requests to Netatmo left in the hour", Note: "requests left in the hour"},
 	{Name: AgentPushPoints, Unit: "{point}", Kind: Counter,
-		Description: "Points that the backend accepted, history left out"},
+		Description: "Points that the backend accepted, without history"},
 	{Name: AgentPushFailures, Unit: "{request}", Kind: Counter, Attributes: []string{"reason"},
 		Description: "Requests to the backend that failed", Note: "attribute `reason`"},
 	{Name: AgentBackfillPoints, Unit: "{point}", Kind: Counter,
 		Description: "Points of history that the backend accepted"},
 	{Name: AgentBackfillRefused, Unit: "{point}", Kind: Counter,
-		Description: "Points of history that the backend refused for good"},
+		Description: "Points of history that the backend refused permanently"},
 }

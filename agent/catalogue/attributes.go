@@ -5,8 +5,7 @@ import "netatmo-agent/agent/netatmo"
 // Attribute is one key and value that identify a module.
 type Attribute struct{ Key, Value string }
 
-// Attributes returns what identifies a reading's module, in the order of the
-// keys, without those that are not known.
+// Attributes returns the known attributes of a reading's module, sorted by key.
 func Attributes(r netatmo.Reading) []Attribute {
 	all := [...]Attribute{
 		{"home.id", r.HomeID},
@@ -14,6 +13,7 @@ func Attributes(r netatmo.Reading) []Attribute {
 		{"module.id", r.ModuleID},
 		{"module.name", r.ModuleName},
 		{"module.type", r.ModuleType},
+		{"room.name", r.RoomName},
 		{"station.id", r.StationID},
 		{"station.name", r.StationName},
 	}
@@ -26,8 +26,8 @@ func Attributes(r netatmo.Reading) []Attribute {
 	return known
 }
 
-// ExporterAttributes returns the three labels of netatmo-exporter. An empty
-// one is sent all the same; a Prometheus label that is empty does not exist.
+// ExporterAttributes returns the three labels of netatmo-exporter, including empty
+// ones, which Prometheus drops.
 func ExporterAttributes(r netatmo.Reading) []Attribute {
 	return []Attribute{
 		{"home", r.Wire.Home},

@@ -25,35 +25,51 @@ func (k Kind) String() string {
 	return "gauge"
 }
 
-// Freshness says by which time a value is judged too old to be repeated.
-type Freshness uint8
-
-// The classes of freshness.
-const (
-	// Sensor values are as old as their measurement.
-	Sensor Freshness = iota
-	// Radio values come with every contact between a module and its station,
-	// so the later of measurement and last contact counts.
-	Radio
-	// Status values say what Netatmo knows, also of a dead module; they are as
-	// old as the answer that held them.
-	Status
-)
-
 // Metric is one row of the table. Rows are shared and must not be changed.
 type Metric struct {
 	Name        string
 	Unit        string // UCUM; empty for flags and indexes, because "1" would become "_ratio" in Prometheus
 	Kind        Kind
-	Description string // a phrase for people, sent along with the metric
+	Description string // a phrase for people, exported with the metric
 	From        string // what Netatmo calls the value
 	Note        string // for the printed table, Markdown
 
-	Field      netatmo.Field // zero for a metric that is no reading
-	Freshness  Freshness
-	History    string   // type of getmeasure that holds earlier values; empty where Netatmo keeps none
-	Attributes []string // keys beyond those of the module
-	Negated    bool     // the metric shows the field's number with the sign turned
+	Field      netatmo.Field // zero for a metric that is not a reading
+	Variants   []Variant     // the fields of a metric with one attribute that has fixed values; Field is the first
+	Past       bool          // only the history has it
+	History    string        // the type of getmeasure with earlier values; empty if Netatmo keeps none
+	Attributes []string      // keys beyond those of the module
+	States     []string      // the known states; set if the one attribute is the name of a state
+	Negated    bool          // the metric shows the negative of the field's number
+}
+
+// Variant is a field, and the value of its metric's attribute.
+type Variant struct {
+	Field netatmo.Field
+	Value string
+}
+
+// Fields returns the fields that m shows.
+func (m *Metric) Fields() []netatmo.Field {
+	if len(m.Variants) == 0 {
+		return []netatmo.Field{m.Field}
+	}
+	var all []netatmo.Field
+	for _, v := range m.Variants {
+		all = append(all, v.Field)
+	}
+	return all
+}
+
+// Attribute returns the attribute that a field of m has besides its module's. It
+// is empty for most.
+func (m *Metric) Attribute(f netatmo.Field) Attribute {
+	for _, v := range m.Variants {
+		if v.Field == f {
+			return Attribute{m.Attributes[0], v.Value}
+		}
+	}
+	return Attribute{}
 }
 
 // Readings returns the metrics of modules and rooms.
@@ -62,20 +78,19 @@ func Readings() []Metric { return readings }
 // Agent returns the agent's metrics about itself.
 func Agent() []Metric { return agent }
 
-// History returns what getmeasure, or for a room getroommeasure, is to be asked
-// for about a module of the type; nothing for types without a history. The
+// History returns the columns to request from getmeasure, or from getroommeasure
+// for a room, for modules of the type; none for types without a history. The
 // columns are shared and must not be changed.
 func History(moduleType string) []netatmo.Column { return history[moduleType] }
 
-// history has its columns in the order in which Netatmo's documentation lists
-// them for each kind of device: answers come in that order or in the order asked
-// for, and so the two coincide.
+// history has the columns in the order of Netatmo's documentation. Answers have
+// either that order or the order of the request, so the two must be the same.
 var (
 	history         = columns(readings)
 	exporterHistory = columns(exporterReadings)
 )
 
-// measured is what Netatmo keeps of each type of module.
+// measured lists the fields with a history for each type of module.
 var measured = map[string][]netatmo.Field{
 	netatmo.TypeStation:   {netatmo.Temperature, netatmo.CO2, netatmo.Humidity, netatmo.Pressure, netatmo.Noise},
 	netatmo.TypeHomeCoach: {netatmo.Temperature, netatmo.CO2, netatmo.Humidity, netatmo.Pressure, netatmo.Noise},
@@ -86,8 +101,8 @@ var measured = map[string][]netatmo.Field{
 	netatmo.TypeRoom:      {netatmo.Temperature, netatmo.SetpointTemp},
 }
 
-// columns takes the types of fields from a table of readings, where it has
-// them. Rooms spell them in lower case.
+// columns returns the names of the fields' histories from a table of readings.
+// For rooms, Netatmo spells them in lower case.
 func columns(readings []Metric) map[string][]netatmo.Column {
 	all := map[string][]netatmo.Column{}
 	for moduleType, list := range measured {
@@ -106,19 +121,15 @@ func columns(readings []Metric) map[string][]netatmo.Column {
 	return all
 }
 
-// Fresh reports whether the value of m in r may still be reported at now: the
-// time that its Freshness looks at is at most stale ago.
-func Fresh(m Metric, r netatmo.Reading, now time.Time, stale time.Duration) bool {
-	return now.Sub(judged(m.Freshness, r)) <= stale
-}
-
-func judged(f Freshness, r netatmo.Reading) time.Time {
-	if f == Status {
-		return r.Answered
-	}
+// Fresh reports whether the field f of r may still be exported at now: its
+// measurement, its last contact or its answer is at most stale ago.
+func Fresh(f netatmo.Field, r *netatmo.Reading, now time.Time, stale time.Duration) bool {
 	t := r.Measured
-	if f == Radio && r.Seen.After(t) {
+	switch origin := f.Origin(); {
+	case origin == netatmo.Status:
+		t = r.Answered
+	case origin == netatmo.Radio && r.Seen.After(t):
 		t = r.Seen
 	}
-	return t
+	return now.Sub(t) <= stale
 }

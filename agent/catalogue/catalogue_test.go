@@ -14,10 +14,12 @@ import (
 func TestEveryFieldIsOneMetric(t *testing.T) {
 	seen := map[netatmo.Field]string{}
 	for _, m := range catalogue.Readings() {
-		if other, twice := seen[m.Field]; twice {
-			t.Errorf("%s and %s show the same field", m.Name, other)
+		for _, f := range m.Fields() {
+			if other, twice := seen[f]; twice {
+				t.Errorf("%s and %s show the same field", m.Name, other)
+			}
+			seen[f] = m.Name
 		}
-		seen[m.Field] = m.Name
 	}
 	for f := netatmo.Temperature; f < netatmo.FieldEnd; f++ {
 		if _, ok := seen[f]; !ok {
@@ -30,7 +32,7 @@ func TestNamesAndUnitsSurviveTranslation(t *testing.T) {
 	seen := map[string]bool{}
 	for _, m := range slices.Concat(catalogue.Readings(), catalogue.Agent(), catalogue.ExporterReadings(), catalogue.ExporterAgent()) {
 		if seen[m.Name] {
-			t.Errorf("%s is there twice", m.Name)
+			t.Errorf("%s is in the table twice", m.Name)
 		}
 		seen[m.Name] = true
 		if m.Unit == "1" {
@@ -87,7 +89,7 @@ func TestHistory(t *testing.T) {
 	}
 	for _, m := range catalogue.Readings() {
 		if withHistory[m.Field] != (m.History != "") {
-			t.Errorf("%s: history %q, but some module asks for it: %t", m.Name, m.History, withHistory[m.Field])
+			t.Errorf("%s: history %q, but some module requests it: %t", m.Name, m.History, withHistory[m.Field])
 		}
 	}
 }
@@ -109,12 +111,11 @@ func TestFresh(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			for freshness, want := range map[catalogue.Freshness]bool{
-				catalogue.Sensor: tt.sensor, catalogue.Radio: tt.radio, catalogue.Status: tt.status,
+			for field, want := range map[netatmo.Field]bool{
+				netatmo.Temperature: tt.sensor, netatmo.BatteryPercent: tt.radio, netatmo.Reachable: tt.status,
 			} {
-				m := catalogue.Metric{Freshness: freshness}
-				if got := catalogue.Fresh(m, tt.reading, now, 20*time.Minute); got != want {
-					t.Errorf("freshness %d: %t, want %t", freshness, got, want)
+				if got := catalogue.Fresh(field, &tt.reading, now, 20*time.Minute); got != want {
+					t.Errorf("field %d: %t, want %t", field, got, want)
 				}
 			}
 		})
@@ -148,12 +149,13 @@ func TestAttributes(t *testing.T) {
 		t.Errorf("labels of netatmo-exporter: %v, want %v", got, want)
 	}
 	if !catalogue.InExporter(outdoor) || catalogue.InExporter(room) {
-		t.Error("netatmo-exporter's names are for stations and their modules, not for rooms")
+		t.Error("netatmo-exporter's names exist for stations and their modules, not for rooms")
 	}
 }
 
-// Netatmo is asked for the history of what is reported, under either names.
-func TestHistoryIsOfWhatHasAMetric(t *testing.T) {
+// The agent requests the history of exactly what it exports, under either
+// names.
+func TestHistoryIsRequestedForMetricsOnly(t *testing.T) {
 	for _, row := range []struct {
 		moduleType    string
 		own, exporter string

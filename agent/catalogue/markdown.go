@@ -20,6 +20,9 @@ func Markdown(w io.Writer) error {
 		if m.History != "" {
 			row[4] = "yes"
 		}
+		if m.Past {
+			row[4] = "yes, only"
+		}
 		rows = append(rows, row)
 	}
 	widths := make([]int, len(rows[0]))

@@ -1,6 +1,10 @@
 package catalogue
 
-import "netatmo-agent/agent/netatmo"
+import (
+	"time"
+
+	"netatmo-agent/agent/netatmo"
+)
 
 // Names of netatmo-exporter's metrics about itself.
 const (
@@ -14,11 +18,9 @@ const (
 )
 
 // ExporterReadings returns the metrics of modules under the names of
-// xperimental/netatmo-exporter. They are spelt as Prometheus shows them, with
-// a unit only where the translation from OTLP then adds nothing to the name;
-// so a backend that keeps names as sent shows the same ones. That exporter
-// shows a module only while its measurement is fresh, battery and radio
-// included, hence one freshness for all.
+// xperimental/netatmo-exporter, as Prometheus shows them. They have a unit only
+// if the translation from OTLP adds nothing to the name for it, so that a backend
+// that keeps names unchanged shows the same ones.
 func ExporterReadings() []Metric { return exporterReadings }
 
 // ExporterHistory is History for netatmo-exporter's metrics.
@@ -29,12 +31,18 @@ func ExporterHistory(moduleType string) []netatmo.Column {
 	return exporterHistory[moduleType]
 }
 
+// ExporterFresh is Fresh for netatmo-exporter's metrics: that exporter shows a
+// module only while its measurement is fresh, battery and radio included.
+func ExporterFresh(_ netatmo.Field, r *netatmo.Reading, now time.Time, stale time.Duration) bool {
+	return now.Sub(r.Measured) <= stale
+}
+
 // ExporterAgent returns netatmo-exporter's metrics about itself, by its names.
 func ExporterAgent() []Metric { return exporterAgent }
 
-// InExporter reports whether netatmo-exporter's names have a place for the
-// reading: that exporter knows stations and what is labelled like them.
-func InExporter(r netatmo.Reading) bool { return r.Wire.Module != "" && r.Family != netatmo.Energy }
+// InExporter reports whether netatmo-exporter has names for the reading: it knows
+// only stations, home coaches and their modules.
+func InExporter(r netatmo.Reading) bool { return r.Wire.Module != "" && !r.Family.InHomes() }
 
 var exporterReadings = []Metric{
 	{Name: "netatmo_sensor_updated", Field: netatmo.MeasurementTime,

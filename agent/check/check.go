@@ -1,11 +1,12 @@
 // Package check is the doctor behind "netatmo-agent check".
 //
-// Most trouble with an agent lies outside of it: in a setting, a directory, an
-// app at Netatmo, a module's battery, a backend. The doctor walks the whole way
-// that a reading takes, in its order, goes on past what is broken, and says of
-// everything what it found and what to do. Where it and the agent could
-// disagree it asks by the agent's own code. It does not renew the token, unless
-// told to, since that makes the token before it useless.
+// Most of an agent's problems have their cause outside it: in a setting, a
+// directory, an app at Netatmo, a module's battery, a backend. The doctor
+// examines everything that a reading passes through, in order. It continues
+// after a failure, and says what it found and what to do. It uses the agent's
+// own code, so that the two cannot disagree. It renews an expired access token
+// only if no agent runs or if told to, because each renewal invalidates the
+// previous token.
 package check
 
 import (
@@ -18,26 +19,27 @@ import (
 
 	"netatmo-agent/agent/config"
 	"netatmo-agent/agent/netatmo"
+	"netatmo-agent/agent/record"
 	"netatmo-agent/auth"
 )
 
-// Setup is what is examined.
+// Setup is the setup to examine.
 type Setup struct {
-	Config   *config.Config  // as far as it could be understood
-	Problems config.Problems // with the rest of the settings
+	Config   *config.Config  // without the settings that have problems
+	Problems config.Problems // of the other settings
 	Auth     auth.Config
-	Lock     string // path of what a running agent holds
+	Lock     string // path of the lock that a running agent holds
 	Version  string // of this program
 
 	Client func(netatmo.TokenSource) *netatmo.Client // of the API
-	Gate   *netatmo.Gate                             // of the requests that it makes
+	Gate   *netatmo.Gate                             // of that client
 
 	Offline bool // make no request
-	Refresh bool // renew the access token where that is due
+	Refresh bool // renew the access token if it is due
 }
 
-// Run examines a set-up, and writes findings as they come. An error says that it
-// did not come to its end.
+// Run examines a setup and writes each finding at once. It returns an error if it
+// did not finish.
 func Run(ctx context.Context, s Setup, o Output) (Verdict, error) {
 	d := &doctor{Setup: s, report: newReport(o)}
 	d.examine(ctx)
@@ -47,13 +49,14 @@ func Run(ctx context.Context, s Setup, o Output) (Verdict, error) {
 	return d.end()
 }
 
-// doctor examines one thing after another and goes on where it can.
+// doctor examines one thing after another and continues where it can.
 type doctor struct {
 	Setup
 	*report
 
-	running  bool   // an agent, in this directory
-	instance string // service.instance.id of that agent
+	running  bool          // an agent runs in this directory
+	instance string        // service.instance.id of that agent
+	state    *record.State // what it has delivered; nil if unknown
 	source   *auth.Source
 	offset   time.Duration // of the local clock, ahead of Netatmo's
 }
@@ -66,7 +69,7 @@ func (d *doctor) examine(ctx context.Context) {
 		d.agent()
 	}
 	online := !d.Offline && d.netatmo(ctx)
-	asks := files && d.login(ctx, d.Refresh && online)
+	asks := files && d.login(ctx, online)
 	d.port(ctx)
 	if asks && online {
 		d.families(ctx, d.Refresh)
@@ -76,13 +79,11 @@ func (d *doctor) examine(ctx context.Context) {
 	}
 }
 
-// settled reports whether no problem is about the settings that are meant:
-// variables, by their beginnings, and their flags.
-func (d *doctor) settled(names ...string) bool {
-	return !slices.ContainsFunc(d.Problems, func(p config.Problem) bool {
-		return slices.ContainsFunc(names, func(name string) bool { return strings.HasPrefix(p.Setting, name) })
-	})
+// settled reports whether none of the settings that begin with prefix has a problem.
+func (d *doctor) settled(prefix string) bool {
+	return !slices.ContainsFunc(d.Problems, func(p config.Problem) bool { return strings.HasPrefix(p.Variable, prefix) })
 }
 
-// silent is the log of what the doctor uses: what matters is a finding.
+// silent discards the logs of the packages that the doctor uses: anything that
+// matters is a finding.
 var silent = slog.New(slog.DiscardHandler)

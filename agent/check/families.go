@@ -9,58 +9,58 @@ import (
 	"time"
 
 	"netatmo-agent/agent/config"
+	"netatmo-agent/agent/humanize"
 	"netatmo-agent/agent/netatmo"
-	"netatmo-agent/agent/poll"
-	"netatmo-agent/agent/words"
 )
 
-// devices are what a family calls its devices.
+// devices names the devices of each family.
 var devices = map[netatmo.Family]string{
 	netatmo.Weather:   "weather station",
 	netatmo.HomeCoach: "home coach",
 	netatmo.Energy:    "heating",
+	netatmo.Control:   "Legrand, BTicino or Bubendorff device",
+	netatmo.Security:  "camera, door tag or alarm",
 }
 
-// account is where the doctor asks, and what it has learnt there.
+// account is what the doctor requests, and what it has learnt.
 type account struct {
-	poll.Source
-	homes    []netatmo.Home // with something of the energy family
+	netatmo.API
+	homes    []netatmo.Home // with devices of the families in homes
 	readings []netatmo.Reading
 	rejected []netatmo.ItemError
 }
 
-// Homes is the Source's, but keeps the answer: not all homes have readings.
-func (a *account) Homes(ctx context.Context) ([]netatmo.Home, error) {
-	homes, err := a.Source.Homes(ctx)
-	a.homes = homes
-	return homes, err
-}
-
-// places are the stations and homes, as far as they are known.
-func (a *account) places() []netatmo.Reading {
-	all := slices.Clone(a.readings)
-	for _, h := range a.homes {
-		all = append(all, netatmo.Reading{HomeID: h.ID})
+// places are the ids and names of the stations and homes, as far as they are known.
+func (a *account) places() map[string]string {
+	places := netatmo.Places(a.readings, a.homes)
+	for _, e := range a.rejected {
+		if _, known := places[e.ID]; !known && e.ID != "" {
+			places[strings.TrimPrefix(e.ID, "home ")] = ""
+		}
 	}
-	return all
+	return places
 }
 
-// families asks about every family, and tells about every module.
+// families requests every family, and reports every module.
 func (d *doctor) families(ctx context.Context, renews bool) {
 	var tokens netatmo.TokenSource = &present{source: d.source}
 	if renews {
 		tokens = d.source
 	}
-	a := &account{Source: d.Client(tokens)}
+	a := &account{API: d.Client(tokens)}
 	complete := true
+	var all []netatmo.Family
 	for _, name := range d.Config.Families {
-		family := netatmo.Family(name)
+		all = append(all, netatmo.Family(name))
+	}
+	for _, family := range netatmo.Asked(all) {
+		name := string(family)
 		if pause := time.Until(d.Gate.PausedUntil()); pause > answerPatience {
-			d.warn(name, fmt.Sprintf("not asked: Netatmo is to be left alone for %s", words.Span(pause)), "")
+			d.warn(name, fmt.Sprintf("not requested: backing off from Netatmo for %s", humanize.Duration(pause)), "")
 			complete = false
 			continue
 		}
-		answer, err := poll.Ask(ctx, a, family, d.Config.Favorites, d.Config.Stations.Allows)
+		answer, err := netatmo.Ask(ctx, a, netatmo.Question{Family: family, Favorites: d.Config.Favorites, Allows: d.Config.Stations.Allows})
 		if ctx.Err() != nil {
 			return
 		}
@@ -68,20 +68,35 @@ func (d *doctor) families(ctx context.Context, renews bool) {
 			d.noToken(err)
 			return
 		}
+		a.homes = append(a.homes, answer.Homes...)
 		a.readings, a.rejected = append(a.readings, answer.Readings...), append(a.rejected, answer.Rejected...)
 		if err != nil {
 			d.refused(family, err)
 			complete = false
 			continue
 		}
-		d.answered(family, answer, a)
+		for _, f := range all {
+			if f == family || f.InHomes() && family.InHomes() {
+				d.answered(f, of(answer, f, f == family), a)
+			}
+		}
 	}
 	if complete {
 		d.filter(a)
 	}
 }
 
-// refused tells why a family could not be asked about.
+// of returns the part of an answer that is about the family. What was rejected
+// belongs to the family that was asked for.
+func of(answer netatmo.Answer, family netatmo.Family, asked bool) netatmo.Answer {
+	answer.Readings = slices.DeleteFunc(slices.Clone(answer.Readings), func(r netatmo.Reading) bool { return r.Family != family })
+	if !asked {
+		answer.Rejected = nil
+	}
+	return answer
+}
+
+// refused reports why a family could not be requested.
 func (d *doctor) refused(family netatmo.Family, err error) {
 	area := string(family)
 	failed, ok := errors.AsType[*netatmo.Error](err)
@@ -91,8 +106,8 @@ func (d *doctor) refused(family netatmo.Family, err error) {
 	case failed.Class == netatmo.ClassNotFound:
 		d.none(family)
 	case failed.Class == netatmo.ClassScope:
-		d.loggedOut(area, fmt.Sprintf("the login does not include the scope %s, without which Netatmo says nothing about %s", family.Scope(), area),
-			"to grant it, "+d.howToLogIn()+"; or take "+area+" out of NETATMO_DEVICES")
+		d.loggedOut(area, fmt.Sprintf("the login does not include the scope %s, without which Netatmo does not report %s devices", strings.Join(family.Scopes(), " or "), area),
+			"to grant it, "+d.howToLogIn()+"; or remove "+area+" from NETATMO_DEVICES")
 	default:
 		d.fail(area, failed.What(), failed.Remedy())
 	}
@@ -102,7 +117,7 @@ func (d *doctor) none(family netatmo.Family) {
 	d.ok(string(family), "the account has no "+devices[family])
 }
 
-// answered tells about the devices of a family.
+// answered reports the devices of a family.
 func (d *doctor) answered(family netatmo.Family, answer netatmo.Answer, a *account) {
 	area := string(family)
 	var kept []netatmo.Reading
@@ -113,64 +128,43 @@ func (d *doctor) answered(family netatmo.Family, answer netatmo.Answer, a *accou
 	}
 	unasked := slices.ContainsFunc(a.homes, func(h netatmo.Home) bool { return !d.Config.Stations.Allows("", h.ID) })
 	switch {
-	case family == netatmo.Energy && unasked && len(answer.Readings) == 0 && len(answer.Rejected) == 0:
-		d.warn(area, "no home that NETATMO_STATIONS leaves has heating", "the ids are "+strings.Join(ids(a.places()), ", "))
+	case family.InHomes() && unasked && len(answer.Readings) == 0 && len(answer.Rejected) == 0:
+		d.warn(area, "NETATMO_STATIONS excludes every home that has "+area+" devices", "the ids are "+config.ListPlaces(a.places()))
 	case len(answer.Readings) == 0 && len(answer.Rejected) == 0:
 		d.none(family)
 	case len(kept) == 0 && len(answer.Readings) > 0:
-		d.warn(area, "NETATMO_STATIONS leaves out everything that the account has of it", "the ids are "+strings.Join(ids(answer.Readings), ", "))
+		d.warn(area, "NETATMO_STATIONS excludes all of the account's "+area+" devices", "the ids are "+config.ListPlaces(netatmo.Places(answer.Readings, nil)))
 	case len(kept) > 0:
-		d.ok(area, fmt.Sprintf("Netatmo tells about %s", words.Several(len(kept), "device")))
+		d.ok(area, fmt.Sprintf("Netatmo reports %s", humanize.Count(len(kept), "device")))
 	}
+	apart := netatmo.Apart(kept)
 	for _, r := range kept {
-		d.module(r)
+		d.module(r, apart[r.Key()])
 	}
 	for _, e := range answer.Rejected {
-		d.warn(area, "left out: "+e.Error(), "")
+		d.warn(area, "skipped: "+e.Error(), "")
 	}
 }
 
-// keeps reports whether NETATMO_STATIONS does.
+// keeps reports whether NETATMO_STATIONS includes the module.
 func (d *doctor) keeps(r netatmo.Reading) bool {
 	return d.Config.Stations.Allows(r.StationID, r.HomeID)
 }
 
-// filter tells what is odd about NETATMO_STATIONS.
+// filter reports what is odd about NETATMO_STATIONS.
 func (d *doctor) filter(a *account) {
 	places := a.places()
-	known := strings.Join(ids(places), ", ")
-	unknown := func(id string) bool {
-		only := config.Filter{Keep: []string{id}}
-		return !slices.ContainsFunc(places, func(r netatmo.Reading) bool { return only.Allows(r.StationID, r.HomeID) }) &&
-			!slices.ContainsFunc(a.rejected, func(e netatmo.ItemError) bool { return only.Allows(e.ID, "") })
+	for _, w := range d.Config.Stations.Unmatched(places) {
+		d.warn("settings", w.Setting+" "+w.What, w.Remedy)
 	}
-	nothing := "the account has nothing of NETATMO_DEVICES (" + strings.Join(d.Config.Families, ", ") + ") under that id"
-	for _, id := range d.Config.Stations.Keep {
-		if unknown(id) {
-			d.warn("settings", "NETATMO_STATIONS names "+id+", but "+nothing, "the ids are "+known)
-		}
+	none := len(places) > 0
+	for _, r := range a.readings {
+		none = none && !d.keeps(r)
 	}
-	for _, id := range d.Config.Stations.Drop {
-		if unknown(id) {
-			d.warn("settings", "!"+id+" in NETATMO_STATIONS has no effect: "+nothing, "the ids are "+known)
-		}
+	for _, h := range a.homes {
+		none = none && !d.Config.Stations.Allows("", h.ID)
 	}
-	if len(places) > 0 && !slices.ContainsFunc(places, d.keeps) {
-		d.misset("settings", "NETATMO_STATIONS leaves nothing to report", "name some of "+known+", or leave it unset")
+	if none {
+		d.misset("settings", "NETATMO_STATIONS excludes everything", "set it to some of "+config.ListPlaces(places)+", or leave it unset")
 	}
-}
-
-// ids are what NETATMO_STATIONS can name.
-func ids(readings []netatmo.Reading) []string {
-	var all []string
-	for _, r := range readings {
-		id := r.StationID
-		if id == "" {
-			id = r.HomeID
-		}
-		if id != "" && !slices.Contains(all, id) {
-			all = append(all, id)
-		}
-	}
-	return all
 }

@@ -4,14 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
-	"netatmo-agent/agent/words"
+	"netatmo-agent/agent/humanize"
 	"netatmo-agent/auth"
 )
 
-// howToLogIn is the next step wherever a login is missing.
+// howToLogIn returns the remedy for a missing login.
 func (d *doctor) howToLogIn() string {
 	if d.running {
 		return "open the link that the running agent has logged, or run: netatmo-agent login"
@@ -19,36 +20,73 @@ func (d *doctor) howToLogIn() string {
 	return "run: netatmo-agent login; or start the agent and open the link that it logs"
 }
 
-// login says what the login in the token file is worth. It reports whether the API can be asked.
-func (d *doctor) login(ctx context.Context, refresh bool) bool {
+// login examines the login in the token file, and the app unless offline. It
+// reports whether the API can be asked.
+func (d *doctor) login(ctx context.Context, online bool) bool {
 	const area = "login"
-	before, renewable := d.source.Present()
-	if refresh && !d.refresh(ctx, before) {
+	status := d.source.Status()
+	tries := online && d.settled("NETATMO_CLIENT_")
+	if status.LoggedOut() {
+		d.loggedOut(area, status.Problem, d.howToLogIn())
+		if tries {
+			d.app(ctx)
+		}
 		return false
 	}
 	access, _ := d.source.Present()
-	status := d.source.Status()
-	left := time.Until(status.Expiry)
-	switch {
-	case !status.Authorized:
-		d.loggedOut(area, status.Problem, d.howToLogIn())
-		return false
-	case access != "" && !renewable:
-		d.warn(area, fmt.Sprintf("the access token is good for another %s, but there is no refresh token to renew it with: then the login ends", words.Span(left)), d.howToLogIn())
-	case access != "":
-		d.ok(area, fmt.Sprintf("the access token is good for another %s, and there is a refresh token to renew it with", words.Span(left)))
-	case status.Expiry.IsZero():
-		d.notAsked("there is no access token yet, but a refresh token to get one with")
-	default:
-		d.notAsked(fmt.Sprintf("the access token expired %s; there is a refresh token to renew it with", words.Ago(status.Expiry, "")))
+	if tries && (d.Refresh || access == "" && !d.running) {
+		return d.refresh(ctx, access)
 	}
-	return access != ""
+	d.present(status, access)
+	return (!tries || d.app(ctx)) && access != ""
 }
 
-func (d *doctor) notAsked(why string) {
-	d.untried = true
-	d.warn("login", why+". That uses it up, so it is left to the agent, and the API is not asked", d.howToRenew())
+// present describes a login that is not renewed.
+func (d *doctor) present(status auth.Status, access string) {
+	const area = "login"
+	_, renewable := d.source.Present()
+	left := time.Until(status.Expiry)
+	expired := "there is a refresh token, but no access token yet"
+	if !status.Expiry.IsZero() {
+		expired = "the access token expired " + humanize.Ago(status.Expiry, "")
+	}
+	switch {
+	case access != "" && !renewable:
+		d.warn(area, fmt.Sprintf("the access token is valid for another %s, but there is no refresh token to renew it with; the login ends then", humanize.Duration(left)), d.howToLogIn())
+	case access != "":
+		d.ok(area, fmt.Sprintf("the access token is valid for another %s, and there is a refresh token to renew it with", humanize.Duration(left)))
+	case d.running && !status.Expiry.IsZero() && -left > max(renewPatience, 2*d.Config.RefreshInterval):
+		d.loggedOut(area, expired+", and the running agent has not been able to renew it", "look for the reason in its log; "+d.howToLogIn()+"; or run: netatmo-agent check --refresh")
+	case d.running:
+		d.warn(area, expired+"; the running agent renews it for its next poll", "nothing; or run: netatmo-agent check --refresh")
+	case d.Offline:
+		d.warn(area, expired+"; the agent renews it when it starts", "start the agent, or run this command without --offline")
+	default:
+		d.warn(area, expired+"; it was not renewed because of the failure above", "see above")
+	}
 }
+
+// renewPatience is how long a running agent may take to renew an expired token.
+const renewPatience = 15 * time.Minute
+
+// app asks Netatmo about the client ID and secret, because otherwise a wrong one
+// shows only at the next renewal. It reports false if Netatmo rejects them.
+func (d *doctor) app(ctx context.Context) bool {
+	const area = "login"
+	err := d.source.TryApp(ctx)
+	if lost, ok := errors.AsType[*auth.LoginError](err); ok {
+		d.misset(area, refusesApp(lost), copyCredentials)
+		return false
+	}
+	if err != nil {
+		d.warn(area, "Netatmo's answer does not show whether it accepts the client ID and secret: "+errors.Unwrap(err).Error(), "nothing, as long as the agent works; a wrong secret shows at the next renewal")
+		return true
+	}
+	d.ok(area, "Netatmo does not object to the client ID and secret")
+	return true
+}
+
+const copyCredentials = "copy the client ID and secret again from your app at https://dev.netatmo.com"
 
 func (d *doctor) howToRenew() string {
 	if d.running {
@@ -67,35 +105,37 @@ func (d *doctor) refresh(ctx context.Context, before string) bool {
 		return false
 	}
 	if access == before {
+		d.present(d.source.Status(), access)
 		return true
 	}
 	if d.source.Status().Unsaved {
-		fmt.Fprintln(d.Err, "netatmo-agent: the access token is renewed, but cannot be saved. Trying again until it works; Ctrl-C gives up and loses this login.")
+		fmt.Fprintln(d.Err, "netatmo-agent: renewed the access token, but cannot save it. Retrying until it works; Ctrl-C gives up and loses this login.")
 		if err := d.source.KeepSaving(ctx); err != nil {
 			d.loggedOut(area, err.Error(), d.howToLogIn())
 			return false
 		}
 	}
-	d.ok(area, "the access token is renewed and saved")
+	d.ok(area, "renewed and saved the access token")
+	d.present(d.source.Status(), access)
 	return true
 }
 
-// noToken tells why there is no access token.
+// noToken reports why there is no access token.
 func (d *doctor) noToken(err error) {
 	const area = "login"
 	lost, needed := errors.AsType[*auth.LoginError](err)
 	passing, passes := errors.AsType[*auth.TokenError](err)
 	switch {
 	case needed && lost.Cause == auth.CauseApp:
-		d.misset(area, lost.Error(), "copy client ID and secret once more from your app at https://dev.netatmo.com")
+		d.misset(area, refusesApp(lost), copyCredentials+"; the saved login is kept")
 	case needed && lost.Cause == auth.CauseDoubt:
-		d.loggedOut(area, "Netatmo refuses the refresh token (invalid_grant)", "try again in some minutes, as that has been seen to pass; then "+d.howToLogIn())
+		d.loggedOut(area, "Netatmo refuses the refresh token (invalid_grant)", "try again in a few minutes, because this can be temporary; then "+d.howToLogIn())
+	case needed && !lost.NeedsLogin():
+		d.loggedOut(area, "Netatmo issues no working access token: "+reason(lost), "try again in a few minutes, because this can be temporary; then "+d.howToLogIn())
 	case needed:
 		d.loggedOut(area, lost.Error(), d.howToLogIn())
 	case passes:
-		now := *passing
-		now.Retry = time.Time{} // the agent would try again, check does not
-		d.fail(area, now.Error(), "wait some minutes: this passes, and the agent tries by itself")
+		d.fail(area, passing.Text(), "wait a few minutes; this is usually temporary, and the agent retries")
 	case errors.Is(err, errNotRenewed):
 		const what = "Netatmo does not accept the access token: it was renewed elsewhere, or the permission was withdrawn"
 		if _, renewable := d.source.Present(); renewable {
@@ -108,10 +148,24 @@ func (d *doctor) noToken(err error) {
 	}
 }
 
+// refusesApp says what is wrong with the app, as the agent's log does.
+func refusesApp(lost *auth.LoginError) string {
+	text, _, _ := strings.Cut(lost.Error(), ". ")
+	return text
+}
+
+// reason is Netatmo's error.
+func reason(lost *auth.LoginError) string {
+	if fault, ok := errors.AsType[*auth.TokenError](lost); ok {
+		return fault.Err.Error()
+	}
+	return lost.Error()
+}
+
 var errNotRenewed = errors.New("check does not renew it")
 
-// present gives the API the access token that is there, and never renews it. If
-// one is rejected, a running agent may have renewed it since it was read.
+// present gives the API the current access token and never renews it. If the API
+// rejects it, a running agent may have renewed it since it was read.
 type present struct {
 	source *auth.Source
 

@@ -6,35 +6,40 @@ import (
 	"strings"
 	"time"
 
+	"netatmo-agent/agent/humanize"
 	"netatmo-agent/agent/netatmo"
-	"netatmo-agent/agent/words"
 )
 
-// module tells how one module is: its values, battery and signal.
-func (d *doctor) module(r netatmo.Reading) {
+// module reports the state of a module: its values, battery and signal. apart
+// distinguishes it from others with the same name. A faulty module is not a
+// failure, because the agent works without it.
+func (d *doctor) module(r netatmo.Reading, apart string) {
 	const area = "module"
 	name := fmt.Sprintf("%s (%s)", r.ModuleName, strings.ReplaceAll(r.ModuleType, "_", " "))
-	if r.StationName != "" && r.StationID != r.ModuleID {
-		name += " of " + r.StationName
+	if apart == "" && r.StationName != "" && r.StationID != r.ModuleID {
+		apart = " of " + r.StationName
 	}
-	since := func(t time.Time) string { return words.Span(max(0, r.Answered.Sub(t))) + " ago" }
-	toReach := howToReach(r.ModuleType)
+	name += apart
+	since := func(t time.Time) string { return humanize.Duration(max(0, r.Answered.Sub(t))) + " ago" }
 	reachable, said := r.Values.Get(netatmo.Reachable)
 	switch {
-	case said && reachable == 0 && r.Seen.IsZero():
-		d.fail(area, name+" is not reachable and never was seen", toReach+"; or remove it in the Netatmo app")
+	case said && reachable == 0 && !r.Seen.IsZero():
+		d.warn(area, fmt.Sprintf("%s is not reachable, last seen %s%s", name, since(r.Seen), d.delivered(r)), howToReach(r.ModuleType))
 		return
-	case said && reachable == 0:
-		d.fail(area, fmt.Sprintf("%s is not reachable, last seen %s", name, since(r.Seen)), toReach)
+	case said && reachable == 0 && !r.Family.InHomes():
+		d.warn(area, name+" is not reachable and was never seen"+d.delivered(r), howToReach(r.ModuleType)+"; or remove it in the Netatmo app")
 		return
-	case r.Measured.IsZero() && r.Family != netatmo.Energy:
-		d.fail(area, name+" is reachable, but Netatmo has no values of it", "look into the Netatmo app; if it shows none either, start the station again")
+	case said && reachable == 0: // heating devices and others of a home have no last_seen
+		d.warn(area, name+" is not reachable"+d.delivered(r), howToReach(r.ModuleType))
+		return
+	case r.Measured.IsZero() && !r.Family.InHomes():
+		d.warn(area, name+" is reachable, but Netatmo has no values for it", "check it in the Netatmo app; if the app shows no values either, restart the station")
 		return
 	}
 	parts := []string{}
 	stale := cmp.Or(d.Config.AgeStale, 20*time.Minute)
 	old := !r.Measured.IsZero() && r.Answered.Sub(r.Measured) > stale
-	if !r.Measured.IsZero() && r.Family != netatmo.Energy {
+	if !r.Measured.IsZero() && !r.Family.InHomes() {
 		parts = append(parts, "measured "+since(r.Measured))
 	}
 	battery, signal := power(r), radio(r)
@@ -46,68 +51,61 @@ func (d *doctor) module(r netatmo.Reading) {
 	text := name + ": " + strings.Join(parts, ", ")
 	switch {
 	case old:
-		d.fail(area, fmt.Sprintf("%s. Values older than %s are not pushed", text, words.Span(stale)), "see in the Netatmo app whether the station is online; "+toReach)
+		d.warn(area, fmt.Sprintf("%s. Values older than %s are not pushed", text, humanize.Duration(stale)), "check in the Netatmo app whether the station is online; "+howToReach(r.ModuleType))
 	case battery.next != "":
 		d.warn(area, text, battery.next)
 	case signal.next != "":
 		d.warn(area, text, signal.next)
 	case len(parts) == 0:
-		d.ok(area, name+" is there")
+		d.ok(area, name+" is reported")
 	default:
 		d.ok(area, text)
 	}
 }
 
-func howToReach(moduleType string) string {
-	if moduleType == netatmo.TypeRoom {
-		return "see to its thermostat and valves"
+// delivered says when the backend acknowledged the module's last value, if it has.
+func (d *doctor) delivered(r netatmo.Reading) string {
+	if d.state == nil {
+		return ""
 	}
-	if _, ok := batteries[moduleType]; ok {
-		return "change its batteries, or move it nearer to the station"
+	mark, known := d.state.Delivered(r.ModuleID)
+	if !known {
+		return ""
 	}
-	return "see whether it has power and Wi-Fi"
+	return ", last value delivered " + humanize.Ago(mark, "")
 }
 
-// gauge is a value in words, and what to do if it is a bad one.
+func howToReach(moduleType string) string {
+	switch moduleType {
+	case netatmo.TypeRoom:
+		return "check its thermostat and valves"
+	case netatmo.TypeOutdoor, netatmo.TypeIndoor, netatmo.TypeWind, netatmo.TypeRain, netatmo.TypeThermostat, netatmo.TypeValve,
+		netatmo.TypeRemote, netatmo.TypeDoorTag, netatmo.TypeSiren, netatmo.TypeGasMeter:
+		return "change its batteries, or move it closer to its station or gateway"
+	}
+	return "check its power and its Wi-Fi"
+}
+
+// gauge is a value in words, and what to do if it is bad.
 type gauge struct{ text, next string }
 
-// levels are the voltages, in V, from which on a battery is full, high, medium
-// and low; below the last it is very low (documented by Netatmo; those of
-// valves as reported, and observed to be full at 3.0).
-type levels [4]float64
+// batteryWords are Netatmo's ratings of a battery, by the value of
+// netatmo.BatteryState.
+var batteryWords = [...]string{"very low", "low", "medium", "high", "full", "full"}
 
-var batteries = map[string]levels{
-	netatmo.TypeOutdoor:    {5.5, 5.0, 4.5, 4.0},
-	netatmo.TypeRain:       {5.5, 5.0, 4.5, 4.0},
-	netatmo.TypeIndoor:     {5.64, 5.28, 4.92, 4.56},
-	netatmo.TypeWind:       {5.59, 5.18, 4.77, 4.36},
-	netatmo.TypeThermostat: {4.1, 3.6, 3.3, 3.0},
-	netatmo.TypeValve:      {3.0, 2.7, 2.4, 2.2},
-}
-
-// emptyPercent is the charge that counts as low where there is no voltage.
-const emptyPercent = 10
-
+// power describes the battery with Netatmo's rating. For weather modules
+// Netatmo sends only a charge; each fifth of it has a rating.
 func power(r netatmo.Reading) gauge {
 	percent, hasPercent := r.Values.Get(netatmo.BatteryPercent)
 	volts, hasVolts := r.Values.Get(netatmo.BatteryVoltage)
-	steps, hasSteps := batteries[r.ModuleType]
-	var word string
-	switch {
-	case hasVolts && hasSteps:
-		words := [...]string{"full", "high", "medium", "low", "very low"}
-		i := 0
-		for i < len(steps) && volts < steps[i] {
-			i++
-		}
-		word = words[i]
-	case hasPercent && percent <= emptyPercent:
-		word = "low"
-	case hasPercent:
-		word = "good"
-	default:
+	state, hasState := r.Values.Get(netatmo.BatteryState)
+	if !hasState && !hasPercent {
 		return gauge{}
 	}
+	if !hasState {
+		state = min(max(percent, 0)/20, 4)
+	}
+	word := batteryWords[int(state)]
 	g := gauge{text: "battery " + word}
 	if hasPercent {
 		g.text += fmt.Sprintf(" (%.0f %%)", percent)
@@ -116,20 +114,20 @@ func power(r netatmo.Reading) gauge {
 	}
 	switch word {
 	case "low":
-		g.next = "have new batteries ready"
+		g.next = "get new batteries"
 	case "very low":
 		g.next = "change the batteries"
 	}
 	return g
 }
 
-// radio words the signal by which values leave the module: to its station, or
-// to the Wi-Fi (thresholds as documented by Netatmo's SDK).
+// radio describes the signal to the station or to the Wi-Fi (thresholds as
+// documented by Netatmo's SDK).
 func radio(r netatmo.Reading) gauge {
-	what, nearer, bad, average := "radio", "move it nearer to the station, or away from metal", -90.0, -80.0
+	what, nearer, bad, average := "radio", "move it closer to the station, or away from metal", -90.0, -80.0
 	rssi, ok := r.Values.Get(netatmo.RadioRSSI)
 	if wifi, has := r.Values.Get(netatmo.WifiRSSI); has {
-		what, nearer, bad, average = "Wi-Fi", "move it nearer to the access point", -86.0, -71.0
+		what, nearer, bad, average = "Wi-Fi", "move it closer to the access point", -86.0, -71.0
 		rssi, ok = wifi, true
 	}
 	switch {

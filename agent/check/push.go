@@ -7,7 +7,8 @@ import (
 	"time"
 
 	"netatmo-agent/agent/config"
-	"netatmo-agent/agent/poll"
+	"netatmo-agent/agent/otlp"
+	"netatmo-agent/agent/record"
 	"netatmo-agent/agent/telemetry"
 )
 
@@ -16,26 +17,26 @@ func (d *doctor) push(ctx context.Context) {
 	const area = "push"
 	p := d.Config.Push
 	switch {
-	case !d.settled("OTEL_"): // it might send a secret where it must not go
+	case !d.settled("OTEL_"): // a push could send a secret to the wrong place
 		d.warn(area, "not tried, because its settings are wrong", "see above")
 		return
 	case p.Exporter == config.Console:
 		d.ok(area, "nothing is pushed: the metrics are printed")
 		return
-	case d.offset.Abs() > poll.ClockTolerance:
-		d.warn(area, "not tried, because the clock is wrong: a point of another time could keep the right ones out", "see above")
+	case d.offset.Abs() > record.ClockTolerance:
+		d.warn(area, "not tried, because the clock is wrong: a point with a wrong time could make the backend reject correct ones", "see above")
 		return
 	}
 	start := time.Now()
-	if f := telemetry.Classify(d.probe(ctx)); f != nil {
+	if f := otlp.Classify(d.probe(ctx)); f != nil {
 		d.fail(area, f.What, f.Remedy)
 		return
 	}
-	d.ok(area, fmt.Sprintf("the backend took a point (netatmo.agent.info) within %d ms", max(1, time.Since(start).Milliseconds())))
+	d.ok(area, fmt.Sprintf("the backend accepted a point (netatmo.agent.info) within %d ms", max(1, time.Since(start).Milliseconds())))
 }
 
 func (d *doctor) probe(ctx context.Context) error {
-	exporter, err := telemetry.NewExporter(ctx, d.Config.Push, telemetry.ExporterOptions{UserAgent: d.Auth.UserAgent, Logger: silent})
+	exporter, err := otlp.New(ctx, d.Config.Push, otlp.Options{UserAgent: d.Auth.UserAgent, Logger: silent})
 	if err != nil {
 		return err
 	}

@@ -5,10 +5,11 @@ import (
 	"fmt"
 	"io"
 
-	"netatmo-agent/agent/words"
+	"netatmo-agent/agent/humanize"
+	"netatmo-agent/agent/terminal"
 )
 
-// Finding is one thing that the doctor has to say.
+// Finding is one result of the examination.
 type Finding struct {
 	Area  string `json:"area"`
 	Level Level  `json:"level"`
@@ -16,7 +17,7 @@ type Finding struct {
 	Next  string `json:"next"` // what to do about it; may be empty
 }
 
-// Level is how good or bad a finding is.
+// Level is a finding's severity.
 type Level string
 
 // The levels.
@@ -28,33 +29,32 @@ const (
 
 var colours = map[Level]string{OK: "32", Warn: "33", Fail: "31"}
 
-// Verdict is what the findings come to.
+// Verdict summarises the findings.
 type Verdict int
 
-// The verdicts. Of several the last is the one to act on first.
+// The verdicts, the most urgent last.
 const (
 	Fine        Verdict = iota // nothing failed
-	Failed                     // something did
-	LoginNeeded                // and a login cures it
-	Misset                     // and a setting cures it
+	Failed                     // something failed
+	LoginNeeded                // and a login fixes it
+	Misset                     // and a change of settings fixes it
 )
 
-// Output is where findings go, and how.
+// Output says where to write the findings, and in which form.
 type Output struct {
 	Out    io.Writer
-	Err    io.Writer // for what cannot wait for a finding
+	Err    io.Writer // for messages that cannot wait
 	JSON   bool      // one array of Finding at the end, instead of text
 	Colour bool
 	Width  int // of the terminal; 0: do not wrap
 }
 
-// report collects findings, and shows text as they come.
+// report collects findings, and prints each at once if the output is text.
 type report struct {
 	Output
 	findings []Finding
 	wrong    bool // a setting cannot be used
 	login    bool // a login is needed
-	untried  bool // whether the login works
 }
 
 func newReport(o Output) *report { return &report{Output: o, findings: []Finding{}} }
@@ -68,20 +68,20 @@ func (r *report) add(f Finding) {
 
 func (r *report) ok(area, text string) { r.add(Finding{area, OK, text, ""}) }
 
-// okNext is for what is well and yet leaves something to do.
+// okNext is ok with something left to do.
 func (r *report) okNext(area, text, next string) { r.add(Finding{area, OK, text, next}) }
 
 func (r *report) warn(area, text, next string) { r.add(Finding{area, Warn, text, next}) }
 
 func (r *report) fail(area, text, next string) { r.add(Finding{area, Fail, text, next}) }
 
-// misset is fail for a fault that a setting cures.
+// misset is fail for a fault that a change of settings fixes.
 func (r *report) misset(area, text, next string) {
 	r.wrong = true
 	r.fail(area, text, next)
 }
 
-// loggedOut is fail for a fault that a login cures.
+// loggedOut is fail for a fault that a login fixes.
 func (r *report) loggedOut(area, text, next string) {
 	r.login = true
 	r.fail(area, text, next)
@@ -95,10 +95,10 @@ func (r *report) show(f Finding) {
 		name = "\x1b[" + colours[f.Level] + "m" + name + "\x1b[0m"
 	}
 	fmt.Fprintf(r.Out, "%s %-10s ", name, f.Area)
-	words.Advise(r.Out, textColumn, r.Width, f.Text, f.Next)
+	terminal.Advise(r.Out, textColumn, r.Width, f.Text, f.Next)
 }
 
-// end sums up.
+// end prints the summary.
 func (r *report) end() (Verdict, error) {
 	if r.JSON {
 		e := json.NewEncoder(r.Out)
@@ -137,13 +137,10 @@ func (r *report) count(l Level) (n int) {
 func (r *report) summary() string {
 	ok, warned, failed := r.count(OK), r.count(Warn), r.count(Fail)
 	if warned+failed == 0 {
-		return fmt.Sprintf("All is well: %s.", words.Several(ok, "check"))
+		return fmt.Sprintf("All is well: %s.", humanize.Count(ok, "check"))
 	}
 	verdict := map[Verdict]string{
-		Fine: "It works", Failed: "Not all is well", LoginNeeded: "A login is needed", Misset: "The settings need a hand",
+		Fine: "It works", Failed: "Something is wrong", LoginNeeded: "A login is needed", Misset: "Some settings are wrong",
 	}[r.verdict()]
-	if r.untried && r.verdict() == Fine {
-		verdict = "The login was not tried"
-	}
-	return fmt.Sprintf("%s: %s, %s, %d ok.", verdict, words.Several(failed, "failure"), words.Several(warned, "warning"), ok)
+	return fmt.Sprintf("%s: %s, %s, %d ok.", verdict, humanize.Count(failed, "failure"), humanize.Count(warned, "warning"), ok)
 }

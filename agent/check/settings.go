@@ -6,7 +6,7 @@ import (
 	"net"
 	"syscall"
 
-	"netatmo-agent/agent/telemetry"
+	"netatmo-agent/agent/otlp"
 )
 
 func (d *doctor) settings() {
@@ -18,26 +18,23 @@ func (d *doctor) settings() {
 		d.warn(area, w.Setting+" "+w.What, w.Remedy)
 	}
 	if len(d.Problems)+len(d.Config.Warnings) == 0 {
-		d.ok(area, "every setting can be used")
+		d.ok(area, "all settings are valid")
 	}
 	if d.Config.Push.URL != nil {
-		d.ok(area, telemetry.DescribePush(d.Config.Push))
+		d.ok(area, otlp.Describe(d.Config.Push))
 	}
-	// Where the browser reaches the pages follows from where they listen, if it is not set.
-	if d.settled("NETATMO_EXTERNAL_URL", "NETATMO_EXPORTER_EXTERNAL_URL", "--external-url") && d.settled(listenSettings...) {
+	// The external URL's default derives from the listen address.
+	if d.settled("NETATMO_EXTERNAL_URL") && d.settled("NETATMO_LISTEN_ADDR") {
 		d.okNext(area, "the redirect URI is "+d.Auth.RedirectURL(),
-			"register exactly this one at your app at https://dev.netatmo.com, if that is not done yet")
+			"register exactly this URI in your app at https://dev.netatmo.com, if you have not yet")
 	}
 }
 
-// listenSettings name the address of the login pages.
-var listenSettings = []string{"NETATMO_LISTEN_ADDR", "NETATMO_EXPORTER_ADDR", "--addr"}
-
 // port tries the address of the login pages, unless the agent is listening
-// there. With a login that works the agent does without them.
+// there. With a working login the agent does not need them.
 func (d *doctor) port(ctx context.Context) {
-	const area, next = "login", "set NETATMO_LISTEN_ADDR to a free port, or to off and log in by: netatmo-agent login"
-	if d.running || d.Config.ListenAddr == "" || !d.settled(listenSettings...) {
+	const area, next = "login", "set NETATMO_LISTEN_ADDR to a free port, or to off and log in with: netatmo-agent login"
+	if d.running || d.Config.ListenAddr == "" || !d.settled("NETATMO_LISTEN_ADDR") {
 		return
 	}
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", d.Config.ListenAddr)
@@ -47,9 +44,9 @@ func (d *doctor) port(ctx context.Context) {
 	}
 	what := "the login pages cannot listen on " + d.Config.ListenAddr + ": " + err.Error()
 	if errors.Is(err, syscall.EADDRINUSE) {
-		what = "another program listens on " + d.Config.ListenAddr + ", where the login pages belong"
+		what = "another program listens on " + d.Config.ListenAddr + ", the address of the login pages"
 	}
-	if d.source != nil && d.source.Status().Authorized {
+	if d.source != nil && !d.source.Status().LoggedOut() {
 		d.warn(area, what, next)
 		return
 	}

@@ -11,22 +11,20 @@ import (
 	"testing"
 	"testing/fstest"
 	"time"
-
-	"github.com/kelseyhightower/envconfig"
 )
 
-// app is the environment of somebody who has registered an app.
+// app is the environment of a user who has registered an app.
 var app = map[string]string{"NETATMO_CLIENT_ID": "5f0000000000000000000001", "NETATMO_CLIENT_SECRET": "s3cr3tS3cr3tS3cr3t"}
 
-// setEnv makes env, and a home directory, all that the settings can see of the
-// environment.
+// setEnv replaces the environment that the settings see by env and a home
+// directory.
 func setEnv(t *testing.T, env map[string]string) {
 	t.Helper()
 	for _, entry := range os.Environ() {
 		name, _, _ := strings.Cut(entry, "=")
 		if strings.HasPrefix(name, "NETATMO_") || strings.HasPrefix(name, "OTEL_") ||
 			slices.Contains([]string{"STATE_DIRECTORY", "XDG_STATE_HOME", "KUBERNETES_SERVICE_HOST", "DEBUG_HANDLERS"}, name) {
-			t.Setenv(name, "") // for its cleanup
+			t.Setenv(name, "") // for the cleanup of Setenv
 			if err := os.Unsetenv(name); err != nil {
 				t.Fatal(err)
 			}
@@ -38,7 +36,7 @@ func setEnv(t *testing.T, env map[string]string) {
 	}
 }
 
-// loadEnv loads what env and flags say, in no container.
+// loadEnv loads the settings from env and flags, outside a container.
 func loadEnv(t *testing.T, env map[string]string, flags map[string]string, need Need) (*Config, Problems) {
 	t.Helper()
 	setEnv(t, env)
@@ -89,7 +87,7 @@ func TestDefaults(t *testing.T) {
 	if problems != nil || c.Warnings != nil {
 		t.Fatalf("problems %v, warnings %q", problems, c.Warnings)
 	}
-	if c.External.String() != "http://127.0.0.1:9210" || c.Push.URL.String() != "http://localhost:4317" {
+	if c.External.String() != "http://localhost:9210" || c.Push.URL.String() != "http://localhost:4317" {
 		t.Errorf("External %v, Push.URL %v", c.External, c.Push.URL)
 	}
 	c.External, c.Push.URL = nil, nil
@@ -97,7 +95,7 @@ func TestDefaults(t *testing.T) {
 		ClientID: app["NETATMO_CLIENT_ID"], ClientSecret: Secret(app["NETATMO_CLIENT_SECRET"]),
 		TokenFile: "/home/ada/.local/state/netatmo-agent/token.json", StateDir: "/home/ada/.local/state/netatmo-agent",
 		ListenAddr: "127.0.0.1:9210", Families: []string{"weather", "homecoach"},
-		AgeStale: 20 * time.Minute, Backfill: 24 * time.Hour,
+		RequestsPerHour: 400, AgeStale: 20 * time.Minute, Backfill: 24 * time.Hour,
 		LogFormat: "text", APIURL: "https://api.netatmo.com",
 		Push: Push{
 			Exporter: OTLP, Protocol: GRPC, Default: true, Headers: map[string]Secret{},
@@ -135,7 +133,7 @@ func TestAllProblemsTogether(t *testing.T) {
 		t.Errorf("%d problems, want 8:\n%v", len(problems), problems)
 	}
 	all := texts(problems)
-	mention(t, all, "NETATMO_CLIENT_ID is set, but empty", "dev.netatmo.com", "netatmo-agent demo")
+	mention(t, all, "NETATMO_CLIENT_ID is empty", "dev.netatmo.com", "netatmo-agent demo")
 	mention(t, all, `NETATMO_DEVICES "wheather"`, "weather,homecoach,energy")
 	mention(t, all, `NETATMO_AGE_STALE "300" has no unit`, "300s")
 	mention(t, all, `NETATMO_LISTEN_ADDR "9210"`, ":9210")
@@ -144,7 +142,7 @@ func TestAllProblemsTogether(t *testing.T) {
 	mention(t, all, `OTEL_EXPORTER_OTLP_COMPRESSION "zstd"`, "gzip")
 	mention(t, all, `OTEL_EXPORTER_OTLP_TIMEOUT "10s"`, "10000")
 	if !slices.Equal(c.Families, []string{"homecoach"}) {
-		t.Errorf("Families %v: what could be understood is missing", c.Families)
+		t.Errorf("Families %v: valid values are missing", c.Families)
 	}
 }
 
@@ -160,28 +158,35 @@ func TestFlagWins(t *testing.T) {
 	}
 }
 
-// TestVariables proves that envconfig finds each variable of the tables under
-// exactly its name.
+// The variables and flags are public: users rely on them.
 func TestVariables(t *testing.T) {
 	contract := map[string]string{
-		"NETATMO_CLIENT_ID": "client-id", "NETATMO_CLIENT_SECRET_FILE": "client-secret-file", "NETATMO_TOKEN_FILE": "token-file",
+		"NETATMO_CLIENT_ID": "client-id", "NETATMO_CLIENT_SECRET": "", "NETATMO_CLIENT_SECRET_FILE": "client-secret-file", "NETATMO_TOKEN_FILE": "token-file",
 		"NETATMO_EXPIRED_TOKEN": "expired-token", "NETATMO_LISTEN_ADDR": "addr", "NETATMO_EXTERNAL_URL": "external-url",
-		"NETATMO_DEVICES": "devices", "NETATMO_STATIONS": "stations", "NETATMO_FAVORITES": "favorites",
-		"NETATMO_REFRESH_INTERVAL": "refresh-interval", "NETATMO_AGE_STALE": "age-stale", "NETATMO_BACKFILL": "backfill",
+		"NETATMO_DEVICES": "devices", "NETATMO_SCOPES": "scopes", "NETATMO_STATIONS": "stations", "NETATMO_FAVORITES": "favorites",
+		"NETATMO_TIMESTAMPS":        "timestamps",
+		"NETATMO_REQUESTS_PER_HOUR": "requests-per-hour",
+		"NETATMO_REFRESH_INTERVAL":  "refresh-interval", "NETATMO_AGE_STALE": "age-stale", "NETATMO_BACKFILL": "backfill",
 		"NETATMO_METRIC_NAMES": "metric-names", "NETATMO_LOG_LEVEL": "log-level", "NETATMO_LOG_FORMAT": "log-format", "NETATMO_API_URL": "api-url",
+
+		"OTEL_EXPORTER_OTLP_ENDPOINT": "", "OTEL_EXPORTER_OTLP_PROTOCOL": "", "OTEL_EXPORTER_OTLP_HEADERS": "", "OTEL_EXPORTER_OTLP_METRICS_HEADERS": "",
+		"OTEL_EXPORTER_OTLP_HEADERS_FILE": "", "OTEL_EXPORTER_OTLP_CERTIFICATE": "", "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE": "",
+		"OTEL_EXPORTER_OTLP_CLIENT_KEY": "", "OTEL_EXPORTER_OTLP_INSECURE": "", "OTEL_EXPORTER_OTLP_COMPRESSION": "", "OTEL_EXPORTER_OTLP_TIMEOUT": "",
+		"OTEL_METRIC_EXPORT_INTERVAL": "", "OTEL_METRIC_EXPORT_TIMEOUT": "", "OTEL_METRICS_EXPORTER": "", "OTEL_SERVICE_NAME": "",
+		"OTEL_RESOURCE_ATTRIBUTES": "", "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": "", "OTEL_SDK_DISABLED": "",
+		"OTEL_CONFIG_FILE": "", "OTEL_EXPERIMENTAL_CONFIG_FILE": "",
 	}
 	setEnv(t, nil)
 	for name := range contract {
 		t.Setenv(name, "value of "+name)
 	}
-	env := new(environment)
-	envconfig.MustProcess("netatmo", env)
-	for _, s := range env.settings() {
-		if contract[s.Variable] != s.Name {
-			t.Errorf("%s has the flag --%s, want --%s", s.Variable, s.Name, contract[s.Variable])
+	all := reflect.ValueOf(read(nil)).Elem()
+	for i, s := range declared {
+		if flag, ok := contract[s.Variable]; !ok || flag != s.Flag {
+			t.Errorf("%s has the flag %q, want %q", s.Variable, s.Flag, flag)
 		}
-		if *s.value != "value of "+s.Variable {
-			t.Errorf("%s was read as %q", s.Variable, *s.value)
+		if v := all.Field(i).Interface().(variable); v.text != "value of "+s.Variable || v.name != s.Variable {
+			t.Errorf("%s was read as %q from %s", s.Variable, v.text, v.name)
 		}
 		delete(contract, s.Variable)
 	}
@@ -190,27 +195,36 @@ func TestVariables(t *testing.T) {
 	}
 }
 
+// A setting with a closed set of values accepts each of them, and its help names
+// them.
+func TestDeclaredValues(t *testing.T) {
+	for _, s := range declared {
+		for _, value := range s.Values {
+			if _, problems := loadEnv(t, with(s.Variable, value), nil, Need{Login: true, Push: true}); problems != nil {
+				t.Errorf("%s=%s: %v", s.Variable, value, problems)
+			}
+			if !s.Switch() && s.help != "" && !strings.Contains(s.help, "{"+value+"}") {
+				t.Errorf("the help of %s does not name %s: %s", s.Variable, value, s.help)
+			}
+		}
+	}
+}
+
 func TestSettingsMarkdown(t *testing.T) {
 	var b strings.Builder
 	if err := SettingsMarkdown(&b); err != nil {
 		t.Fatal(err)
 	}
-	for _, f := range Flags() {
-		if !strings.Contains(b.String(), "`"+f.Variable+"` | `--"+f.Name+"` |") {
-			t.Errorf("no row for %s and --%s", f.Variable, f.Name)
+	for _, s := range Flags() {
+		if !strings.Contains(b.String(), "`"+s.Variable+"` | `--"+s.Flag+"` |") {
+			t.Errorf("no row for %s and --%s", s.Variable, s.Flag)
 		}
-		defaults := 0
-		for _, one := range []bool{f.Required, f.Default != "", f.DefaultText != ""} {
-			if one {
-				defaults++
-			}
-		}
-		if f.Usage == "" || defaults != 1 || strings.Contains(f.Usage, "`") {
-			t.Errorf("--%s is not described: %+v", f.Name, f)
+		if s.help == "" || s.Default != "" && s.unset != "" || strings.ContainsAny(s.Usage(), "`{}") {
+			t.Errorf("--%s is not described: %s", s.Flag, s.Usage())
 		}
 	}
 	for _, row := range []string{
-		"| `NETATMO_CLIENT_SECRET` or `NETATMO_CLIENT_SECRET_FILE` |",
+		"| `NETATMO_CLIENT_SECRET` |  | required |",
 		"| `NETATMO_BACKFILL` | `--backfill` | `24h` |",
 		"| `OTEL_EXPORTER_OTLP_ENDPOINT` * | `http://localhost:4317` |",
 		"| `OTEL_EXPORTER_OTLP_HEADERS_FILE` |",
@@ -245,16 +259,16 @@ func TestClientSecret(t *testing.T) {
 		{"file with a Windows line end", with(variable, "", fileVariable, file("crlf", "hush\r\n")), "", "hush", nil},
 		{"flag wins over the variable", with(variable, "other"), good, "hush", nil},
 		{"both", with(variable, "hush", fileVariable, good), "", "hush", []string{variable, fileVariable, "both set", "keep one"}},
-		{"missing", with(variable, ""), "", "", []string{variable, "set, but empty", "dev.netatmo.com", "netatmo-agent demo"}},
+		{"missing", with(variable, ""), "", "", []string{variable, "is empty", "dev.netatmo.com", "netatmo-agent demo"}},
 		{"quotes", with(variable, `"hush"`), "", `"hush"`, []string{variable, "quotes", "remove them"}},
-		{"blank at the end", with(variable, "hush "), "", "hush ", []string{variable, "blanks", "remove them"}},
-		{"blank inside", with(variable, "hu sh"), "", "hu sh", []string{variable, "has blanks", "copy it once more"}},
-		{"file that is not there", with(variable, "", fileVariable, filepath.Join(dir, "none")), "", "", []string{fileVariable, "no such file", "path"}},
-		{"the secret in the place of its file", with(variable, "", fileVariable, "hush"), "", "", []string{fileVariable, "no such file", "content itself"}},
+		{"space at the end", with(variable, "hush "), "", "hush ", []string{variable, "spaces", "remove them"}},
+		{"space inside", with(variable, "hu sh"), "", "hu sh", []string{variable, "contains spaces", "copy it again"}},
+		{"missing file", with(variable, "", fileVariable, filepath.Join(dir, "none")), "", "", []string{fileVariable, "no such file", "path"}},
+		{"secret instead of its file", with(variable, "", fileVariable, "hush"), "", "", []string{fileVariable, "no such file", "content itself"}},
 		{"directory", with(variable, "", fileVariable, dir), "", "", []string{fileVariable, "is a directory"}},
 		{"empty file", with(variable, "", fileVariable, file("empty", "\n")), "", "", []string{fileVariable, "empty"}},
 		{"file with quotes", with(variable, "", fileVariable, file("quotes", "'hush'\n")), "", "'hush'", []string{fileVariable, "names a file whose content begins or ends with", "quotes"}},
-		{"file with a blank in front", with(variable, "", fileVariable, file("blank", " hush\n")), "", " hush", []string{fileVariable, "blanks"}},
+		{"file with a leading space", with(variable, "", fileVariable, file("blank", " hush\n")), "", " hush", []string{fileVariable, "spaces"}},
 		{"file of two lines", with(variable, "", fileVariable, file("lines", "hush\nhush\n")), "", "hush\nhush", []string{fileVariable, "line breaks"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -285,11 +299,11 @@ func TestClientSecret(t *testing.T) {
 
 func TestClientID(t *testing.T) {
 	_, problems := loadEnv(t, with("NETATMO_CLIENT_ID", " abc"), nil, Need{Login: true})
-	mention(t, texts(problems), "NETATMO_CLIENT_ID begins or ends with blanks or quotes")
+	mention(t, texts(problems), "NETATMO_CLIENT_ID begins or ends with spaces or quotes")
 	_, problems = loadEnv(t, with("NETATMO_CLIENT_ID", "", "NETATMO_CLIENTID", "abc"), nil, Need{Login: true})
-	mention(t, texts(problems), "NETATMO_CLIENT_ID is set, but empty, but NETATMO_CLIENTID is")
+	mention(t, texts(problems), "NETATMO_CLIENT_ID is empty, but NETATMO_CLIENTID is set")
 	_, problems = loadEnv(t, app, map[string]string{"client-id": ""}, Need{Login: true})
-	mention(t, texts(problems), "--client-id is set, but empty")
+	mention(t, texts(problems), "--client-id is empty")
 }
 
 func TestLoadReadsThisMachine(t *testing.T) {

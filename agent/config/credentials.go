@@ -10,61 +10,60 @@ const (
 	howToTry      = " To see the agent at work without an account, run: netatmo-agent demo"
 )
 
-// credentials returns the client ID and secret of the app that the user has
-// registered at Netatmo.
-func (l *loader) credentials(env *environment, required bool) (string, Secret) {
-	const id, secret, secretFile = "NETATMO_CLIENT_ID", "NETATMO_CLIENT_SECRET", "NETATMO_CLIENT_SECRET_FILE"
-	l.credential(id, env.ClientID, required, howToRegister+"client ID."+howToTry)
-	if env.ClientSecret != "" && env.ClientSecretFile != "" {
-		l.problem(secret, "and "+secretFile+" are both set", "keep one of them; the file is the safer one")
-		return env.ClientID, Secret(env.ClientSecret)
+// credentials returns the client ID and secret of the user's Netatmo app.
+func (l *loader) credentials(s *settings, required bool) (string, Secret) {
+	id, secret, file := s.ClientID, s.ClientSecret, s.ClientSecretFile
+	l.credential(id, required, howToRegister+"client ID."+howToTry)
+	if secret.text != "" && file.text != "" {
+		l.problem(secret, "and "+file.name+" are both set", "keep one of them; the file is safer")
+		return id.text, Secret(secret.text)
 	}
-	if env.ClientSecretFile == "" {
-		howToGet := howToRegister + "client secret, or write it into a file that " + secretFile + " names." + howToTry
-		if env.ClientID == "" {
-			howToGet = "copy the client secret from the same page, or write it into a file that " + secretFile + " names"
+	if file.text == "" {
+		howToGet := howToRegister + "client secret, or write it into a file that " + file.Variable + " names." + howToTry
+		if id.text == "" {
+			howToGet = "copy the client secret from the same page, or write it into a file that " + file.Variable + " names"
 		}
-		l.credential(secret, env.ClientSecret, required, howToGet)
-		return env.ClientID, Secret(env.ClientSecret)
+		l.credential(secret, required, howToGet)
+		return id.text, Secret(secret.text)
 	}
-	content, ok := l.readFile(secretFile, env.ClientSecretFile)
+	content, ok := l.readFile(file)
 	if !ok {
-		return env.ClientID, ""
+		return id.text, ""
 	}
 	text := strings.TrimRight(string(content), "\r\n")
 	if text == "" {
-		l.problem(secretFile, "names a file that is empty", "write the client secret into it, and nothing else")
+		l.problem(file, "names an empty file", "write the client secret into it, and nothing else")
 	} else {
-		l.judge(secretFile, "names a file whose content ", text)
+		l.judge(file, "names a file whose content ", text)
 	}
-	return env.ClientID, Secret(text)
+	return id.text, Secret(text)
 }
 
-// credential judges the variable of a client ID or secret.
-func (l *loader) credential(variable, text string, required bool, howToGet string) {
+// credential examines the variable of a client ID or secret.
+func (l *loader) credential(v variable, required bool, howToGet string) {
 	switch {
-	case text == "" && required:
+	case v.text == "" && required:
 		what := "is not set"
-		if _, set := os.LookupEnv(variable); set || l.name(variable) != variable {
-			what = "is set, but empty"
+		if _, set := os.LookupEnv(v.Variable); set || v.name != v.Variable {
+			what = "is empty"
 		}
-		if other := misspelt(variable); other != "" {
-			what += ", but " + other + " is"
+		if other := misspelt(v.Variable); other != "" {
+			what += ", but " + other + " is set"
 		}
-		l.problem(variable, what, howToGet)
-	case text != "":
-		l.judge(variable, "", text)
+		l.problem(v, what, howToGet)
+	case v.text != "":
+		l.judge(v, "", v.text)
 	}
 }
 
-// judge looks at a client ID or secret without ever showing it.
-func (l *loader) judge(variable, where, text string) {
+// judge examines a client ID or secret without showing it.
+func (l *loader) judge(v variable, where, text string) {
 	switch {
 	case bare(text) != text:
-		l.problem(variable, where+"begins or ends with blanks or quotes, which would be sent to Netatmo as part of it",
+		l.problem(v, where+"begins or ends with spaces or quotes, which would be sent to Netatmo as part of it",
 			"remove them; docker's --env-file, for one, takes quotes literally")
 	case !plain(text):
-		l.problem(variable, where+"has blanks, line breaks or other characters in it that no client ID or secret has",
-			"copy it once more from the app's page at dev.netatmo.com: it is letters and digits on one line")
+		l.problem(v, where+"contains spaces, line breaks or other characters that no client ID or secret has",
+			"copy it again from the app's page at dev.netatmo.com: it is letters and digits on one line")
 	}
 }

@@ -2,10 +2,8 @@
 // variables, command-line flags over them, and the variables of
 // netatmo-exporter where ours are unset.
 //
-// People meet this package twice: at the first start, when half of the
-// settings are missing, and at night, when a copied line does not work. So the
-// report has every problem at once, each with its variable, its fault and the
-// remedy; what other OTLP programs silently drop, cut or send in
-// clear is either made to work or refused; and a secret is a type that cannot
-// be printed by accident.
+// It reports all problems together, each with the variable, the fault and the
+// remedy. Values that other OTLP programs silently drop, truncate or send
+// unencrypted either work or are refused. Secrets have a type that cannot be
+// printed by accident.
 package config

@@ -4,30 +4,29 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"os"
 	"regexp"
 	"strconv"
 	"strings"
+
+	"netatmo-agent/agent/hosts"
 )
 
 const metricsPath = "/v1/metrics"
 
-// endpointSettings are what decides where the push goes.
-type endpointSettings struct {
-	endpoint variable
-	exact    bool // the endpoint is of the metrics form, whose path is used as it is
-	protocol variable
-	insecure variable // text is "true", "false" or nothing
-}
-
 // endpoint sets the URL and protocol of the push.
-func (l *loader) endpoint(p *Push, s endpointSettings) {
-	p.Protocol = l.protocol(s.protocol)
-	if s.endpoint.text == "" {
+func (l *loader) endpoint(p *Push, s *settings) {
+	p.Protocol = l.protocol(s.Protocol)
+	if s.Endpoint.text == "" {
 		p.Default = true
-		s.endpoint.text = "http://localhost:4317"
+		s.Endpoint.text = "http://localhost:4317"
 		if p.Protocol == HTTP {
-			s.endpoint.text = "http://localhost:4318"
+			s.Endpoint.text = "http://localhost:4318"
 		}
+	}
+	if u, is := l.grpcTarget(p, s); is {
+		p.URL = u
+		return
 	}
 	u, ok := l.endpointURL(s)
 	if !ok {
@@ -36,10 +35,10 @@ func (l *loader) endpoint(p *Push, s endpointSettings) {
 	if p.Protocol == "" {
 		p.Protocol = protocolFor(u)
 	}
-	if u.Scheme == "https" && s.insecure.text == "true" {
-		l.warn(s.insecure.name, "has no effect: the endpoint is https, and stays so", "")
+	if u.Scheme == "https" && s.Insecure.text == "true" {
+		l.warn(s.Insecure, "has no effect: the endpoint is https", "")
 	}
-	l.portHint(s.endpoint.name, u, p.Protocol)
+	l.portHint(s.Endpoint, u, p.Protocol)
 	if p.Protocol == GRPC {
 		p.URL, ok = l.grpcURL(s, u)
 	} else {
@@ -55,15 +54,15 @@ func (l *loader) protocol(v variable) string {
 	case "", GRPC, HTTP:
 		return text
 	case "http/json":
-		l.problem(v.name, "is http/json, which Prometheus, VictoriaMetrics and others do not take", "use http/protobuf: the same address, a smaller body")
+		l.problem(v, "is http/json, which Prometheus, VictoriaMetrics and others do not accept", "use http/protobuf: the same address, a smaller body")
 	default:
-		l.problem(v.name, strconv.Quote(v.text)+" is not known", "use grpc or http/protobuf, or leave it unset")
+		l.problem(v, strconv.Quote(v.text)+" is not a valid value", "use "+oneOf(v.Values)+", or leave it unset")
 	}
 	return ""
 }
 
-// protocolFor is the choice where the user made none: HTTP if there is a path
-// (gRPC has none) or the port is that of OTLP/HTTP.
+// protocolFor returns the protocol if the user has not set it: HTTP if there is
+// a path (gRPC has none) or the port is that of OTLP/HTTP.
 func protocolFor(u *url.URL) string {
 	if len(u.Path) > 1 || u.Port() == "4318" {
 		return HTTP
@@ -71,17 +70,16 @@ func protocolFor(u *url.URL) string {
 	return GRPC
 }
 
-// endpointURL reads the endpoint. One without a scheme works where there is no
-// doubt about TLS: on this machine, or where INSECURE decides, as OpenTelemetry
-// has it for gRPC.
-func (l *loader) endpointURL(s endpointSettings) (*url.URL, bool) {
-	text := s.endpoint.text
+// endpointURL reads the endpoint. It may lack a scheme on this machine, or if
+// INSECURE decides about TLS, as OpenTelemetry specifies for gRPC.
+func (l *loader) endpointURL(s *settings) (*url.URL, bool) {
+	text := s.Endpoint.text
 	if !strings.Contains(text, "://") {
 		bareHost, _ := url.Parse("//" + text)
 		switch {
-		case s.insecure.text == "false":
+		case s.Insecure.text == "false":
 			text = "https://" + text
-		case s.insecure.text == "true" || bareHost != nil && loopback(bareHost.Hostname()):
+		case s.Insecure.text == "true" || bareHost != nil && hosts.Loopback(bareHost.Hostname()):
 			text = "http://" + text
 		}
 	}
@@ -92,43 +90,94 @@ func (l *loader) endpointURL(s endpointSettings) (*url.URL, bool) {
 	remedy := "write it like http://collector:4317 (gRPC), http://collector:4318 (HTTP) or https://otlp.example/otlp"
 	switch what {
 	case noScheme:
-		what += ", so it does not say whether to encrypt"
+		what += ", so it is unclear whether to use TLS"
 		if hostPort.MatchString(text) {
 			remedy = fmt.Sprintf("write http://%s, or https://%s if the server has a certificate", text, text)
 		}
 	case withLogin:
 		what += ", which exporters do not send"
-		remedy = "take it out and set OTEL_EXPORTER_OTLP_HEADERS=Authorization=Basic%20<base64 of user:password>"
+		remedy = "remove it and set OTEL_EXPORTER_OTLP_HEADERS=Authorization=Basic%20<base64 of user:password>"
 	case withQuery:
 		what += ", which exporters do not send"
-		remedy = "take it out; if it is a key, most backends take it as a header, in OTEL_EXPORTER_OTLP_HEADERS"
+		remedy = "remove it; if it is a key, most backends accept it as a header, in OTEL_EXPORTER_OTLP_HEADERS"
 	}
-	l.problem(s.endpoint.name, what, remedy)
+	l.problem(s.Endpoint, what, remedy)
 	return nil, false
 }
 
-// hostPort is what can be shown of an endpoint without a scheme.
+// elsewhere reports whether the _METRICS_ form of the endpoint names another host
+// than the general form, so that headers for the one must not reach the other.
+func elsewhere(endpoint variable) bool {
+	general := bare(os.Getenv(endpoint.Variable))
+	if endpoint.name == endpoint.Variable || general == "" {
+		return false
+	}
+	host := func(text string) string {
+		if !strings.Contains(text, "://") {
+			text = "//" + text
+		}
+		u, err := url.Parse(text)
+		if err != nil {
+			return ""
+		}
+		return strings.ToLower(u.Hostname())
+	}
+	return host(general) != host(endpoint.text)
+}
+
+// ShownURL returns an endpoint for people to read. A path that is not one of a
+// known backend's may be a secret, as Sumo Logic's is, and is shown as "…".
+func ShownURL(u *url.URL) string {
+	if u.Opaque != "" { // a socket
+		return u.String()
+	}
+	shown := u.Scheme + "://" + u.Host
+	switch {
+	case len(u.Path) <= 1:
+		return shown + u.Path
+	case SecretPath(u) != "":
+		return shown + "/…"
+	}
+	return shown + u.EscapedPath()
+}
+
+// SecretPath returns the path of an endpoint if it may be a secret, else "".
+func SecretPath(u *url.URL) string {
+	base := strings.TrimSuffix(strings.TrimRight(u.Path, "/"), metricsPath)
+	if base == "" || knownBase.MatchString(base) {
+		return ""
+	}
+	return u.Path
+}
+
+// knownBase matches the paths of known backends: Grafana Cloud and Mimir,
+// Prometheus, Dynatrace, VictoriaMetrics, OpenObserve, Splunk, Elastic.
+var knownBase = regexp.MustCompile(`^(/otlp|/api/v1/otlp|/api/v2/otlp|/opentelemetry(/api/v1/push)?|/api/[a-z_-]{1,20}|/v2/datapoint/otlp|/_otlp)$`)
+
+// hostPort matches endpoints without a scheme that contain no credentials.
 var hostPort = regexp.MustCompile(`^[A-Za-z0-9.-]+(:[0-9]+)?(/[A-Za-z0-9._/-]*)?$`)
 
 // grpcURL returns scheme://host:port. Without a port that is 443 for TLS, else
 // 4317, the port of OTLP/gRPC; grpc-go would take 443 for both.
-func (l *loader) grpcURL(s endpointSettings, u *url.URL) (*url.URL, bool) {
+func (l *loader) grpcURL(s *settings, u *url.URL) (*url.URL, bool) {
 	if httpOnly(u) {
 		base := strings.TrimSuffix(strings.TrimRight(u.Path, "/"), metricsPath)
 		if base == "" {
 			base = "/otlp"
+		} else if SecretPath(u) != "" {
+			base = "/…"
 		}
 		remedy := "set it to " + u.Scheme + "://" + u.Host + base
-		culprit := s.endpoint.name
-		if s.protocol.text != "" {
-			culprit = s.protocol.name
-			remedy = "set it to http/protobuf or unset it, and " + s.endpoint.name + " to " + u.Scheme + "://" + u.Host + base
+		culprit := s.Endpoint
+		if s.Protocol.text != "" {
+			culprit = s.Protocol
+			remedy = "set it to http/protobuf or unset it, and " + s.Endpoint.name + " to " + u.Scheme + "://" + u.Host + base
 		}
-		l.problem(culprit, "leads to gRPC, but "+u.Host+base+" takes OTLP over HTTP only", remedy)
+		l.problem(culprit, "selects gRPC, but "+u.Host+base+" accepts OTLP over HTTP only", remedy)
 		return nil, false
 	}
 	if len(u.Path) > 1 {
-		l.warn(s.endpoint.name, "has a path, which is ignored: gRPC has none", "")
+		l.warn(s.Endpoint, "has a path, which is ignored: gRPC has none", "")
 	}
 	port := u.Port()
 	switch {
@@ -141,35 +190,36 @@ func (l *loader) grpcURL(s endpointSettings, u *url.URL) (*url.URL, bool) {
 	return &url.URL{Scheme: u.Scheme, Host: net.JoinHostPort(u.Hostname(), port)}, true
 }
 
-// httpURL returns the address that is posted to.
-func (l *loader) httpURL(s endpointSettings, u *url.URL) (*url.URL, bool) {
-	path := strings.TrimRight(u.Path, "/")
+// httpURL returns the URL to post to.
+func (l *loader) httpURL(s *settings, u *url.URL) (*url.URL, bool) {
+	path := strings.TrimRight(u.EscapedPath(), "/")
 	base := strings.TrimSuffix(path, metricsPath)
 	if otherPath.MatchString(path) {
-		l.problem(s.endpoint.name, "is the address for another signal than metrics", "end it in "+metricsPath+", or leave the end off")
+		l.problem(s.Endpoint, "is the address for a signal other than metrics", "end it in "+metricsPath+", or remove the last part")
 		return nil, false
 	}
-	wholePath := base != path
-	if grafanaCloud(u) && (base != "/otlp" || s.exact && !wholePath) {
+	wholePath, exact := base != path, s.Endpoint.name != s.Endpoint.Variable // the path of the _METRICS_ form is used as it is
+	if grafanaCloud(u) && (base != "/otlp" || exact && !wholePath) {
 		right := u.Scheme + "://" + u.Host + "/otlp"
-		if s.exact {
+		if exact {
 			right += metricsPath
 		}
-		l.problem(s.endpoint.name, "lacks the path at which Grafana Cloud takes OTLP", "set it to "+right)
+		l.problem(s.Endpoint, "lacks the path at which Grafana Cloud accepts OTLP", "set it to "+right)
 		return nil, false
 	}
 	switch {
-	case path == "" || !s.exact:
-		u.Path, u.RawPath = base+metricsPath, ""
+	case path == "" || !exact:
+		u.RawPath = base + metricsPath
+		u.Path, _ = url.PathUnescape(u.RawPath) // it was escaped by net/url
 	case !wholePath:
-		l.warn(s.endpoint.name, "is used as it is, without "+metricsPath+" at its end", "if it is a base address, set OTEL_EXPORTER_OTLP_ENDPOINT instead")
+		l.warn(s.Endpoint, "is used as it is, without "+metricsPath+" appended", "if it is a base address, set OTEL_EXPORTER_OTLP_ENDPOINT instead")
 	}
 	return u, true
 }
 
 var otherPath = regexp.MustCompile(`/v1/(traces|logs|profiles)$`)
 
-// httpOnly knows the backends that take OTLP over HTTP alone: Grafana Cloud by
+// httpOnly recognises backends that accept OTLP only over HTTP: Grafana Cloud by
 // its host; Mimir, Prometheus, VictoriaMetrics and Dynatrace by their paths.
 func httpOnly(u *url.URL) bool {
 	return grafanaCloud(u) || httpOnlyPath.MatchString(u.Path)
@@ -182,17 +232,17 @@ func grafanaCloud(u *url.URL) bool {
 	return strings.HasPrefix(host, "otlp-gateway") && strings.HasSuffix(host, ".grafana.net")
 }
 
-// portHint warns where the port is known for something else.
-func (l *loader) portHint(name string, u *url.URL, protocol string) {
-	const hint = "has the usual port of %s, which takes OTLP over HTTP at %s"
+// portHint warns about ports that are known for something else.
+func (l *loader) portHint(v variable, u *url.URL, protocol string) {
+	const hint = "has the usual port of %s, which accepts OTLP over HTTP at %s"
 	switch port := u.Port(); {
 	case port == "9090" && !httpOnlyPath.MatchString(u.Path):
-		l.warn(name, fmt.Sprintf(hint, "Prometheus", "http://<host>:9090/api/v1/otlp"), "")
+		l.warn(v, fmt.Sprintf(hint, "Prometheus", "http://<host>:9090/api/v1/otlp"), "")
 	case port == "8428" && !httpOnlyPath.MatchString(u.Path):
-		l.warn(name, fmt.Sprintf(hint, "VictoriaMetrics", "http://<host>:8428/opentelemetry"), "")
+		l.warn(v, fmt.Sprintf(hint, "VictoriaMetrics", "http://<host>:8428/opentelemetry"), "")
 	case port == "4317" && protocol == HTTP:
-		l.warn(name, "has port 4317, usually gRPC's, but the protocol is HTTP, whose port is 4318", "")
+		l.warn(v, "has port 4317, usually gRPC's, but the protocol is HTTP, whose port is 4318", "")
 	case port == "4318" && protocol == GRPC:
-		l.warn(name, "has port 4318, usually that of OTLP over HTTP, but the protocol is grpc, whose port is 4317", "")
+		l.warn(v, "has port 4318, usually that of OTLP over HTTP, but the protocol is grpc, whose port is 4317", "")
 	}
 }

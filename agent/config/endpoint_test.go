@@ -107,19 +107,19 @@ func TestEndpointRefused(t *testing.T) {
 		env                   map[string]string
 		setting, what, remedy string
 	}{
-		{set(endpoint, "collector:4317"), endpoint, "no http://", "write http://collector:4317, or https://collector:4317"},
-		{set(endpoint, "10.0.0.5:4317"), endpoint, "no http://", "http://10.0.0.5:4317"},
-		{set(metricsEndpoint, "collector:4318/v1/metrics"), metricsEndpoint, "no http://", "http://collector:4318/v1/metrics"},
-		{set(endpoint, "user:hush-hush@collector:4317"), endpoint, "no http://", "http://collector:4318"},
+		{set(endpoint, "collector:4317"), endpoint, "does not begin with http://", "write http://collector:4317, or https://collector:4317"},
+		{set(endpoint, "10.0.0.5:4317"), endpoint, "does not begin with http://", "http://10.0.0.5:4317"},
+		{set(metricsEndpoint, "collector:4318/v1/metrics"), metricsEndpoint, "does not begin with http://", "http://collector:4318/v1/metrics"},
+		{set(endpoint, "user:hush-hush@collector:4317"), endpoint, "does not begin with http://", "http://collector:4318"},
 		{set(endpoint, "grpc://collector:4317"), endpoint, "grpc://", "http://collector:4317"},
-		{set(endpoint, "http://collector:port"), endpoint, "cannot be read", "http://collector:4317"},
-		{set(endpoint, "http://:4317"), endpoint, "cannot be read", "http://collector:4317"},
-		{set(endpoint, "http://u:hush-hush@h:%zz"), endpoint, "cannot be read", "http://collector:4317"},
+		{set(endpoint, "http://collector:port"), endpoint, "not a valid URL", "http://collector:4317"},
+		{set(endpoint, "http://:4317"), endpoint, "not a valid URL", "http://collector:4317"},
+		{set(endpoint, "http://u:hush-hush@h:%zz"), endpoint, "not a valid URL", "http://collector:4317"},
 		{set(endpoint, "https://u:hush-hush@h/otlp"), endpoint, "user name or password", "Authorization=Basic%20"},
-		{set(endpoint, "https://h/otlp?key=hush-hush"), endpoint, "after ?", headers},
-		{set(endpoint, "http://h:4318/v1/traces"), endpoint, "another signal", "/v1/metrics"},
+		{set(endpoint, "https://h/otlp?key=hush-hush"), endpoint, "query (?)", headers},
+		{set(endpoint, "http://h:4318/v1/traces"), endpoint, "a signal other than metrics", "/v1/metrics"},
 		{set(protocol, "http/json"), protocol, "http/json", "http/protobuf"},
-		{set(protocol, "http"), protocol, "not known", "http/protobuf"},
+		{set(protocol, "http"), protocol, "not a valid value", "http/protobuf"},
 		{set(insecure, "yes"), insecure, "neither true nor false", "true or false"},
 
 		// gRPC towards those who take HTTP only.

@@ -7,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// FuzzHeaders: what is taken can be sent, and what is written as OpenTelemetry
-// asks comes back as it was.
+// FuzzHeaders: accepted headers can be sent, and headers encoded as
+// OpenTelemetry specifies are decoded unchanged.
 func FuzzHeaders(f *testing.F) {
 	for _, seed := range []string{"", "Authorization=Basic%20YTpi", "Authorization: Basic YTpi==", `"a=b"`, `a="b",c='d'`, "a=%zz", "a=b,c", ",=,", "a=%0A", "'", `"`} {
 		f.Add(seed)
@@ -24,15 +24,15 @@ func FuzzHeaders(f *testing.F) {
 		}
 		for _, fault := range faults {
 			if fault.What == "" || fault.Remedy == "" {
-				t.Errorf("%q: a fault without words: %+v", text, fault)
+				t.Errorf("%q: a fault without a text: %+v", text, fault)
 			}
 		}
 		if again, faults := parseHeaders(b.String()); faults != nil || !maps.Equal(again, headers) {
-			t.Errorf("%q: %q did not come back: %v", text, b.String(), faults)
+			t.Errorf("%q: %q was not decoded: %v", text, b.String(), faults)
 		}
 		for name, value := range headers {
 			if _, err := ParseHeaderFile(strings.NewReader(name + ": " + value.Reveal())); err != nil && bare(value.Reveal()) == value.Reveal() {
-				t.Errorf("%q is not taken from a file: %v", name, err)
+				t.Errorf("%q is not accepted in a file: %v", name, err)
 			}
 		}
 	})
@@ -73,7 +73,7 @@ func FuzzResourceAttributes(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		l := &loader{}
 		var p Push
-		l.resource(&p, "", text)
+		l.resource(&p, variable{}, variable{Setting: new(Setting), text: text})
 		if p.ServiceName == "" {
 			t.Errorf("%q: no service name", text)
 		}

@@ -13,18 +13,18 @@ import (
 	"strings"
 )
 
-// headers merges the header variables, for each header the metrics form first,
-// and judges them together with those of the file.
+// headers merges the header variables, where the _METRICS_ form wins for each
+// header, and validates them together with the headers of the file.
 func (l *loader) headers(p *Push, general, metrics, file variable) {
 	p.Headers = map[string]Secret{}
-	from := map[string]string{} // header -> variable
+	from := map[string]variable{} // by header
 	for _, v := range []variable{general, metrics} {
 		headers, faults := parseHeaders(v.text)
 		for _, fault := range faults {
-			l.problem(v.name, fault.What, fault.Remedy)
+			l.problem(v, fault.What, fault.Remedy)
 		}
 		for name, value := range headers {
-			p.Headers[name], from[name] = value, v.name
+			p.Headers[name], from[name] = value, v
 		}
 	}
 	all := maps.Clone(p.Headers)
@@ -32,19 +32,19 @@ func (l *loader) headers(p *Push, general, metrics, file variable) {
 	inFile := l.headerFile(file)
 	for _, name := range slices.Sorted(maps.Keys(inFile)) {
 		if other, twice := from[name]; twice {
-			l.problem(file.name, "has the header "+name+", which "+other+" sets too", "keep one of them")
+			l.problem(file, "has the header "+name+", which "+other.name+" sets too", "keep one of them")
 		}
-		all[name], from[name] = inFile[name], file.name
+		all[name], from[name] = inFile[name], file
 	}
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		if name == "authorization" {
-			if what, remedy := judgeAuthorization(all[name], p.URL != nil && grafanaCloud(p.URL)); what != "" {
+			if what, remedy := judgeAuthorization(all[name], p.URL); what != "" {
 				l.warn(from[name], what, remedy)
 			}
 		}
 		if p.Exposes(name) {
-			l.problem(from[name], "has the header "+name+", which would travel readable: the endpoint is plain http",
-				"use https, or set OTEL_EXPORTER_OTLP_INSECURE=true if everybody on the way may read it")
+			l.problem(from[name], "has the header "+name+", which would be sent unencrypted: the endpoint is plain http",
+				"use https, or set OTEL_EXPORTER_OTLP_INSECURE=true if anyone on the network may read it")
 		}
 	}
 }
@@ -53,25 +53,25 @@ func (l *loader) headerFile(v variable) map[string]Secret {
 	if v.text == "" {
 		return nil
 	}
-	content, ok := l.readFile(v.name, v.text)
+	content, ok := l.readFile(v)
 	if !ok {
 		return nil
 	}
 	headers, err := ParseHeaderFile(bytes.NewReader(content))
 	if err != nil {
-		l.problem(v.name, "names a file that cannot be used: "+err.Error(), "write one header a line, such as Authorization: Basic <base64 of user:password>, without quotes and escapes")
+		l.problem(v, "names a file that cannot be used: "+err.Error(), "write one header per line, such as Authorization: Basic <base64 of user:password>, without quotes or escapes")
 	}
 	return headers
 }
 
-// entry is one of a list such as OTEL_EXPORTER_OTLP_HEADERS.
+// entry is an element of a list such as OTEL_EXPORTER_OTLP_HEADERS.
 type entry struct {
 	number   int // from 1
 	key, raw string
 }
 
-// entries reads key=value,key=value. What it returns beside them says what is
-// wrong with the others and shows nothing of the text.
+// entries reads key=value,key=value. Its faults describe the invalid entries
+// without showing the text.
 func entries(text string, isKey func(string) bool, colons bool) (list []entry, faults Problems) {
 	number := 0
 	for part := range strings.SplitSeq(bare(text), ",") {
@@ -104,14 +104,14 @@ func (e entry) value() (string, *Problem) {
 	}
 	value, err := url.PathUnescape(e.raw)
 	if err != nil {
-		return "", &Problem{What: fmt.Sprintf("has a %% that begins no escape, in entry number %d", e.number),
+		return "", &Problem{What: fmt.Sprintf("has a %% that is not part of an escape, in entry number %d", e.number),
 			Remedy: "write %25 for a % itself; escapes are % and two hex digits, such as %20 for a blank"}
 	}
 	return value, nil
 }
 
-// parseHeaders reads a header list as OpenTelemetry defines it, and two forms
-// that people use and mean one thing only: Name: value, and values in quotes.
+// parseHeaders reads a header list as OpenTelemetry defines it, and two other
+// forms that are unambiguous: Name: value, and quoted values.
 func parseHeaders(text string) (map[string]Secret, Problems) {
 	list, faults := entries(text, headerName.MatchString, true)
 	headers := map[string]Secret{}
@@ -120,10 +120,12 @@ func parseHeaders(text string) (map[string]Secret, Problems) {
 		value = strings.TrimSpace(value)
 		switch {
 		case fault != nil:
+		case reserved.MatchString(e.key):
+			fault = &Problem{What: fmt.Sprintf("has the header %s (entry number %d), which HTTP or gRPC sets itself", strings.ToLower(e.key), e.number), Remedy: "remove it; the endpoint decides the host"}
 		case value == "":
 			fault = &Problem{What: fmt.Sprintf("has an entry without a value (number %d)", e.number), Remedy: "give it one, or remove it; a variable inside it may have been empty"}
 		case !printable(value):
-			fault = &Problem{What: fmt.Sprintf("has a value with characters that no header can carry, in entry number %d", e.number), Remedy: "use ASCII letters, digits and punctuation on one line"}
+			fault = &Problem{What: fmt.Sprintf("has a value with characters that a header cannot contain, in entry number %d", e.number), Remedy: "use ASCII letters, digits and punctuation on one line"}
 		}
 		if fault != nil {
 			faults = append(faults, *fault)
@@ -134,17 +136,20 @@ func parseHeaders(text string) (map[string]Secret, Problems) {
 	return headers, faults
 }
 
-// headerName matches the names that HTTP and gRPC both take.
+// headerName matches the names that both HTTP and gRPC accept.
 var headerName = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
+
+// reserved matches the headers that the transport sets, or that would break it.
+var reserved = regexp.MustCompile(`(?i)^(host|user-agent|content-(type|length|encoding)|transfer-encoding|connection|keep-alive|proxy-connection|te|trailer|upgrade|grpc-.*)$`)
 
 func printable(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' })
 }
 
-// ParseHeaderFile reads one "Name: value" a line, without escapes; empty lines
-// and lines that begin with # are skipped. Names come back in lower case. The
-// error shows nothing of the content; a file without any header is an error
-// too, because it may just be being written.
+// ParseHeaderFile reads one "Name: value" per line, without escapes. It skips
+// empty lines and lines that begin with #, and returns names in lower case. The
+// error does not show the content. A file without headers is an error, because
+// another program may just be writing it.
 func ParseHeaderFile(r io.Reader) (map[string]Secret, error) {
 	headers := map[string]Secret{}
 	lines := bufio.NewScanner(r)
@@ -158,11 +163,13 @@ func ParseHeaderFile(r io.Reader) (map[string]Secret, error) {
 		_, again := headers[name]
 		switch {
 		case !found || !headerName.MatchString(name):
-			return nil, fmt.Errorf("line %d is not Name: value", number)
+			return nil, fmt.Errorf("line %d does not have the form Name: value", number)
 		case value == "" || bare(value) != value || !printable(value):
 			return nil, fmt.Errorf("line %d has a value that is empty, in quotes, or not ASCII", number)
+		case reserved.MatchString(name):
+			return nil, fmt.Errorf("line %d has the header %s, which HTTP or gRPC sets itself", number, name)
 		case again:
-			return nil, fmt.Errorf("line %d has a header that was there before", number)
+			return nil, fmt.Errorf("line %d repeats a header", number)
 		}
 		headers[name] = Secret(value)
 	}
@@ -170,7 +177,7 @@ func ParseHeaderFile(r io.Reader) (map[string]Secret, error) {
 		return nil, err
 	}
 	if len(headers) == 0 {
-		return nil, errors.New("there is no header in it")
+		return nil, errors.New("it contains no header")
 	}
 	return headers, nil
 }

@@ -43,13 +43,13 @@ func TestHeadersRefused(t *testing.T) {
 	for _, test := range []struct{ variable, value, what, remedy string }{
 		{headers, "Authorization=Basic hush-hush,hush-hush", "not name=value (number 2)", "%2C"},
 		{metricsHeaders, "hush-hush", "not name=value (number 1)", "name=value"},
-		{headers, "Authorization=Basic hush-hush%zz", "% that begins no escape, in entry number 1", "%25"},
-		{headers, "x-a=1,x-b=hush-hush%", "% that begins no escape, in entry number 2", "%25"},
+		{headers, "Authorization=Basic hush-hush%zz", "% that is not part of an escape, in entry number 1", "%25"},
+		{headers, "x-a=1,x-b=hush-hush%", "% that is not part of an escape, in entry number 2", "%25"},
 		{headers, `x-a=hush"hush-hush`, "a quote in entry number 1", "%22"},
 		{headers, "x-a=", "without a value (number 1)", "give it one"},
 		{headers, "x-a=%20", "without a value (number 1)", "give it one"},
-		{headers, "x-a=hush-hush%0Ahush", "no header can carry", "one line"},
-		{headers, "x-a=hush-hush\u00e9", "no header can carry", "ASCII"},
+		{headers, "x-a=hush-hush%0Ahush", "a header cannot contain", "one line"},
+		{headers, "x-a=hush-hush\u00e9", "a header cannot contain", "ASCII"},
 		{headers, "x a=hush-hush", "not name=value (number 1)", "name=value"},
 	} {
 		c, problems := loadEnv(t, set(test.variable, test.value), nil, Need{Push: true})
@@ -107,7 +107,7 @@ func TestLoginOverPlainHTTP(t *testing.T) {
 func TestExposes(t *testing.T) {
 	c, _ := loadEnv(t, set(endpoint, "http://collector:4318"), nil, Need{Push: true})
 	if !c.Push.Exposes("Authorization") || c.Push.Exposes("X-Scope-OrgID") {
-		t.Error("a login that came later would be sent readable, or a tenant would be held back")
+		t.Error("later credentials would be sent unencrypted, or a tenant's header would not be sent")
 	}
 }
 
@@ -117,8 +117,8 @@ func TestLoginJudged(t *testing.T) {
 		{"https://h", basic("123:hush-hush"), ""},
 		{"https://h", "basic " + strings.TrimPrefix(basic("a:hush-hush"), "Basic "), ""},
 		{"https://h", "Bearer hush-hush", ""},
-		{"https://h", "hush-hush", "one word"},
-		{"https://h", "Basic", "one word"},
+		{"https://h", "hush-hush", "without a scheme"},
+		{"https://h", "Basic", "without a scheme"},
 		{"https://h", "Basic 123:hush-hush", "not encoded"},
 		{"https://h", "Basic hush-hush", "not base64"},
 		{"https://h", basic("hush-hush"), "without a colon"},
@@ -127,7 +127,7 @@ func TestLoginJudged(t *testing.T) {
 		{"https://h", basic("123:hush-hush\n"), "line break"},
 		{"https://h", basic("123:hush-hush\x00"), "not ASCII"},
 		{grafana, basic("123:hush-hush"), ""},
-		{grafana, basic("ada:hush-hush"), "instance id"},
+		{grafana, basic("ada:hush-hush"), "instance ID"},
 	} {
 		c, problems := loadEnv(t, set(endpoint, test.endpoint, headers, "Authorization="+strings.ReplaceAll(test.value, " ", "%20")), nil, Need{Push: true})
 		if problems != nil {
@@ -152,22 +152,22 @@ func TestHeadersFile(t *testing.T) {
 	if problems != nil || c.Push.HeadersFile != path || !maps.Equal(c.Push.Headers, map[string]Secret{"x-a": "1"}) {
 		t.Errorf("%v, %+v", problems, c.Push)
 	}
-	mention(t, texts(c.Warnings), headersFile+" has a Basic login that is not base64")
+	mention(t, texts(c.Warnings), headersFile+" has Basic credentials that are not base64")
 
 	write(t, path, "Authorization: "+basic("a:hush-hush")+"\n")
 	_, problems = loadEnv(t, set(endpoint, "https://h", headersFile, path, headers, "authorization="+basic("b:hush-hush")), nil, Need{Push: true})
 	mention(t, texts(problems), headersFile+" has the header authorization, which "+headers+" sets too", "keep one")
 
 	for _, test := range []struct{ content, what string }{
-		{"Authorization=hush-hush\n", "line 1 is not Name: value"},
-		{"X-A: 1\nhush-hush\n", "line 2 is not Name: value"},
-		{"X A: hush-hush\n", "line 1 is not Name: value"},
+		{"Authorization=hush-hush\n", "line 1 does not have the form Name: value"},
+		{"X-A: 1\nhush-hush\n", "line 2 does not have the form Name: value"},
+		{"X A: hush-hush\n", "line 1 does not have the form Name: value"},
 		{"X-A:\n", "line 1 has a value that is empty"},
 		{"X-A: \"hush-hush\"\n", "line 1 has a value"},
 		{"X-A: hush-hush\u00e9\n", "line 1 has a value"},
-		{"X-A: hush-hush\nx-a: hush-hush\n", "line 2 has a header that was there before"},
-		{"\n# X-A: hush-hush\n", "no header in it"},
-		{"", "no header in it"},
+		{"X-A: hush-hush\nx-a: hush-hush\n", "line 2 repeats a header"},
+		{"\n# X-A: hush-hush\n", "contains no header"},
+		{"", "contains no header"},
 		{"X-A: " + strings.Repeat("hush-hush", 10_000), "too long"},
 	} {
 		write(t, path, test.content)
@@ -178,7 +178,7 @@ func TestHeadersFile(t *testing.T) {
 		}
 	}
 	_, problems = loadEnv(t, set(headersFile, "Authorization: Basic hush-hush"), nil, Need{Push: true})
-	mention(t, texts(problems), headersFile, "cannot be read", "content itself does not belong here")
+	mention(t, texts(problems), headersFile, "cannot be read", "not to the content itself")
 	if strings.Contains(problems.Error(), hush) {
 		t.Errorf("shows the secret: %v", problems)
 	}

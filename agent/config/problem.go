@@ -2,16 +2,17 @@ package config
 
 import "strings"
 
-// Problem is one setting that cannot be used or, as a warning, one that
-// deserves a look. Setting and What read as a sentence ("NETATMO_CLIENT_ID is
-// not set"). None of the three holds a secret.
+// Problem is a setting that cannot be used or, as a warning, one that deserves
+// attention. Setting and What form a sentence ("NETATMO_CLIENT_ID is not set").
+// No field contains a secret.
 type Problem struct {
-	Setting string // variable or flag, as the user wrote it, or what it names
-	What    string // what is wrong with it
-	Remedy  string // what to do; empty only in a warning that leaves nothing to do
+	Variable string // of the setting; empty in a warning about a variable that is not a setting
+	Setting  string // what the user set: that variable, another one that counts for it, or a flag
+	What     string // what is wrong with it
+	Remedy   string // what to do; may be empty in a warning
 }
 
-// String returns the parts as one sentence, for a log.
+// String returns the problem as one sentence, for the log.
 func (p Problem) String() string {
 	if p.Remedy == "" {
 		return p.Setting + " " + p.What
@@ -22,7 +23,7 @@ func (p Problem) String() string {
 // Problems is everything wrong with the settings, as one error.
 type Problems []Problem
 
-// Error returns one problem a line.
+// Error returns one problem per line.
 func (p Problems) Error() string {
 	lines := make([]string, len(p))
 	for i, problem := range p {

@@ -5,11 +5,12 @@ import (
 	"crypto/x509"
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/kelseyhightower/envconfig"
+	"netatmo-agent/agent/hosts"
 )
 
 // Values of Push.Protocol and Push.Exporter.
@@ -20,212 +21,163 @@ const (
 	Console = "console"
 )
 
-// Push is where and how the metrics are sent, from OpenTelemetry's variables.
+// Push is where and how to send the metrics, from OpenTelemetry's variables.
 type Push struct {
 	Exporter string // OTLP or Console
 	Protocol string // GRPC or HTTP
 
-	// URL is final: for HTTP the address that is posted to, for gRPC
-	// scheme://host:port. It holds no secret. Nil only if it is among the
-	// problems.
+	// URL is final: for HTTP the URL to post to, for gRPC scheme://host:port, or
+	// unix:path. Its path may be a secret; see ShownURL. It is nil only if the
+	// endpoint has a problem.
 	URL     *url.URL
-	Default bool // no endpoint was configured
-	Consent bool // the user agrees to a login over plain http; see Exposes
+	Target  string // of gRPC, if the user wrote one, such as dns:///host:port
+	Default bool   // no endpoint was configured
+	Consent bool   // the user allows credentials over plain http; see Exposes
 
 	Headers     map[string]Secret // names in lower case
-	HeadersFile string            // more of them, to be read again when it changes; see ParseHeaderFile
+	HeadersFile string            // more headers, reloaded when it changes; see ParseHeaderFile
 
 	CAFile            string
 	CertFile, KeyFile string // both or neither
 
 	Gzip          bool
+	Delta         bool          // counters are sent as deltas
 	Timeout       time.Duration // for one request
 	Interval      time.Duration // between pushes
 	ExportTimeout time.Duration // for one push with all its requests
 
 	ServiceName, ServiceNamespace string
-	InstanceID                    string            // service.instance.id, if the user chose one
-	Attributes                    map[string]string // what else the user adds to the resource
+	InstanceID                    string            // service.instance.id, if the user set it
+	Attributes                    map[string]string // other resource attributes
 }
 
-// TLS reports whether the push is encrypted: the scheme alone decides.
+// TLS reports whether the push is encrypted. Only the scheme decides.
 func (p Push) TLS() bool { return p.URL != nil && p.URL.Scheme == "https" }
 
-// Exposes reports whether a header of this name must not be sent: it logs in,
-// it would travel readable to another machine, and the user has not consented.
-// Load has refused those that were there at start; the file of headers may
-// bring others later.
+// Socket reports whether the push goes to a Unix socket of this machine.
+func (p Push) Socket() bool { return p.URL != nil && p.URL.Opaque != "" }
+
+// Exposes reports whether a header with this name must not be sent: it contains
+// credentials, would be sent unencrypted to another machine, and the user has not
+// allowed that. Load refuses such headers at start; the header file may add others
+// later.
 func (p Push) Exposes(header string) bool {
-	return p.URL != nil && !p.TLS() && !loopback(p.URL.Hostname()) && !p.Consent && LogsIn(header)
+	return p.URL != nil && !p.TLS() && !p.Socket() && !hosts.Loopback(p.URL.Hostname()) && !p.Consent && LogsIn(header)
 }
 
-// otlpEnvironment holds the variables that exist as OTEL_EXPORTER_OTLP_* and
-// as OTEL_EXPORTER_OTLP_METRICS_*.
-type otlpEnvironment struct {
-	Endpoint          string
-	Protocol          string
-	Headers           string
-	Certificate       string
-	ClientCertificate string `split_words:"true"`
-	ClientKey         string `split_words:"true"`
-	Insecure          string
-	Compression       string
-	Timeout           string
-}
-
-type otelEnvironment struct {
-	ExporterOTLPHeadersFile string `split_words:"true"`
-	MetricExportInterval    string `split_words:"true"`
-	MetricExportTimeout     string `split_words:"true"`
-	MetricsExporter         string `split_words:"true"`
-	ServiceName             string `split_words:"true"`
-	ResourceAttributes      string `split_words:"true"`
-	SDKDisabled             string `split_words:"true"`
-}
-
-// variable is a variable as the user set it.
-type variable struct{ name, text string }
-
-// pick returns the general or the metrics form of a variable: the latter wins.
-func pick(name, general, metrics string) variable {
-	if text := bare(metrics); text != "" {
-		return variable{metricsForm(name), text}
+func (l *loader) push(s *settings) Push {
+	s.Insecure.text = strings.ToLower(s.Insecure.text)
+	if s.Insecure.text != "" && !slices.Contains(s.Insecure.Values, s.Insecure.text) {
+		l.problem(s.Insecure, strconv.Quote(s.Insecure.text)+" is neither true nor false", "use true or false")
+		s.Insecure.text = ""
 	}
-	return variable{name, bare(general)}
-}
-
-func (l *loader) push() Push {
-	var general, metrics otlpEnvironment
-	var otel otelEnvironment
-	envconfig.MustProcess("OTEL_EXPORTER_OTLP", &general)
-	envconfig.MustProcess("OTEL_EXPORTER_OTLP_METRICS", &metrics)
-	envconfig.MustProcess("OTEL", &otel)
-
 	p := Push{
-		Exporter:      l.exporter(otel),
-		Gzip:          l.gzip(pick("OTEL_EXPORTER_OTLP_COMPRESSION", general.Compression, metrics.Compression)),
-		Timeout:       l.milliseconds(pick("OTEL_EXPORTER_OTLP_TIMEOUT", general.Timeout, metrics.Timeout), 10*time.Second),
-		Interval:      l.milliseconds(variable{"OTEL_METRIC_EXPORT_INTERVAL", bare(otel.MetricExportInterval)}, time.Minute),
-		ExportTimeout: l.milliseconds(variable{"OTEL_METRIC_EXPORT_TIMEOUT", bare(otel.MetricExportTimeout)}, 30*time.Second),
+		Exporter:      l.exporter(s),
+		Gzip:          l.choice(s.Compression) == "gzip",
+		Delta:         l.choice(s.Temporality) != "cumulative",
+		Timeout:       l.milliseconds(s.Timeout),
+		Interval:      l.milliseconds(s.ExportInterval),
+		ExportTimeout: l.milliseconds(s.ExportTimeout),
+		Consent:       s.Insecure.text == "true",
 	}
 	if p.Interval > 5*time.Minute {
-		l.warn("OTEL_METRIC_EXPORT_INTERVAL", "is more than 5 minutes, which is as long as Prometheus goes on showing a value: graphs will have gaps", "")
+		l.warn(s.ExportInterval, "is more than 5 minutes: Prometheus stops showing a value after 5 minutes, so graphs will have gaps", "")
 	}
-	insecure := l.insecure(pick("OTEL_EXPORTER_OTLP_INSECURE", general.Insecure, metrics.Insecure))
-	l.endpoint(&p, endpointSettings{
-		endpoint: pick("OTEL_EXPORTER_OTLP_ENDPOINT", general.Endpoint, metrics.Endpoint),
-		exact:    bare(metrics.Endpoint) != "",
-		protocol: pick("OTEL_EXPORTER_OTLP_PROTOCOL", general.Protocol, metrics.Protocol),
-		insecure: insecure,
-	})
-	l.certificates(&p,
-		pick("OTEL_EXPORTER_OTLP_CERTIFICATE", general.Certificate, metrics.Certificate),
-		pick("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", general.ClientCertificate, metrics.ClientCertificate),
-		pick("OTEL_EXPORTER_OTLP_CLIENT_KEY", general.ClientKey, metrics.ClientKey))
-	p.Consent = insecure.text == "true"
-	l.headers(&p,
-		variable{"OTEL_EXPORTER_OTLP_HEADERS", general.Headers},
-		variable{metricsForm("OTEL_EXPORTER_OTLP_HEADERS"), metrics.Headers},
-		variable{"OTEL_EXPORTER_OTLP_HEADERS_FILE", bare(otel.ExporterOTLPHeadersFile)})
-	l.resource(&p, bare(otel.ServiceName), otel.ResourceAttributes)
+	l.endpoint(&p, s)
+	l.certificates(&p, s.Certificate, s.ClientCertificate, s.ClientKey)
+	general := s.Headers
+	if elsewhere(s.Endpoint) && general.text != "" {
+		l.warn(general, "is not sent, because "+s.Endpoint.name+" names another host than "+s.Endpoint.Variable, "set "+s.MetricsHeaders.Variable+" to the headers for that host")
+		general.text = ""
+	}
+	l.headers(&p, general, s.MetricsHeaders, s.HeadersFile)
+	l.resource(&p, s.ServiceName, s.ResourceAttributes)
 	return p
 }
 
-func (l *loader) exporter(otel otelEnvironment) string {
+func (l *loader) exporter(s *settings) string {
 	const remedy = "use otlp, or console to print the metrics instead of pushing them"
-	if strings.ToLower(bare(otel.SDKDisabled)) == "true" {
-		l.problem("OTEL_SDK_DISABLED", "is true, but pushing metrics is all that the agent does", "unset it for the agent")
+	if strings.ToLower(s.SDKDisabled.text) == "true" {
+		l.problem(s.SDKDisabled, "is true, but pushing metrics is all that the agent does", "unset it for the agent")
 	}
-	switch exporter := strings.ToLower(bare(otel.MetricsExporter)); exporter {
-	case "", OTLP:
-		return OTLP
-	case Console:
-		return Console
+	for _, v := range []variable{s.ConfigFile, s.ExperimentalConfigFile} {
+		if v.text != "" {
+			l.problem(v, "is set, but the agent has no configuration file, and the specification ignores all other variables with it", "unset it for the agent")
+		}
+	}
+	v := s.MetricsExporter
+	switch exporter := strings.ToLower(v.text); exporter {
+	case OTLP, Console:
+		return exporter
 	case "none":
-		l.problem("OTEL_METRICS_EXPORTER", "is none, but pushing metrics is all that the agent does", remedy)
+		l.problem(v, "is none, but pushing metrics is all that the agent does", remedy)
 	case "prometheus":
-		l.problem("OTEL_METRICS_EXPORTER", "is prometheus, but the agent pushes and serves nothing to be scraped",
-			remedy+"; Prometheus takes pushes at http://<host>:9090/api/v1/otlp when started with --web.enable-otlp-receiver")
+		l.problem(v, "is prometheus, but the agent pushes and has no endpoint to scrape",
+			remedy+"; Prometheus accepts pushes at http://<host>:9090/api/v1/otlp when started with --web.enable-otlp-receiver")
 	default:
-		l.problem("OTEL_METRICS_EXPORTER", strconv.Quote(exporter)+" is not known", remedy)
+		l.problem(v, strconv.Quote(v.text)+" is not a valid value", remedy)
 	}
 	return OTLP
 }
 
-func (l *loader) gzip(v variable) bool {
-	switch strings.ToLower(v.text) {
-	case "gzip":
-		return true
-	case "", "none":
-	default:
-		l.problem(v.name, strconv.Quote(v.text)+" is not known", "use gzip or none")
-	}
-	return false
-}
-
-// insecure returns v with "true", "false" or nothing.
-func (l *loader) insecure(v variable) variable {
-	v.text = strings.ToLower(v.text)
-	if v.text != "" && v.text != "true" && v.text != "false" {
-		l.problem(v.name, strconv.Quote(v.text)+" is neither true nor false", "use true or false")
-		v.text = ""
-	}
-	return v
-}
-
-// milliseconds reads a time as OpenTelemetry writes it, a whole number of
+// milliseconds reads a duration as OpenTelemetry defines it: a whole number of
 // milliseconds.
-func (l *loader) milliseconds(v variable, fallback time.Duration) time.Duration {
-	if v.text == "" {
-		return fallback
-	}
+func (l *loader) milliseconds(v variable) time.Duration {
 	n, err := strconv.ParseInt(v.text, 10, 32)
-	if err != nil || n <= 0 {
-		remedy := fmt.Sprintf("write milliseconds without a unit, such as %d", fallback.Milliseconds())
+	if err == nil && n == 0 {
+		what := "is 0, which means no limit: a request that is never answered would stop all pushes"
+		if v.Variable == "OTEL_METRIC_EXPORT_INTERVAL" {
+			what = "is 0, which leaves no time between pushes"
+		}
+		l.problem(v, what, "write milliseconds, such as "+v.Default)
+		return 0
+	}
+	if err != nil || n < 0 {
+		remedy := "write milliseconds without a unit, such as " + v.Default
 		if d, what, _ := parseDuration(v.text); what == "" && d >= time.Millisecond {
 			remedy = fmt.Sprintf("write it in milliseconds, without a unit: %d", d.Milliseconds())
 		}
-		l.problem(v.name, strconv.Quote(v.text)+" is not a number of milliseconds from 1 on", remedy)
-		return fallback
+		l.problem(v, strconv.Quote(v.text)+" must be a number of milliseconds, 1 or more", remedy)
+		return 0
 	}
 	if n < 1000 {
-		l.warn(v.name, fmt.Sprintf("is %d milliseconds, less than a second: the unit is milliseconds, not seconds", n), "")
+		l.warn(v, fmt.Sprintf("is %d milliseconds, less than a second: the unit is milliseconds, not seconds", n), "")
 	}
 	return time.Duration(n) * time.Millisecond
 }
 
-// certificates proves that the files can be used, because the exporters only
-// log it when they cannot and go on with the system's.
+// certificates checks that the files can be used, because the exporters only log
+// it if they cannot, and continue with the system's certificates.
 func (l *loader) certificates(p *Push, ca, cert, key variable) {
 	if p.URL != nil && !p.TLS() {
 		for _, v := range []variable{ca, cert, key} {
 			if v.text != "" {
-				l.warn(v.name, "has no effect: the endpoint is plain http", "")
+				l.warn(v, "has no effect: the endpoint is plain http", "")
 			}
 		}
 	}
 	p.CAFile, p.CertFile, p.KeyFile = ca.text, cert.text, key.text
 	if ca.text != "" {
-		if pem, ok := l.readFile(ca.name, ca.text); ok && !x509.NewCertPool().AppendCertsFromPEM(pem) {
-			l.problem(ca.name, "names a file without a certificate in PEM form", "give the CA certificate as text that begins with -----BEGIN CERTIFICATE-----")
+		if pem, ok := l.readFile(ca); ok && !x509.NewCertPool().AppendCertsFromPEM(pem) {
+			l.problem(ca, "names a file without a PEM certificate", "set it to a file that begins with -----BEGIN CERTIFICATE-----")
 		}
 	}
 	switch {
 	case cert.text == "" && key.text == "":
 		return
 	case key.text == "":
-		l.problem(cert.name, "is set, but not the key that belongs to it", "set "+key.name+" to the file of its private key")
+		l.problem(cert, "is set, but its private key is not", "set "+key.name+" to the file of its private key")
 		return
 	case cert.text == "":
-		l.problem(key.name, "is set, but not the certificate that belongs to it", "set "+cert.name+" to the file of the certificate")
+		l.problem(key, "is set, but its certificate is not", "set "+cert.name+" to the file of the certificate")
 		return
 	}
-	certPEM, certRead := l.readFile(cert.name, cert.text)
-	keyPEM, keyRead := l.readFile(key.name, key.text)
+	certPEM, certRead := l.readFile(cert)
+	keyPEM, keyRead := l.readFile(key)
 	if !certRead || !keyRead {
 		return
 	}
 	if _, err := tls.X509KeyPair(certPEM, keyPEM); err != nil {
-		l.problem(cert.name, "and "+key.name+" are no pair that can be used: "+err.Error(), "give a certificate and its private key, both in PEM form, the key without a passphrase")
+		l.problem(cert, "and "+key.name+" cannot be used as a pair: "+err.Error(), "give a certificate and its private key, both PEM, the key without a passphrase")
 	}
 }

@@ -39,17 +39,17 @@ func TestPushValues(t *testing.T) {
 
 func TestPushValuesRefused(t *testing.T) {
 	for _, test := range []struct{ variable, value, what, remedy string }{
-		{"OTEL_EXPORTER_OTLP_COMPRESSION", "zstd", `"zstd" is not known`, "gzip or none"},
-		{"OTEL_EXPORTER_OTLP_METRICS_COMPRESSION", "snappy", "not known", "gzip or none"},
-		{"OTEL_EXPORTER_OTLP_TIMEOUT", "10s", "not a number of milliseconds", "10000"},
-		{"OTEL_METRIC_EXPORT_INTERVAL", "1m", "not a number of milliseconds", "60000"},
-		{"OTEL_METRIC_EXPORT_INTERVAL", "0", "not a number of milliseconds", "60000"},
-		{"OTEL_METRIC_EXPORT_INTERVAL", "-1", "not a number of milliseconds", "60000"},
-		{"OTEL_METRIC_EXPORT_TIMEOUT", "long", "not a number of milliseconds", "30000"},
-		{"OTEL_EXPORTER_OTLP_METRICS_TIMEOUT", "1.5", "not a number of milliseconds", "10000"},
+		{"OTEL_EXPORTER_OTLP_COMPRESSION", "zstd", `"zstd" is not a valid value`, "gzip or none"},
+		{"OTEL_EXPORTER_OTLP_METRICS_COMPRESSION", "snappy", "not a valid value", "gzip or none"},
+		{"OTEL_EXPORTER_OTLP_TIMEOUT", "10s", "must be a number of milliseconds", "10000"},
+		{"OTEL_METRIC_EXPORT_INTERVAL", "1m", "must be a number of milliseconds", "60000"},
+		{"OTEL_METRIC_EXPORT_INTERVAL", "0", "leaves no time between pushes", "60000"},
+		{"OTEL_METRIC_EXPORT_INTERVAL", "-1", "must be a number of milliseconds", "60000"},
+		{"OTEL_METRIC_EXPORT_TIMEOUT", "long", "must be a number of milliseconds", "30000"},
+		{"OTEL_EXPORTER_OTLP_METRICS_TIMEOUT", "1.5", "must be a number of milliseconds", "10000"},
 		{"OTEL_METRICS_EXPORTER", "none", "all that the agent does", "otlp"},
-		{"OTEL_METRICS_EXPORTER", "prometheus", "serves nothing to be scraped", "/api/v1/otlp"},
-		{"OTEL_METRICS_EXPORTER", "otlp,console", "not known", "otlp, or console"},
+		{"OTEL_METRICS_EXPORTER", "prometheus", "no endpoint to scrape", "/api/v1/otlp"},
+		{"OTEL_METRICS_EXPORTER", "otlp,console", "not a valid value", "otlp, or console"},
 		{"OTEL_SDK_DISABLED", "true", "all that the agent does", "unset"},
 	} {
 		_, problems := loadEnv(t, set(test.variable, test.value), nil, Need{Push: true})
@@ -60,7 +60,7 @@ func TestPushValuesRefused(t *testing.T) {
 	}
 }
 
-func TestPushValuesThatDeserveALook(t *testing.T) {
+func TestPushValuesWithWarnings(t *testing.T) {
 	c, problems := loadEnv(t, set("OTEL_EXPORTER_OTLP_TIMEOUT", "10", "OTEL_METRIC_EXPORT_INTERVAL", "600000"), nil, Need{Push: true})
 	if problems != nil || c.Push.Timeout != 10*time.Millisecond || c.Push.Interval != 10*time.Minute {
 		t.Errorf("%v, %+v", problems, c.Push)
@@ -90,7 +90,7 @@ func TestResource(t *testing.T) {
 	for _, test := range []struct{ variable, value, what, remedy string }{
 		{attributes, "a=b,c", "not name=value (number 2)", "%2C"},
 		{attributes, "=b", "not name=value (number 1)", "name=value"},
-		{attributes, "a=100%", "a % that begins no escape", "%25"},
+		{attributes, "a=100%", "a % that is not part of an escape", "%25"},
 		{attributes, `a=say "no`, "a quote", "%22"},
 		{attributes, "a=%ff", "not UTF-8", "UTF-8"},
 		{service, "caf\xe9", "not UTF-8", "UTF-8"},
@@ -153,15 +153,15 @@ func TestCertificates(t *testing.T) {
 		setting, what, remedy string
 	}{
 		{https(ca, "/none/ca.pem"), ca, "no such file", "path"},
-		{https(ca, t.TempDir()), ca, "is a directory", "path"},
-		{https(ca, text), ca, "without a certificate in PEM form", "-----BEGIN CERTIFICATE-----"},
-		{https(ca, key), ca, "without a certificate in PEM form", "-----BEGIN CERTIFICATE-----"},
-		{https(clientCert, cert), clientCert, "not the key", "set " + clientKey},
-		{https(clientKey, key), clientKey, "not the certificate", "set " + clientCert},
+		{https(ca, t.TempDir()), ca, "is a directory", "file"},
+		{https(ca, text), ca, "without a PEM certificate", "-----BEGIN CERTIFICATE-----"},
+		{https(ca, key), ca, "without a PEM certificate", "-----BEGIN CERTIFICATE-----"},
+		{https(clientCert, cert), clientCert, "its private key is not", "set " + clientKey},
+		{https(clientKey, key), clientKey, "its certificate is not", "set " + clientCert},
 		{https(clientCert, cert, clientKey, "/none/key.pem"), clientKey, "no such file", "path"},
 		{https(clientCert, cert, clientKey, "-----BEGIN PRIVATE KEY-----\nhush-hush"), clientKey, "cannot be read", "path"},
-		{https(clientCert, cert, clientKey, otherKey), clientCert, "no pair", "private key"},
-		{https(clientCert, cert, clientKey, text), clientCert, "no pair", "PEM"},
+		{https(clientCert, cert, clientKey, otherKey), clientCert, "cannot be used as a pair", "private key"},
+		{https(clientCert, cert, clientKey, text), clientCert, "cannot be used as a pair", "PEM"},
 	} {
 		_, problems := loadEnv(t, test.env, nil, Need{Push: true})
 		if len(problems) != 1 || problems[0].Setting != test.setting ||
@@ -177,4 +177,42 @@ func TestCertificates(t *testing.T) {
 		t.Error(problems)
 	}
 	mention(t, texts(c.Warnings), ca+" has no effect", "plain http")
+}
+
+// Headers for one vendor are not sent to another.
+func TestHeadersOfAnotherHost(t *testing.T) {
+	for _, test := range []struct {
+		general, metrics string
+		sent             bool
+	}{
+		{"https://api.vendor.example", "https://otlp.other.example/v1/metrics", false},
+		{"https://api.vendor.example", "https://API.vendor.example:4318/v1/metrics", true},
+		{"", "https://otlp.other.example/v1/metrics", true},
+		{"https://api.vendor.example", "", true},
+	} {
+		c, problems := loadEnv(t, set(endpoint, test.general, metricsEndpoint, test.metrics,
+			headers, "api-key=hush-hush", metricsForm(headers), "x-scope-orgid=home"), nil, Need{Push: true})
+		if problems != nil {
+			t.Errorf("%+v: %v", test, problems)
+			continue
+		}
+		if _, sent := c.Push.Headers["api-key"]; sent != test.sent || c.Push.Headers["x-scope-orgid"] != "home" {
+			t.Errorf("%+v: sent %t", test, sent)
+		}
+		if warned := strings.Contains(strings.Join(texts(c.Warnings), "\n"), "is not sent"); warned == test.sent {
+			t.Errorf("%+v: warnings %q", test, c.Warnings)
+		}
+	}
+}
+
+func TestTemporality(t *testing.T) {
+	const variable = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE"
+	for value, delta := range map[string]bool{"": false, "cumulative": false, "Delta": true, "LOWMEMORY": true} {
+		if c, problems := loadEnv(t, set(variable, value), nil, Need{Push: true}); problems != nil || c.Push.Delta != delta {
+			t.Errorf("%q: %v, problems %v", value, c.Push.Delta, problems)
+		}
+	}
+	if _, problems := loadEnv(t, set(variable, "sometimes"), nil, Need{Push: true}); problems == nil {
+		t.Error("a value that is unknown is accepted")
+	}
 }

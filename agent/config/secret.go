@@ -8,15 +8,15 @@ import (
 
 const redacted = "[redacted]"
 
-// Secret is text that must not be seen: it prints as [redacted] with every
-// verb of fmt, in JSON and in slog. Only Reveal gives the text.
+// Secret is text that must not be shown. It prints as [redacted] with every
+// verb of fmt, in JSON and in slog. Only Reveal returns the text.
 type Secret string
 
-// Reveal returns the secret itself, for the one place that sends it.
+// Reveal returns the secret itself, for the code that sends it.
 func (s Secret) Reveal() string { return string(s) }
 
-// Format implements fmt.Formatter. A String method would not do: %d and other
-// verbs that do not suit a string print the text beside their complaint.
+// Format implements fmt.Formatter. A String method would not suffice: %d and
+// other verbs that do not fit a string print the text in their error.
 func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
 
 // MarshalText implements encoding.TextMarshaler, which JSON uses too.

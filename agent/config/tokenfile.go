@@ -8,32 +8,30 @@ import (
 	"strings"
 )
 
-// exporterTokenFile is where the image of netatmo-exporter keeps its token.
+// exporterTokenFile is where netatmo-exporter's image keeps its token.
 const exporterTokenFile = "/var/lib/netatmo-exporter/netatmo-token.json"
 
-// OtherTokenFile is the remedy where the token file or its directory cannot be
-// used.
-const OtherTokenFile = "set NETATMO_TOKEN_FILE to a file in a directory that lasts and that this user may write"
+// OtherTokenFile is the remedy if the token file or its directory cannot be used.
+const OtherTokenFile = "set NETATMO_TOKEN_FILE to a file in a persistent directory that this user can write to"
 
 // tokenFile returns the path of the token file and its directory.
-func (l *loader) tokenFile(text string) (path, dir string) {
-	const variable = "NETATMO_TOKEN_FILE"
+func (l *loader) tokenFile(v variable) (path, dir string) {
 	switch {
-	case text != "":
-		path = text
+	case v.text != "":
+		path = v.text
 	case l.exists(exporterTokenFile):
 		path = exporterTokenFile
-		l.warn(variable, "is not set, so the token file of netatmo-exporter is used, "+path, "")
+		l.warn(v, "is not set; using netatmo-exporter's token file, "+path, "")
 	default:
 		dir, err := stateDir()
 		if err != nil {
-			l.problem(variable, "is not set, and there is no home directory for the default", "set it to the path of a file that survives restarts, such as /var/lib/netatmo-agent/token.json")
+			l.problem(v, "is not set, and there is no home directory for the default", "set it to the path of a file that survives restarts, such as /var/lib/netatmo-agent/token.json")
 			return "", ""
 		}
 		path = filepath.Join(dir, "token.json")
 	}
 	if strings.HasSuffix(path, "/") {
-		l.problem(variable, "names a directory", "set it to a file in it: "+path+"token.json")
+		l.problem(v, "names a directory", "set it to a file in it: "+path+"token.json")
 	}
 	if rest, found := strings.CutPrefix(path, "~/"); found {
 		if home, err := os.UserHomeDir(); err == nil {
@@ -45,13 +43,13 @@ func (l *loader) tokenFile(text string) (path, dir string) {
 	}
 	dir = filepath.Dir(path)
 	if fate := l.fateInContainer(path); fate != "" {
-		l.warnings = append(l.warnings, Problem{"the token file " + path, fate + ": the login dies with the container", "mount a named volume at " + dir})
+		l.warnings = append(l.warnings, Problem{v.Variable, "the token file " + path, fate + ": the login dies with the container", "mount a named volume at " + dir})
 	}
 	return path, dir
 }
 
-// stateDir is where the token file stands by default. The XDG base directory
-// specification asks to ignore a path that is not absolute.
+// stateDir returns the default directory of the token file. The XDG base directory
+// specification asks to ignore relative paths.
 func stateDir() (string, error) {
 	if first, _, _ := strings.Cut(os.Getenv("STATE_DIRECTORY"), ":"); first != "" {
 		return first, nil
@@ -71,8 +69,8 @@ func (l *loader) exists(path string) bool {
 	return err == nil
 }
 
-// fateInContainer says in words why path will not outlive the container that
-// we run in; empty if it will, or if we run in none.
+// fateInContainer says why path will not outlive the container that the process
+// runs in. It is empty if path will, or if there is no container.
 func (l *loader) fateInContainer(path string) string {
 	if !l.inContainer() {
 		return ""
@@ -106,8 +104,8 @@ type mount struct {
 	kind  string // of the file system, such as overlay or ext4
 }
 
-// mountOf returns the mount that holds path: the longest mount point above it,
-// and of those at the same point the last, which hides the others.
+// mountOf returns the mount that contains path: the longest mount point above it,
+// and among mounts at the same point the last, which hides the others.
 func mountOf(mountinfo, path string) mount {
 	var best mount
 	for line := range strings.Lines(mountinfo) {
@@ -128,22 +126,22 @@ func mountOf(mountinfo, path string) mount {
 // unescape undoes the four escapes of mountinfo, proc(5).
 var unescape = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`)
 
-// anonymousVolume is how Docker and Podman keep a volume that has no name,
-// such as the one they make for an image's VOLUME when none is given.
+// anonymousVolume matches a volume without a name of Docker or Podman, such as
+// the one they create for an image's VOLUME.
 var anonymousVolume = regexp.MustCompile(`/volumes/[0-9a-f]{64}/_data(/|$)`)
 
-// layer is where the storage drivers of Docker and Podman that need no overlay
-// keep the root of a container; btrfs is Synology's.
+// layer matches a container's root with the storage drivers of Docker and Podman
+// that do not use overlayfs; Synology uses btrfs.
 var layer = regexp.MustCompile(`/(btrfs/subvolumes|vfs/dir)/[0-9a-f]{64}`)
 
 func fate(m mount) string {
 	switch {
 	case m.point == "/" && (m.kind == "overlay" || m.kind == "fuse.fuse-overlayfs" || layer.MatchString(m.root)):
-		return "is on no mount of this container"
+		return "is not on a volume or mount of this container"
 	case m.kind == "tmpfs":
 		return "is in memory only (tmpfs)"
 	case anonymousVolume.MatchString(m.root):
-		return "is on a volume without a name, which a new container does not get"
+		return "is on an anonymous volume, which a new container does not get"
 	}
 	return ""
 }

@@ -11,46 +11,51 @@ import (
 type ignored struct{ why, remedy string }
 
 var (
-	noPassword = ignored{"Netatmo ended logins by password", "log in with the browser, or with netatmo-agent login"}
-	noMeaning  = ignored{"a setting of netatmo-exporter without a meaning here", ""}
+	noPassword = ignored{"Netatmo no longer supports password logins", "log in with the browser, or with netatmo-agent login"}
+	noMeaning  = ignored{"a netatmo-exporter setting that has no meaning here", ""}
 	ofDevices  = ignored{"NETATMO_DEVICES chooses the device families", ""}
 )
 
-// foreign are variables that other Netatmo programs have and this one has not:
-// those of netatmo-exporter, its first version, its forks, and what people carry
-// over from elsewhere.
+// foreign are variables of other Netatmo programs that this one does not have:
+// netatmo-exporter, its first version and its forks.
 var foreign = map[string]ignored{
 	"DEBUG_HANDLERS":            noMeaning,
 	"NETATMO_CLIENT_USERNAME":   noPassword,
 	"NETATMO_CLIENT_PASSWORD":   noPassword,
 	"NETATMO_USERNAME":          noPassword,
 	"NETATMO_PASSWORD":          noPassword,
-	"NETATMO_REFRESH_TOKEN":     {"a refresh token is good for one use", "give it to: netatmo-agent login --refresh-token -"},
+	"NETATMO_REFRESH_TOKEN":     {"a refresh token can be used only once", "pass it to: netatmo-agent login --refresh-token -"},
 	"NETATMO_ENABLE_WEATHER":    ofDevices,
 	"NETATMO_ENABLE_HOMECOACH":  ofDevices,
 	"NETATMO_ENABLE_GO_METRICS": noMeaning,
 }
 
-// serviceLink matches the variables that Kubernetes makes for a service whose
-// name begins with netatmo.
+// serviceLink matches the variables that Kubernetes sets for a service whose name
+// begins with netatmo.
 var serviceLink = regexp.MustCompile(`_SERVICE_(HOST|PORT(_.+)?)$|_PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?$`)
 
-// otherSignal matches variables of OpenTelemetry that are about something else
-// than metrics.
+// otherSignal matches OpenTelemetry's variables for signals other than metrics.
 var otherSignal = regexp.MustCompile(`^OTEL_EXPORTER_OTLP_(TRACES|LOGS|PROFILES)_`)
 
-// unknown warns about variables that look like settings and are none: a
-// misspelt one would otherwise have no effect and nobody would say so. Values
-// are never shown.
+// unknown warns about variables that look like settings but are not, because a
+// misspelt variable would otherwise silently have no effect. It never shows
+// values.
 func (l *loader) unknown(environ []string) {
 	known := knownVariables()
+	warn := func(name, what, remedy string) {
+		l.warnings = append(l.warnings, Problem{Setting: name, What: what, Remedy: remedy})
+	}
 	for _, entry := range slices.Sorted(slices.Values(environ)) {
 		name, value, _ := strings.Cut(entry, "=")
+		if why := withoutEffect(name); why != "" && value != "" {
+			warn(name, "has no effect: "+why, "")
+			continue
+		}
 		if value == "" || slices.Contains(known, name) || serviceLink.MatchString(name) {
 			continue
 		}
 		if f, ok := foreign[name]; ok {
-			l.warn(name, "is ignored: "+f.why, f.remedy)
+			warn(name, "is ignored: "+f.why, f.remedy)
 			continue
 		}
 		near := ""
@@ -64,15 +69,15 @@ func (l *loader) unknown(environ []string) {
 		}
 		switch {
 		case near != "":
-			l.warn(name, "is not a setting and ignored", "did you mean "+near+"?")
+			warn(name, "is not a known setting and is ignored", "did you mean "+near+"?")
 		case reserved:
-			l.warn(name, "is not a setting and ignored", "")
+			warn(name, "is not a known setting and is ignored", "")
 		}
 	}
 }
 
-// misspelt returns a variable that is set, is no setting, and is nearest to
-// this one.
+// misspelt returns a variable that is set, is not a setting, and looks like the
+// given one.
 func misspelt(variable string) string {
 	known := knownVariables()
 	for _, entry := range os.Environ() {
@@ -85,22 +90,15 @@ func misspelt(variable string) string {
 }
 
 func knownVariables() []string {
-	known := []string{"NETATMO_CLIENT_SECRET", "NETATMO_EXPORTER_TOKEN_FILE", "NETATMO_EXPORTER_ADDR", "NETATMO_EXPORTER_EXTERNAL_URL",
-		"OTEL_SDK_DISABLED"}
-	for _, f := range Flags() {
-		known = append(known, f.Variable)
-	}
-	for _, s := range pushSettings {
-		known = append(known, s.name)
-		if s.metrics {
-			known = append(known, metricsForm(s.name))
-		}
+	var known []string
+	for _, s := range declared {
+		known = append(known, s.names()...)
 	}
 	return known
 }
 
-// nearest returns the known name that is fewest edits away from name, or
-// nothing if that takes more than limit.
+// nearest returns the known name with the fewest edits from name, or nothing if
+// that takes more than limit edits.
 func nearest(name string, known []string, limit int) string {
 	best, least := "", limit+1
 	for _, k := range known {

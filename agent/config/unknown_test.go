@@ -5,16 +5,16 @@ import (
 	"testing"
 )
 
-func TestVariablesThatAreNoSettings(t *testing.T) {
+func TestVariablesThatAreNotSettings(t *testing.T) {
 	for _, test := range []struct {
 		variable string
-		warning  []string // none: nothing is said
+		warning  []string // none: no warning
 	}{
-		{"NETATMO_CLIENTID", []string{"NETATMO_CLIENTID is not a setting", "did you mean NETATMO_CLIENT_ID?"}},
+		{"NETATMO_CLIENTID", []string{"NETATMO_CLIENTID is not a known setting", "did you mean NETATMO_CLIENT_ID?"}},
 		{"NETATMO_DEVICE", []string{"did you mean NETATMO_DEVICES?"}},
 		{"NETATMO_LISTEN_ADDRESS", []string{"did you mean NETATMO_LISTEN_ADDR?"}},
 		{"NETATMO_EXPORTER_TOKENFILE", []string{"did you mean NETATMO_EXPORTER_TOKEN_FILE?"}},
-		{"NETATMO_SOMETHING_ELSE", []string{"NETATMO_SOMETHING_ELSE is not a setting and ignored"}},
+		{"NETATMO_SOMETHING_ELSE", []string{"NETATMO_SOMETHING_ELSE is not a known setting and is ignored"}},
 		{"DEBUG_HANDLERS", []string{"DEBUG_HANDLERS is ignored", "netatmo-exporter"}},
 		{"NETATMO_CLIENT_USERNAME", []string{"NETATMO_CLIENT_USERNAME is ignored", "netatmo-agent login"}},
 		{"NETATMO_CLIENT_PASSWORD", []string{"NETATMO_CLIENT_PASSWORD is ignored", "netatmo-agent login"}},
@@ -23,9 +23,9 @@ func TestVariablesThatAreNoSettings(t *testing.T) {
 		{"NETATMO_REFRESH_TOKEN", []string{"NETATMO_REFRESH_TOKEN is ignored", "login --refresh-token -"}},
 		{"OTEL_EXPORTER_OLTP_ENDPOINT", []string{"did you mean OTEL_EXPORTER_OTLP_ENDPOINT?"}},
 		{"OTEL_EXPORTER_OTLP_METRIC_INSECURE", []string{"did you mean OTEL_EXPORTER_OTLP_METRICS_INSECURE?"}},
-		{"OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", []string{"is not a setting and ignored"}},
+		{"OTEL_METRICS_EXEMPLAR_FILTER", []string{"OTEL_METRICS_EXEMPLAR_FILTER has no effect", "exemplars"}},
 
-		{"NETATMO_AGENT_SERVICE_HOST", nil}, // Kubernetes, for a service called netatmo-agent
+		{"NETATMO_AGENT_SERVICE_HOST", nil}, // from Kubernetes, for a service called netatmo-agent
 		{"NETATMO_AGENT_SERVICE_PORT_HTTP", nil},
 		{"NETATMO_AGENT_PORT", nil},
 		{"NETATMO_AGENT_PORT_9210_TCP_ADDR", nil},

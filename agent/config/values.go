@@ -7,16 +7,19 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
-	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 	"unicode"
+
+	"netatmo-agent/agent/hosts"
+	"netatmo-agent/store"
 )
 
-// bare returns text without the blanks and the one pair of quotes around it:
-// docker's --env-file and many a YAML file leave quotes in a value.
+// bare returns text without surrounding spaces and one pair of quotes, which
+// docker's --env-file and some YAML files leave in a value.
 func bare(text string) string {
 	text = strings.TrimSpace(text)
 	if n := len(text); n >= 2 && (text[0] == '"' || text[0] == '\'') && text[n-1] == text[0] {
@@ -25,17 +28,16 @@ func bare(text string) string {
 	return text
 }
 
-// plain reports whether text is ASCII without blanks, quotes or control
+// plain reports whether text is ASCII without spaces, quotes or control
 // characters.
 func plain(text string) bool {
 	return !strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r >= unicode.MaxASCII || r == '"' || r == '\'' })
 }
 
-// readFile reads the file that a variable names. What it says on failure has
-// no path in it: those who put the secret itself where its file is expected
-// would find it in the log.
-func (l *loader) readFile(variable, path string) ([]byte, bool) {
-	content, err := os.ReadFile(path)
+// readFile reads the file that v names. Its problems do not contain the path:
+// users who set the secret itself instead of its file would find it in the log.
+func (l *loader) readFile(v variable) ([]byte, bool) {
+	content, err := store.ReadFile(v.text)
 	if err == nil {
 		return content, true
 	}
@@ -43,51 +45,88 @@ func (l *loader) readFile(variable, path string) ([]byte, bool) {
 	if pathError, ok := errors.AsType[*fs.PathError](err); ok {
 		reason = pathError.Err
 	}
-	remedy := "give the path of a file that this user may read"
+	remedy := "set it to a file that this user can read"
 	if errors.Is(err, fs.ErrNotExist) {
-		remedy = "give the path of a file; in a container, the path inside it. The content itself does not belong here"
+		remedy = "set it to the path of a file (in a container, the path inside the container), not to the content itself"
 	}
-	l.problem(variable, "names a file that cannot be read: "+reason.Error(), remedy)
+	l.problem(v, "names a file that cannot be read: "+reason.Error(), remedy)
 	return nil, false
 }
 
-func (l *loader) choice(variable, text string, options ...string) string {
-	if i := slices.Index(options, strings.ToLower(text)); i >= 0 {
-		return options[i]
+// choice returns one of the values that v may have.
+func (l *loader) choice(v variable) string {
+	if text := strings.ToLower(v.text); slices.Contains(v.Values, text) {
+		return text
 	}
-	l.problem(variable, strconv.Quote(text)+" is not known", "use "+strings.Join(options, " or "))
-	return options[0]
+	l.problem(v, strconv.Quote(v.text)+" is not a valid value", "use "+oneOf(v.Values))
+	return v.Default
 }
 
-func (l *loader) boolean(variable, text string) bool {
-	b, err := strconv.ParseBool(strings.ToLower(text))
+// oneOf is "a, b or c".
+func oneOf(values []string) string {
+	last := len(values) - 1
+	return strings.Join(values[:last], ", ") + " or " + values[last]
+}
+
+func (l *loader) boolean(v variable) bool {
+	b, err := strconv.ParseBool(strings.ToLower(v.text))
 	if err != nil {
-		l.problem(variable, strconv.Quote(text)+" is neither true nor false", "use true or false")
+		l.problem(v, strconv.Quote(v.text)+" is neither true nor false", "use true or false")
 	}
 	return b
 }
 
-func (l *loader) families(variable, text string) []string {
-	known := []string{"weather", "homecoach", "energy"}
+func (l *loader) families(v variable) []string {
+	const all = "all"
 	var families []string
-	for family := range strings.SplitSeq(strings.ToLower(text), ",") {
+	for family := range strings.SplitSeq(strings.ToLower(v.text), ",") {
 		family = strings.TrimSpace(family)
 		switch {
 		case family == "" || slices.Contains(families, family):
-		case slices.Contains(known, family):
+		case slices.Contains(v.Values, family):
 			families = append(families, family)
 		default:
-			l.problem(variable, strconv.Quote(family)+" is not a device family", "use one or more of weather,homecoach,energy, separated by commas")
+			l.problem(v, strconv.Quote(family)+" is not a device family", "use one or more of "+strings.Join(v.Values, ",")+", separated by commas")
 		}
 	}
-	if families == nil {
-		return known[:2]
+	switch {
+	case families == nil:
+		return strings.Split(v.Default, ",")
+	case slices.Contains(families, all):
+		return slices.DeleteFunc(slices.Clone(v.Values), func(f string) bool { return f == all })
 	}
 	return families
 }
 
-// ParseDuration reads what time.ParseDuration does, and days before it: 7d,
-// 1d12h. The error is for people and has the remedy in it.
+// scopes reads names separated by spaces or commas. OAuth allows more characters
+// in them (RFC 6749, section 3.3), but Netatmo's have only these.
+func (l *loader) scopes(v variable) []string {
+	var scopes []string
+	for _, scope := range strings.FieldsFunc(v.text, func(r rune) bool { return r == ',' || unicode.IsSpace(r) }) {
+		switch {
+		case !scopeName.MatchString(scope):
+			l.problem(v, strconv.Quote(scope)+" is not a scope", "separate scopes by spaces or commas, such as read_station read_homecoach")
+		case !slices.Contains(scopes, scope):
+			scopes = append(scopes, scope)
+		}
+	}
+	return scopes
+}
+
+var scopeName = regexp.MustCompile(`^[a-z0-9_]+$`)
+
+// number reads a whole number from least to most, inclusive.
+func (l *loader) number(v variable, least, most int) int {
+	n, err := strconv.Atoi(v.text)
+	if err != nil || n < least || n > most {
+		l.problem(v, fmt.Sprintf("%q is not a number from %d to %d", v.text, least, most), "use "+v.Default+", or leave it unset")
+		n, _ = strconv.Atoi(v.Default)
+	}
+	return n
+}
+
+// ParseDuration reads what time.ParseDuration reads, optionally after a number
+// of days: 7d, 1d12h. The error includes the remedy.
 func ParseDuration(text string) (time.Duration, error) {
 	d, what, remedy := parseDuration(text)
 	if what != "" {
@@ -103,7 +142,7 @@ func parseDuration(text string) (d time.Duration, what, remedy string) {
 	if number, after, found := strings.Cut(text, "d"); found {
 		n, err := strconv.ParseUint(number, 10, 16)
 		if err != nil {
-			return 0, "is not a duration", example
+			return 0, "must be a duration of zero or more", example
 		}
 		days, rest = time.Duration(n)*24*time.Hour, after
 		if rest == "" {
@@ -117,101 +156,103 @@ func parseDuration(text string) (d time.Duration, what, remedy string) {
 	if _, notNumber := strconv.ParseUint(text, 10, 32); notNumber == nil {
 		return 0, "has no unit", fmt.Sprintf("write %ss or %sm", text, text)
 	}
-	return 0, "is not a duration from 0 on", example
+	return 0, "must be a duration of zero or more", example
 }
 
-func (l *loader) duration(variable, text string) time.Duration {
-	d, what, remedy := parseDuration(text)
+// zero reports whether text is a duration of nothing.
+func zero(text string) bool {
+	d, what, _ := parseDuration(text)
+	return d == 0 && what == ""
+}
+
+func (l *loader) duration(v variable) time.Duration {
+	d, what, remedy := parseDuration(v.text)
 	if what != "" {
-		l.problem(variable, strconv.Quote(text)+" "+what, remedy)
+		l.problem(v, strconv.Quote(v.text)+" "+what, remedy)
 	}
 	return d
 }
 
-func (l *loader) times(env *environment) (interval, stale, backfill time.Duration) {
-	const staleVariable, intervalVariable = "NETATMO_AGE_STALE", "NETATMO_REFRESH_INTERVAL"
+func (l *loader) times(s *settings) (interval, stale, backfill time.Duration) {
 	problems := len(l.problems)
-	interval = l.duration(intervalVariable, env.RefreshInterval)
-	stale = l.duration(staleVariable, env.AgeStale)
-	backfill = l.duration("NETATMO_BACKFILL", env.Backfill)
+	interval, stale, backfill = l.duration(s.RefreshInterval), l.duration(s.AgeStale), l.duration(s.Backfill)
 	if len(l.problems) > problems {
 		return interval, stale, backfill
 	}
 	if interval > 0 && interval < time.Minute {
-		l.warn(intervalVariable, "is "+env.RefreshInterval+", raised to 1m: Netatmo has new values about every ten minutes and blocks those who ask too often", "")
+		l.warn(s.RefreshInterval, "is "+s.RefreshInterval.text+", raised to 1m: Netatmo has new values about every ten minutes and blocks clients that poll too often", "")
 		interval = time.Minute
 	}
 	switch {
 	case stale == 0:
-		l.problem(staleVariable, "is 0, so no value would ever be pushed", "use 20m, or leave it unset")
+		l.problem(s.AgeStale, "is 0, so no value would ever be pushed", "use 20m, or leave it unset")
 	case stale < interval:
-		l.warn(staleVariable, fmt.Sprintf("(%s) is shorter than %s (%s): values are withheld between polls", env.AgeStale, l.name(intervalVariable), env.RefreshInterval), "")
+		l.warn(s.AgeStale, fmt.Sprintf("(%s) is shorter than %s (%s): values are withheld between polls", s.AgeStale.text, s.RefreshInterval.name, s.RefreshInterval.text), "")
 	case stale < 12*time.Minute:
-		l.warn(staleVariable, "is "+env.AgeStale+", but a station sends values about every ten minutes: they are withheld between uploads", "")
+		l.warn(s.AgeStale, "is "+s.AgeStale.text+", but stations send values only about every ten minutes: values will be missing between uploads", "")
 	}
 	return interval, stale, backfill
 }
 
-// listenAddr returns the address to listen on, empty for off. Port 0, any free
-// one, is for programs that ask afterwards which it was.
-func (l *loader) listenAddr(variable, text string) string {
-	if strings.ToLower(text) == "off" {
+// listenAddr returns the address to listen on, empty for off. Port 0 means any
+// free port.
+func (l *loader) listenAddr(v variable) string {
+	if strings.ToLower(v.text) == "off" {
 		return ""
 	}
-	_, port, err := net.SplitHostPort(text)
+	_, port, err := net.SplitHostPort(v.text)
 	if err == nil {
 		_, err = strconv.ParseUint(port, 10, 16)
 	}
 	if err != nil {
-		l.problem(variable, strconv.Quote(text)+" is not an address to listen on", "write host:port or :port, such as 127.0.0.1:9210 or :9210, or off")
+		l.problem(v, strconv.Quote(v.text)+" is not an address to listen on", "write host:port or :port, such as 127.0.0.1:9210 or :9210, or off")
 	}
-	return text
+	return v.text
 }
 
-// external returns the base of the login pages as the browser sees it. Never
-// nil, so that the redirect URI can be named even with the pages off.
-func (l *loader) external(variable, text, listen string) *url.URL {
-	if text == "" {
+// external returns the URL of the login pages as the browser sees it. It is never
+// nil, so that the redirect URI is known even if the pages are off.
+func (l *loader) external(v variable, listen string) *url.URL {
+	if v.text == "" {
 		host, port, err := net.SplitHostPort(listen)
 		switch ip, ipErr := netip.ParseAddr(host); {
 		case err != nil:
 			return &url.URL{Scheme: "http", Host: "localhost:9210"}
-		case host == "" || ipErr == nil && ip.IsUnspecified():
+		case host == "" || hosts.Loopback(host) || ipErr == nil && ip.IsUnspecified():
 			return &url.URL{Scheme: "http", Host: "localhost:" + port}
 		}
 		return &url.URL{Scheme: "http", Host: listen}
 	}
-	u, ok := l.webURL(variable, text, "http://192.168.1.10:9210 or https://home.example/netatmo")
+	u, ok := l.webURL(v, "http://192.168.1.10:9210 or https://home.example/netatmo")
 	if !ok {
 		return &url.URL{Scheme: "http", Host: "localhost:9210"}
 	}
 	if base, found := strings.CutSuffix(u.Path, "/auth/callback"); found {
 		u.Path = base
-		l.problem(variable, "ends in /auth/callback, which the agent adds itself", "set it to "+u.String())
+		l.problem(v, "ends in /auth/callback, which the agent adds itself", "set it to "+u.String())
 	}
 	if ip, err := netip.ParseAddr(u.Hostname()); err == nil && ip.IsUnspecified() {
-		l.problem(variable, "has the host "+u.Hostname()+", which no browser can open", "use the name or address under which the browser reaches this machine")
+		l.problem(v, "has the host "+u.Hostname()+", which no browser can open", "use the name or address at which the browser reaches this machine")
 	}
 	return u
 }
 
-func (l *loader) apiURL(variable, text string) string {
-	u, ok := l.webURL(variable, text, "https://api.netatmo.com")
+func (l *loader) apiURL(v variable) string {
+	u, ok := l.webURL(v, "https://api.netatmo.com")
 	if !ok {
-		return text
+		return v.text
 	}
-	if u.Scheme == "http" && !loopback(u.Hostname()) {
-		l.warn(variable, "is plain http: the client secret and the tokens travel readable", "")
+	if u.Scheme == "http" && !hosts.Loopback(u.Hostname()) {
+		l.warn(v, "uses plain http: the client secret and the tokens are sent unencrypted", "")
 	}
 	return u.String()
 }
 
-// webURL reads the base of a web site; its path comes back without a slash at
-// the end.
-func (l *loader) webURL(variable, text, example string) (*url.URL, bool) {
-	u, what := parseURL(text)
+// webURL reads a base URL and removes trailing slashes from its path.
+func (l *loader) webURL(v variable, example string) (*url.URL, bool) {
+	u, what := parseURL(v.text)
 	if what != "" {
-		l.problem(variable, what, "write "+example)
+		l.problem(v, what, "write "+example)
 		return nil, false
 	}
 	u.Path, u.RawPath = strings.TrimRight(u.Path, "/"), strings.TrimRight(u.RawPath, "/")
@@ -219,23 +260,23 @@ func (l *loader) webURL(variable, text, example string) (*url.URL, bool) {
 }
 
 const (
-	noScheme  = "has no http:// or https:// in front"
-	withLogin = "has a user name or password in it"
-	withQuery = "has something after ? or #"
+	noScheme  = "does not begin with http:// or https://"
+	withLogin = "contains a user name or password"
+	withQuery = "contains a query (?) or a fragment (#)"
 )
 
-// parseURL reads an http or https URL and says what is wrong with it, showing
-// nothing of the text: there may be a login in it.
+// parseURL reads an http or https URL and says what is wrong with it, without
+// showing the text, which may contain credentials.
 func parseURL(text string) (u *url.URL, what string) {
 	if !strings.Contains(text, "://") {
 		return nil, noScheme
 	}
 	u, err := url.Parse(text)
 	switch {
+	case err == nil && u.Scheme != "" && u.Scheme != "http" && u.Scheme != "https":
+		return nil, "begins with " + u.Scheme + "://, but only http and https are supported"
 	case err != nil || u.Hostname() == "" || !validPort(u.Port()):
-		return nil, "cannot be read as a URL"
-	case u.Scheme != "http" && u.Scheme != "https":
-		return nil, "begins with " + u.Scheme + "://, but only http and https make sense"
+		return nil, "is not a valid URL"
 	case u.User != nil:
 		return nil, withLogin
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
@@ -247,11 +288,4 @@ func parseURL(text string) (u *url.URL, what string) {
 func validPort(port string) bool {
 	n, err := strconv.ParseUint(port, 10, 16)
 	return port == "" || err == nil && n > 0
-}
-
-// loopback reports whether a host is this machine by its name or address.
-func loopback(host string) bool {
-	host = strings.TrimSuffix(strings.ToLower(host), ".")
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || strings.HasSuffix(host, ".localhost") || err == nil && ip.IsLoopback()
 }

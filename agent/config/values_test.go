@@ -14,11 +14,11 @@ func TestListenAndExternal(t *testing.T) {
 		env              map[string]string
 		listen, external string
 	}{
-		{with(), "127.0.0.1:9210", "http://127.0.0.1:9210"},
+		{with(), "127.0.0.1:9210", "http://localhost:9210"},
 		{with(addr, ":9210"), ":9210", "http://localhost:9210"},
 		{with(addr, "0.0.0.0:8080"), "0.0.0.0:8080", "http://localhost:8080"},
 		{with(addr, "[::]:8080"), "[::]:8080", "http://localhost:8080"},
-		{with(addr, "[::1]:8080"), "[::1]:8080", "http://[::1]:8080"},
+		{with(addr, "[::1]:8080"), "[::1]:8080", "http://localhost:8080"},
 		{with(addr, "pi.lan:9210"), "pi.lan:9210", "http://pi.lan:9210"},
 		{with(addr, "Off"), "", "http://localhost:9210"},
 		{with(addr, `":9210"`), ":9210", "http://localhost:9210"},
@@ -26,7 +26,7 @@ func TestListenAndExternal(t *testing.T) {
 		{with(external, "https://home.example/netatmo/"), "127.0.0.1:9210", "https://home.example/netatmo"},
 		{with(external, " HTTPS://home.example "), "127.0.0.1:9210", "https://home.example"},
 		{with("NETATMO_EXPORTER_ADDR", "0.0.0.0:9210"), "0.0.0.0:9210", "http://localhost:9210"},
-		{with("NETATMO_EXPORTER_ADDR", "0.0.0.0:9210", addr, "127.0.0.1:1"), "127.0.0.1:1", "http://127.0.0.1:1"},
+		{with("NETATMO_EXPORTER_ADDR", "0.0.0.0:9210", addr, "127.0.0.1:1"), "127.0.0.1:1", "http://localhost:1"},
 		{with("NETATMO_EXPORTER_EXTERNAL_URL", "http://nas:9210"), "127.0.0.1:9210", "http://nas:9210"},
 		{with("NETATMO_EXPORTER_EXTERNAL_URL", "http://nas:9210", external, "http://pi"), "127.0.0.1:9210", "http://pi"},
 	} {
@@ -44,28 +44,32 @@ func TestValuesRefused(t *testing.T) {
 		{"NETATMO_LISTEN_ADDR", ":http", "not an address", "host:port"},
 		{"NETATMO_LISTEN_ADDR", ":70000", "not an address", "host:port"},
 		{"NETATMO_EXPORTER_ADDR", "9210", "not an address", "host:port"},
-		{"NETATMO_EXTERNAL_URL", "home.example:9210", "no http://", "https://home.example"},
+		{"NETATMO_EXTERNAL_URL", "home.example:9210", "does not begin with http://", "https://home.example"},
 		{"NETATMO_EXTERNAL_URL", "ftp://home.example", "ftp://", "http"},
-		{"NETATMO_EXTERNAL_URL", "http://", "cannot be read", "http://"},
-		{"NETATMO_EXTERNAL_URL", "http://h:99999", "cannot be read", "http://"},
+		{"NETATMO_EXTERNAL_URL", "http://", "not a valid URL", "http://"},
+		{"NETATMO_EXTERNAL_URL", "http://h:99999", "not a valid URL", "http://"},
 		{"NETATMO_EXTERNAL_URL", "http://u:hush-hush@h", "user name or password", "http://"},
-		{"NETATMO_EXTERNAL_URL", "http://h/?a=hush-hush", "after ? or #", "http://"},
+		{"NETATMO_EXTERNAL_URL", "http://h/?a=hush-hush", "query (?)", "http://"},
 		{"NETATMO_EXTERNAL_URL", "http://h/base/auth/callback", "adds itself", "set it to http://h/base"},
 		{"NETATMO_EXTERNAL_URL", "http://0.0.0.0:9210", "no browser can open", "name or address"},
-		{"NETATMO_EXPORTER_EXTERNAL_URL", "nas:9210", "no http://", "http://"},
+		{"NETATMO_EXPORTER_EXTERNAL_URL", "nas:9210", "does not begin with http://", "http://"},
 		{"NETATMO_DEVICES", "home_coach", "not a device family", "homecoach"},
+		{"NETATMO_SCOPES", "read_station;read_homecoach", "not a scope", "read_station read_homecoach"},
+		{"NETATMO_REQUESTS_PER_HOUR", "19", "not a number from 20 to 500", "400"},
+		{"NETATMO_REQUESTS_PER_HOUR", "501", "not a number from 20 to 500", "400"},
+		{"NETATMO_REQUESTS_PER_HOUR", "many", "not a number from 20 to 500", "400"},
 		{"NETATMO_STATIONS", "70:ee:50:00:00:01,!", "without an id", "!70:ee"},
 		{"NETATMO_FAVORITES", "maybe", "neither true nor false", "true or false"},
 		{"NETATMO_REFRESH_INTERVAL", "8", "no unit", "8m"},
-		{"NETATMO_REFRESH_INTERVAL", "-8m", "not a duration", "30m"},
+		{"NETATMO_REFRESH_INTERVAL", "-8m", "must be a duration", "30m"},
 		{"NETATMO_AGE_STALE", "0", "is 0", "20m"},
-		{"NETATMO_AGE_STALE", "long", "not a duration", "30m"},
-		{"NETATMO_BACKFILL", "7days", "not a duration", "7d"},
-		{"NETATMO_EXPIRED_TOKEN", "keep", "not known", "refresh or ignore"},
-		{"NETATMO_METRIC_NAMES", "prometheus", "not known", "otel or netatmo-exporter"},
+		{"NETATMO_AGE_STALE", "long", "must be a duration", "30m"},
+		{"NETATMO_BACKFILL", "7days", "must be a duration", "7d"},
+		{"NETATMO_EXPIRED_TOKEN", "keep", "not a valid value", "refresh or ignore"},
+		{"NETATMO_METRIC_NAMES", "prometheus", "not a valid value", "otel or netatmo-exporter"},
 		{"NETATMO_LOG_LEVEL", "verbose", "not a log level", "debug"},
-		{"NETATMO_LOG_FORMAT", "logfmt", "not known", "text or json"},
-		{"NETATMO_API_URL", "api.netatmo.com", "no http://", "https://api.netatmo.com"},
+		{"NETATMO_LOG_FORMAT", "logfmt", "not a valid value", "text or json"},
+		{"NETATMO_API_URL", "api.netatmo.com", "does not begin with http://", "https://api.netatmo.com"},
 		{"NETATMO_TOKEN_FILE", "/data/", "a directory", "/data/token.json"},
 	} {
 		_, problems := loadEnv(t, with(test.variable, test.value), nil, Need{})
@@ -91,6 +95,12 @@ func TestValues(t *testing.T) {
 		{"NETATMO_EXPIRED_TOKEN", "ignore", func(c *Config) bool { return c.IgnoreExpired }},
 		{"NETATMO_DEVICES", " Energy , weather,energy,", func(c *Config) bool { return slices.Equal(c.Families, []string{"energy", "weather"}) }},
 		{"NETATMO_DEVICES", `"homecoach"`, func(c *Config) bool { return slices.Equal(c.Families, []string{"homecoach"}) }},
+		{"NETATMO_DEVICES", "weather,all", func(c *Config) bool {
+			return slices.Equal(c.Families, []string{"weather", "homecoach", "energy", "control", "security"})
+		}},
+		{"NETATMO_SCOPES", "read_station, read_thermostat read_station", func(c *Config) bool { return slices.Equal(c.Scopes, []string{"read_station", "read_thermostat"}) }},
+		{"NETATMO_REQUESTS_PER_HOUR", "20", func(c *Config) bool { return c.RequestsPerHour == 20 }},
+		{"NETATMO_REQUESTS_PER_HOUR", "500", func(c *Config) bool { return c.RequestsPerHour == 500 }},
 		{"NETATMO_STATIONS", "all", func(c *Config) bool { return c.Stations.Keep == nil }},
 		{"NETATMO_FAVORITES", "1", func(c *Config) bool { return c.Favorites }},
 		{"NETATMO_FAVORITES", "TRUE", func(c *Config) bool { return c.Favorites }},
@@ -117,7 +127,7 @@ func TestValues(t *testing.T) {
 	}
 }
 
-func TestValuesThatDeserveALook(t *testing.T) {
+func TestValuesWithWarnings(t *testing.T) {
 	for _, test := range []struct {
 		env     map[string]string
 		warning []string
@@ -163,6 +173,7 @@ func TestFilter(t *testing.T) {
 		{a, b, home, false},
 		{a, "70 :EE: 50:00:00:01", "", true},
 		{"70:EE:50:00 :00:01", a, "", true},
+		{"70-EE-50-00-00-01", a, "", true},
 		{"!" + a, a, home, false},
 		{"! " + a, a, home, false},
 		{"!" + a, b, home, true},
@@ -192,6 +203,23 @@ func TestHeatingHasNoNamesInNetatmoExporter(t *testing.T) {
 		c, problems := loadEnv(t, with("NETATMO_METRIC_NAMES", names, "NETATMO_DEVICES", "weather,energy"), nil, Need{})
 		if problems != nil || slices.ContainsFunc(c.Warnings, func(w Problem) bool { return w.Setting == "NETATMO_DEVICES" }) != warned {
 			t.Errorf("%s: %v, %v", names, problems, c.Warnings)
+		}
+	}
+}
+
+func TestTimestamps(t *testing.T) {
+	for value, measured := range map[string]bool{"": false, "push": false, "Measured": true} {
+		if c, problems := loadEnv(t, with("NETATMO_TIMESTAMPS", value), nil, Need{}); problems != nil || c.Measured != measured {
+			t.Errorf("%q: %v, problems %v", value, c.Measured, problems)
+		}
+	}
+	for _, env := range []map[string]string{
+		with("NETATMO_TIMESTAMPS", "wire"),
+		with("NETATMO_TIMESTAMPS", "measured", "NETATMO_BACKFILL", "0"),
+		with("NETATMO_TIMESTAMPS", "measured", "NETATMO_BACKFILL", "0h"),
+	} {
+		if _, problems := loadEnv(t, env, nil, Need{}); len(problems) != 1 || problems[0].Setting != "NETATMO_TIMESTAMPS" || problems[0].Remedy == "" {
+			t.Errorf("%v: problems %v", env, problems)
 		}
 	}
 }

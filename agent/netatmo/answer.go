@@ -11,12 +11,12 @@ import (
 )
 
 const (
-	maxAnswer = 32 << 20 // of a success
-	maxReport = 1 << 20  // of a failure
-	maxValue  = 4 << 20  // of one device in an answer
+	maxAnswer = 32 << 20 // bytes of a success
+	maxReport = 1 << 20  // bytes of a failure
+	maxValue  = 4 << 20  // bytes of one device in an answer
 )
 
-// formError says that a document is whole, but not an answer of the API.
+// formError says that a document is complete, but not an answer of the API.
 type formError string
 
 func (e formError) Error() string { return string(e) }
@@ -31,31 +31,35 @@ const (
 // errCut says that the connection ended before the document did.
 var errCut = errors.New("the connection broke off")
 
-// Answer is what one request told.
+// Answer is the result of one request.
 type Answer struct {
 	Readings []Reading
 
 	// Server is Netatmo's clock when it answered (time_server, else the header
-	// Date), zero where the answer had neither.
+	// Date), or zero if the answer has neither.
 	Server time.Time
-	// Offset is by how much the local clock is ahead of Server, with half of
-	// the round trip taken off. Netatmo's clock comes in whole seconds.
+	// Offset is how far the local clock is ahead of Server, less half of the
+	// round trip. Netatmo's clock has whole seconds.
 	Offset time.Duration
 
-	// Rejected lists what in the answer was not understood, and what Netatmo
-	// itself could not reach (body.errors); a thousand at most.
+	// Rejected lists the parts of the answer that the client does not
+	// understand, devices that Netatmo cannot reach (body.errors) and devices
+	// that are absent; a thousand at most.
 	Rejected []ItemError
+
+	// Homes has all homes of the account if Ask requested them.
+	Homes []Home
 }
 
-// envelope is what stands around the body of an answer.
+// envelope is the part of an answer around its body.
 type envelope struct {
-	server time.Time // zero where unknown
+	server time.Time // zero if unknown
 	local  time.Time // the local clock at the same moment
 
-	failed  bool // it had an error
+	failed  bool // it has an error
 	code    int
 	message string
-	errors  []byte // the list that belongs into the body
+	errors  []byte // of devices; it belongs to the body
 }
 
 func (e *envelope) answer(d decoder) Answer {
@@ -69,7 +73,7 @@ func (e *envelope) answer(d decoder) Answer {
 	return a
 }
 
-// now is Netatmo's time of the answer, the local one where that is unknown.
+// now is Netatmo's time of the answer, or the local time if that is unknown.
 func (e *envelope) now() time.Time {
 	if e.server.IsZero() {
 		return e.local
@@ -77,9 +81,9 @@ func (e *envelope) now() time.Time {
 	return e.server
 }
 
-// read reads one answer of at most limit bytes from r and gives its body to
-// body as it arrives. The errors are those of r, or say in what way r holds no
-// answer; a formError of body is one only if the answer does not name another.
+// read reads one answer of at most limit bytes from r and passes its body to
+// body as it arrives. It returns errors of r, or says why r has no answer. A
+// formError of body counts only if the answer reports no other error.
 func (e *envelope) read(r io.Reader, limit int, body func(*stream) error) error {
 	e.code = NoCode
 	s := newStream(r, limit)
@@ -137,14 +141,14 @@ func (e *envelope) take(key string, raw []byte) {
 }
 
 // stream reads one JSON document piece by piece, so that an answer about
-// thousands of devices is never held as a whole.
+// thousands of devices is never in memory as a whole.
 type stream struct {
 	src source
 	dec *json.Decoder
 	raw json.RawMessage // reused by value
 
 	depth int    // 1 in the answer, 2 in its body
-	fault []byte // the error that a body had in the place of data, or beside it
+	fault []byte // the error in a body, instead of data or beside it
 }
 
 func newStream(r io.Reader, limit int) *stream {
@@ -154,7 +158,7 @@ func newStream(r io.Reader, limit int) *stream {
 	return s
 }
 
-// sniff says early and in plain words that the document is no JSON object.
+// sniff detects early a document that is not a JSON object.
 func (s *stream) sniff() error {
 	for ; s.src.limit > 0; s.src.limit-- {
 		c, err := s.src.r.ReadByte()
@@ -177,16 +181,16 @@ func (s *stream) sniff() error {
 	return tooLongError{"it", s.src.most}
 }
 
-// object calls member for each member of the object that comes next; member
-// must take its value off the stream. A value that is no object is skipped.
+// object calls member for each member of the next object; member must read the
+// member's value. A value that is not an object is skipped.
 func (s *stream) object(member func(key string) error) error {
 	_, err := s.members(member)
 	return err
 }
 
-// list calls element for each element of the list that comes next (see
-// elements), with its number from 1 on, and reports whether there was one. raw
-// is valid during the call. An object without members is no list.
+// list calls element for each element of the next list (see elements), with its
+// number from 1, and reports whether there was a list. raw is valid during the
+// call. An object without members is not a list.
 func (s *stream) list(element func(n int, raw []byte)) (bool, error) {
 	n := 0
 	start, err := s.members(func(string) error {
@@ -200,8 +204,8 @@ func (s *stream) list(element func(n int, raw []byte)) (bool, error) {
 	return start == '[' || n > 0, err
 }
 
-// only reads a body that must have a list under key, and skips the rest. One
-// that holds nothing at all is an account without anything (observed).
+// only reads a body that must have a list under key, and skips the rest. An
+// account without devices has an empty body (observed).
 func (s *stream) only(key string, element func(n int, raw []byte)) error {
 	found, empty := false, true
 	start, err := s.members(func(k string) error {
@@ -219,12 +223,12 @@ func (s *stream) only(key string, element func(n int, raw []byte)) error {
 	return err
 }
 
-// skim skips a body in which nothing but an error is of interest.
+// skim skips a body except for its error.
 func (s *stream) skim() error { return s.object(func(string) error { return s.skip() }) }
 
 // members calls member with the key of each member of an object, or with an
-// empty key for each element of an array. It returns which of the two it was,
-// '{' or '[', or 0. The error of a body goes to fault instead.
+// empty key for each element of an array. It returns '{', '[', or 0 for a value
+// that is neither. The error of a body goes to fault instead.
 func (s *stream) members(member func(key string) error) (json.Delim, error) {
 	s.src.left = maxValue
 	token, err := s.dec.Token()
@@ -273,8 +277,8 @@ func (s *stream) skip() error {
 	return err
 }
 
-// connection tells an answer whose connection broke off from one that is whole
-// and whose text ends early, which the decoder calls an unexpected end too.
+// connection distinguishes an answer whose connection broke from a complete one
+// whose text ends early. The decoder calls both an unexpected end.
 type connection struct{ body io.Reader }
 
 func (c connection) Read(p []byte) (int, error) {
@@ -285,12 +289,12 @@ func (c connection) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// source bounds what a stream reads: in all, and for one value.
+// source limits how much a stream reads, in total and for one value.
 type source struct {
 	r     *bufio.Reader
-	most  int // bytes that the whole may have
-	limit int // and may still have
-	left  int // bytes that the present value may still have
+	most  int // bytes allowed in total
+	limit int // bytes left in total
+	left  int // bytes left for the current value
 }
 
 // tooLongError says that an answer exceeds what this client reads.
@@ -316,8 +320,8 @@ func (s *source) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// unreadable reports whether err says that the document is wrong, rather than
-// that it could not be fetched.
+// unreadable reports whether the document is invalid, rather than incomplete
+// because of the connection.
 func unreadable(err error) bool {
 	_, form := errors.AsType[formError](err)
 	_, syntax := errors.AsType[*json.SyntaxError](err)
@@ -327,7 +331,7 @@ func unreadable(err error) bool {
 
 func endsEarly(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) }
 
-// describe says in words what is wrong with an answer.
+// describe explains what is wrong with an answer.
 func describe(err error) string {
 	if endsEarly(err) {
 		return "it ends in the middle"

@@ -9,7 +9,8 @@ import (
 	"netatmo-agent/agent/netatmo"
 )
 
-// account is an answer about so many devices: stations with six modules each.
+// account is an answer with this number of devices: stations with six modules
+// each.
 func account(devices int) string {
 	var b strings.Builder
 	b.WriteString(`{"status":"ok","time_server":1760000060,"body":{"devices":[`)
@@ -38,8 +39,8 @@ func account(devices int) string {
 	return b.String()
 }
 
-// BenchmarkDecode measures what one device costs, from the bytes of an answer
-// to a reading, in answers of different size.
+// BenchmarkDecode measures the cost of one device, from the bytes of an answer
+// to a reading, in answers of different sizes.
 func BenchmarkDecode(b *testing.B) {
 	for _, devices := range []int{10, 100, 1000, 10000} {
 		b.Run(fmt.Sprintf("devices=%d", devices), func(b *testing.B) {
@@ -71,8 +72,8 @@ func BenchmarkMeasure(b *testing.B) {
 	body.WriteString(`},"time_server":1760000060}`)
 	q := netatmo.MeasureQuery{DeviceID: "d", Columns: columns("Temperature", "CO2", "Humidity")}
 	for b.Loop() {
-		if rows, err := saying(200, body.String()).Measure(b.Context(), q, netatmo.Live); err != nil || len(rows) != 1024 {
-			b.Fatal(len(rows), err)
+		if page, err := saying(200, body.String()).Measure(b.Context(), q, netatmo.Live); err != nil || len(page.Samples) != 1024 {
+			b.Fatal(len(page.Samples), err)
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/1024, "ns/row")

@@ -7,28 +7,31 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
-	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
+
+	"netatmo-agent/agent/outage"
 )
 
 const (
 	timeout = 30 * time.Second // of one request; Netatmo is known to take 20
 
 	busyPause    = 10 * time.Second
-	gatewayPause = 10 * time.Minute // at most, after what is not Netatmo's own word
+	gatewayPause = 10 * time.Minute // at most, after an answer that may not be Netatmo's
 	quotaPause   = time.Hour        // lock-outs last 30 to 60 minutes (reported); no pause is longer
 )
 
-// TokenSource has the access token. It is asked before every request, and told
-// when Netatmo did not take the token it gave.
+// TokenSource provides the access token. It is asked before every request, and
+// informed if Netatmo rejects the token.
 type TokenSource interface {
 	Token(ctx context.Context) (string, error)
 	Reject(accessToken string)
 }
 
-// Options say what a Client works with. BaseURL, Tokens and Gate are required.
+// Options configure a Client. BaseURL, Tokens and Gate are required.
 type Options struct {
 	BaseURL   string // requests go to BaseURL/api/…
 	Tokens    TokenSource
@@ -37,16 +40,26 @@ type Options struct {
 	Logger    *slog.Logger // nil: none
 	UserAgent string
 
+	// Families are the families in homes that Homes and HomeStatus report; none
+	// means all. Weather and HomeCoaches ignore it.
+	Families []Family
+
 	// OnRequest is called after every HTTP request, from the goroutine that
 	// made it, with "ok" or the error's class.
 	OnRequest func(endpoint, outcome string)
+
+	// OnDate is called with the header Date of every answer and the local time at
+	// that moment, from the goroutine that made the request.
+	OnDate func(server, local time.Time)
 }
 
-// Client asks the API. Its methods are safe for concurrent use; they wait at
-// the Gate, then for at most 30 s for the answer. Errors are of type *Error.
+// Client makes requests to the API. Its methods are safe for concurrent use;
+// they wait at the Gate, then for at most 30 s for the answer. Errors are of
+// type *Error.
 type Client struct {
-	o    Options
-	http http.Client
+	o         Options
+	http      http.Client
+	manyHomes atomic.Bool // the log says so
 }
 
 // NewClient returns a client; it makes no request.
@@ -60,15 +73,18 @@ func NewClient(o Options) *Client {
 	if o.OnRequest == nil {
 		o.OnRequest = func(string, string) {}
 	}
+	if o.OnDate == nil {
+		o.OnDate = func(time.Time, time.Time) {}
+	}
 	c := &Client{o: o, http: *o.HTTP}
 	c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return c
 }
 
-// request is one question to the API.
+// request is one request to the API.
 type request struct {
 	endpoint string
-	subject  string // whom it is about, for errors
+	subject  string // what it is about, for errors
 	form     url.Values
 	priority Priority
 }
@@ -78,8 +94,8 @@ func (r request) failed(class Class, err error) *Error {
 }
 
 // call makes the request, once more with another token if the first was
-// rejected, and gives the body of the answer to body. What body has collected
-// counts only if call returns no error; it may run once for each try.
+// rejected, and passes the body of the answer to body. What body has collected
+// counts only if call returns no error; body may run once for each try.
 func (c *Client) call(ctx context.Context, r request, body func(*stream) error) (envelope, error) {
 	for try := 1; ; try++ {
 		if err := c.o.Gate.Wait(ctx, r.priority); err != nil {
@@ -96,7 +112,7 @@ func (c *Client) call(ctx context.Context, r request, body func(*stream) error) 
 		env, fail := c.once(ctx, r, token, body)
 		outcome := "ok"
 		if fail != nil {
-			outcome = string(fail.Class)
+			outcome, fail.real = string(fail.Class), c.way().real()
 		}
 		c.o.OnRequest(r.endpoint, outcome)
 		c.o.Logger.Debug("netatmo request", "endpoint", r.endpoint, "subject", r.subject,
@@ -123,7 +139,7 @@ func (c *Client) once(ctx context.Context, r request, token string, body func(*s
 	if len(r.form) > 0 {
 		target += "?" + r.form.Encode()
 	}
-	req, err := http.NewRequestWithContext(limited, http.MethodGet, target, nil)
+	req, err := http.NewRequestWithContext(c.countRepeats(limited, r.priority), http.MethodGet, target, nil)
 	if err != nil {
 		return envelope{}, r.failed(ClassNetwork, bare(err))
 	}
@@ -135,7 +151,11 @@ func (c *Client) once(ctx context.Context, r request, token string, body func(*s
 	start := time.Now()
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return envelope{}, r.unanswered(ctx, err).without(token)
+		fail := r.unanswered(ctx, err)
+		if fail.Class == ClassNetwork {
+			fail.advice = c.way().unconnected(req, err)
+		}
+		return envelope{}, fail.without(token)
 	}
 	defer resp.Body.Close()
 	env := envelope{local: start.Add(time.Since(start) / 2)}
@@ -144,23 +164,38 @@ func (c *Client) once(ctx context.Context, r request, token string, body func(*s
 		limit, body = maxReport, (*stream).skim
 	}
 	err = env.read(resp.Body, limit, body)
-	_, _ = io.CopyN(io.Discard, resp.Body, 4096) // to its end, so that the connection can be used again
-	sent, dateErr := http.ParseTime(resp.Header.Get("Date"))
-	if dateErr != nil {
-		sent = env.local
-	} else if env.server.IsZero() {
-		env.server = sent
+	_, _ = io.CopyN(io.Discard, resp.Body, 4096) // to its end, so that the connection can be reused
+	if sent, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
+		c.o.OnDate(sent, env.local)
+		if env.server.IsZero() {
+			env.server = sent
+		}
 	}
 	fail := r.judge(ctx, resp.StatusCode, env, err)
 	if fail != nil {
+		if a := c.way().misdirected(req, resp.StatusCode, resp.Header); a != (advice{}) && !env.failed {
+			fail.advice, fail.Message = a, ""
+		}
 		fail = fail.without(token)
-		fail.RetryAfter = pause(fail.Class, fail.Code, retryAfter(resp.Header, sent))
+		fail.RetryAfter = pause(fail.Class, fail.Code, outage.RetryAfter(resp.Header, quotaPause))
 	}
 	return env, fail
 }
 
-// judge decides whether an answer with this status is a failure. err says what
-// was wrong with reading it.
+// countRepeats makes requests that net/http repeats on its own, such as after a
+// GOAWAY or on a connection that the server has closed, wait at the Gate as
+// well.
+func (c *Client) countRepeats(ctx context.Context, p Priority) context.Context {
+	var attempts atomic.Int32
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GetConn: func(string) {
+		if attempts.Add(1) > 1 {
+			_ = c.o.Gate.Wait(ctx, p) // its error ends the request too
+		}
+	}})
+}
+
+// judge decides whether an answer with this status is a failure. err is what
+// reading it returned.
 func (r request) judge(ctx context.Context, status int, env envelope, err error) *Error {
 	ok := status/100 == 2
 	if err == nil && ok && !env.failed {
@@ -202,7 +237,7 @@ func (r request) unread(ctx context.Context, err error) *Error {
 	return r.unanswered(ctx, err)
 }
 
-// bare takes the URL, which the error's text has already, off err.
+// bare removes the URL from err, because the error's text already has it.
 func bare(err error) error {
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		return u.Err
@@ -210,9 +245,9 @@ func bare(err error) error {
 	return err
 }
 
-// pause is for how long no request should follow a failure. One answer silences
-// everything, and anything on the way can have sent it, so it is not granted
-// whatever Retry-After asks: an answer without a code least of all.
+// pause returns how long no request should follow a failure. One answer stops
+// all requests, and any device on the way may have sent it, so an arbitrary
+// Retry-After is not obeyed, least of all that of an answer without a code.
 func pause(class Class, code int, asked time.Duration) time.Duration {
 	most := quotaPause
 	if code == NoCode {
@@ -230,17 +265,4 @@ func pause(class Class, code int, asked time.Duration) time.Duration {
 		return 0
 	}
 	return min(asked, most)
-}
-
-// retryAfter reads the header of that name, a number of seconds or a date,
-// which is as far away as it is from sent, the answer's own time.
-func retryAfter(h http.Header, sent time.Time) time.Duration {
-	value := strings.TrimSpace(h.Get("Retry-After"))
-	if n, err := strconv.Atoi(value); err == nil {
-		return time.Duration(min(max(n, 0), int(quotaPause/time.Second))) * time.Second
-	}
-	if at, err := http.ParseTime(value); err == nil {
-		return max(0, at.Sub(sent))
-	}
-	return 0
 }

@@ -46,8 +46,8 @@ func TestRequest(t *testing.T) {
 	ask("status", func() error { _, err := c.HomeStatus(ctx, netatmo.Home{ID: "h"}); return err }, "/api/homestatus", "home_id=h")
 }
 
-// TestRejectedToken: a token that Netatmo does not take is replaced once, and
-// the request made once more.
+// TestRejectedToken: a token that Netatmo rejects is replaced once, and the
+// request repeated once.
 func TestRejectedToken(t *testing.T) {
 	for _, tc := range []struct {
 		name     string
@@ -112,7 +112,7 @@ func TestRedirect(t *testing.T) {
 }
 
 // TestHugeAnswers: more than 32 MiB, or one device of more than 4 MiB, is
-// refused in words, and not held in memory.
+// refused with an explanation, and not kept in memory.
 func TestHugeAnswers(t *testing.T) {
 	block := strings.Repeat(" ", 1<<20)
 	device := `{"_id":"70:ee:50:00:00:01","type":"NAMain","more":"` + block[:1000] + `"},`
@@ -180,7 +180,7 @@ func TestTimeout(t *testing.T) {
 				defer cancel()
 				_, err = c.Weather(ctx, false)
 				if fail, ok := errors.AsType[*netatmo.Error](err); !ok || fail.Class != netatmo.ClassCanceled || !errors.Is(err, context.DeadlineExceeded) {
-					t.Errorf("%v; want class canceled when the caller ends", err)
+					t.Errorf("%v; want class canceled when the caller's context ends", err)
 				}
 			})
 		})
@@ -216,7 +216,7 @@ func TestUnreachableServer(t *testing.T) {
 }
 
 // TestConnectionIsUsedAgain: an answer is read to its end, so that the next
-// request needs no new connection.
+// request can reuse the connection.
 func TestConnectionIsUsedAgain(t *testing.T) {
 	from := map[string]bool{}
 	c := serve(t, netatmo.Options{}, func(w http.ResponseWriter, r *http.Request) {
@@ -233,9 +233,9 @@ func TestConnectionIsUsedAgain(t *testing.T) {
 	}
 }
 
-// TestQuotaStopsEverybody: after code 26 nobody asks again before the pause is
-// over, whatever is waiting.
-func TestQuotaStopsEverybody(t *testing.T) {
+// TestQuotaStopsAllRequests: after code 26 no caller makes a request until the
+// pause is over, whatever is waiting.
+func TestQuotaStopsAllRequests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var asked []time.Duration
 		start := time.Now()
@@ -250,7 +250,7 @@ func TestQuotaStopsEverybody(t *testing.T) {
 		})
 		gate := netatmo.NewGate(400)
 		if _, err := clientOver(rt, gate).HomeCoaches(t.Context()); err == nil {
-			t.Fatal("no error")
+			t.Fatal("got no error")
 		}
 		if _, err := clientOver(rt, gate).Weather(t.Context(), false); err != nil {
 			t.Fatal(err)

@@ -17,7 +17,7 @@ type granted string
 func (g granted) Token(context.Context) (string, error) { return string(g), nil }
 func (granted) Reject(string)                           {}
 
-// at serves a simulated cloud in which the clock stands still.
+// at serves a simulated cloud whose clock stops at now.
 func at(t *testing.T, now time.Time, scopes ...string) (*simcloud.Cloud, *netatmo.Client) {
 	t.Helper()
 	cloud := simcloud.New(simcloud.Options{Start: now.AddDate(0, 0, -10), Now: func() time.Time { return now }, QuotaPer10s: -1, QuotaPerHour: -1})
@@ -25,7 +25,7 @@ func at(t *testing.T, now time.Time, scopes ...string) (*simcloud.Cloud, *netatm
 	return cloud, serve(t, netatmo.Options{Tokens: granted(token), Gate: netatmo.NewGate(400)}, cloud.ServeHTTP)
 }
 
-// keys are what the cloud calls the fields.
+// keys are the cloud's names of the fields.
 var keys = map[netatmo.Field]string{
 	netatmo.Temperature: "Temperature", netatmo.Humidity: "Humidity", netatmo.CO2: "CO2",
 	netatmo.Noise: "Noise", netatmo.Pressure: "Pressure", netatmo.AbsolutePressure: "AbsolutePressure",
@@ -37,7 +37,7 @@ var keys = map[netatmo.Field]string{
 }
 
 // TestLiveAgainstCloud compares every value of an account with what the
-// simulated cloud, which has wire types of its own, says it served.
+// simulated cloud, which has its own wire types, says it served.
 func TestLiveAgainstCloud(t *testing.T) {
 	now := time.Unix(1760000060, 0)
 	cloud, c := at(t, now, "read_station", "read_homecoach", "read_thermostat")
@@ -104,29 +104,29 @@ func TestHistoryAgainstCloud(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if len(page) == 0 {
+			if len(page.Samples) == 0 {
 				break
 			}
-			for _, s := range page {
+			for _, s := range page.Samples {
 				for i, c := range q.Columns {
 					if v, ok := s.Values.Get(c.Field); ok {
 						got[i] = append(got[i], simcloud.Sample{Time: s.Time.Local(), Value: v})
 					}
 				}
 			}
-			q.Begin = page[len(page)-1].Time.Add(time.Second)
+			q.Begin = page.Samples[len(page.Samples)-1].Time.Add(time.Second)
 		}
 		for i, typ := range m.Types {
 			want := cloud.Held(m.ID, typ, now.AddDate(0, 0, -7), now)
 			if len(want) == 0 || !slices.Equal(got[i], want) {
-				t.Errorf("%s of %s %q: %d samples, the cloud holds %d", typ, m.Type, m.Name, len(got[i]), len(want))
+				t.Errorf("%s of %s %q: %d samples, the cloud has %d", typ, m.Type, m.Name, len(got[i]), len(want))
 			}
 		}
 	}
 }
 
 // TestFaultsOfTheCloud: whatever the cloud does instead of answering is an
-// error of the right class, and the next request is well.
+// error of the right class, and the next request succeeds.
 func TestFaultsOfTheCloud(t *testing.T) {
 	now := time.Unix(1760000060, 0)
 	for kind, class := range map[simcloud.Kind]netatmo.Class{

@@ -6,41 +6,56 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"netatmo-agent/agent/redact"
 )
 
-// decoder turns devices into readings. A device that is not understood is put
-// on the list rejected and costs nothing else.
+// decoder turns devices into readings. A device that it does not understand goes
+// to rejected and affects no other.
 type decoder struct {
 	family   Family
 	readings []Reading
 	rejected []ItemError
-	index    map[identity]int // where in readings
+	index    map[Key]int // where in readings
+	more     bool        // than MostDevices
 
 	outer, inner, dash object // reused
 	scratch            Values // reused
+	states             []State
 }
 
-// mostRejected bounds what an answer of nothing but nonsense costs.
+// MostDevices is how many rooms and devices of an account are read: those of a
+// thousand stations with six modules each. More would need more memory than the
+// deployments in this repository allow.
+const MostDevices = 7000
+
+// ErrTooMany is what is rejected of an account with more than MostDevices.
+var ErrTooMany = ItemError{ID: "the account", Reason: fmt.Sprintf("has more than %d rooms and devices, which is the most that this agent reads; the others are left out", MostDevices)}
+
+// mostRejected limits the memory for an answer full of nonsense.
 const mostRejected = 1000
 
-// reject takes an element that is not understood, or that Netatmo could not
-// reach, off the answer.
+// reject records an element that the decoder does not understand, or that
+// Netatmo cannot reach.
 func (d *decoder) reject(e ItemError) {
 	if len(d.rejected) == mostRejected {
 		return
 	}
-	e.ID = clean(e.ID)
+	e.ID = redact.Line(e.ID)
 	d.rejected = append(d.rejected, e)
 }
 
 const notAnObject = "is not a JSON object"
 
-// nth is the place of the n-th element of a list.
+// nth names the n-th element of a list.
 func nth(element string, n int) string { return element + " " + strconv.Itoa(n) }
 
 // device reads a station or home coach, the n-th of the answer, and the modules
 // in it.
 func (d *decoder) device(n int, raw []byte) {
+	if d.full() {
+		return
+	}
 	if !d.outer.read(raw) {
 		d.reject(ItemError{Place: nth("device", n), Reason: notAnObject})
 		return
@@ -68,6 +83,8 @@ func (d *decoder) device(n int, raw []byte) {
 	for raw := range elements(o.get("modules")) {
 		i++
 		switch {
+		case d.full():
+			return
 		case !d.inner.read(raw):
 			d.reject(ItemError{ID: id, Place: nth("module", i), Reason: notAnObject})
 		case ident(d.inner.get("_id")) == "":
@@ -84,14 +101,14 @@ func (d *decoder) module(r Reading, o object) {
 	wireType := text(o.get("type"))
 	k, known := kinds[wireType]
 	if !known {
-		d.reject(ItemError{ID: id, Reason: fmt.Sprintf("has the unknown type %q", clean(wireType))})
+		d.reject(ItemError{ID: id, Reason: fmt.Sprintf("has the unknown type %q", redact.Line(wireType))})
 		return
 	}
 	if k.family != d.family {
 		return // another endpoint reports it
 	}
 	r.ModuleID, r.ModuleName, r.ModuleType = id, firstName(name, id), k.name
-	if k.name == TypeHomeCoach { // the app's name of a home coach is there, often there alone (observed)
+	if k.name == TypeHomeCoach { // the name from the app is often only there, for home coaches (observed)
 		r.ModuleName = firstName(name, text(o.get("station_name")), id)
 	}
 	r.Wire.Module = name
@@ -101,28 +118,48 @@ func (d *decoder) module(r Reading, o object) {
 	d.add(r, k, o)
 }
 
-// add completes r with what o says and takes it into the readings.
+// add completes r with the values in o and adds it to the readings.
 func (d *decoder) add(r Reading, k kind, o object) {
-	v, dead := k.own.read(d.scratch[:0], o)
+	d.scratch, d.states = d.scratch[:0], nil
+	dead := d.read(k.own, o)
 	if d.dash.read(o.get("dashboard_data")) {
-		v, _ = k.dash.read(v, d.dash)
+		d.read(k.dash, d.dash)
 	}
-	if reachable, ok := v.Get(Reachable); ok && reachable == 0 {
-		v = v.keep(statusFields)
-	} else if dead {
-		v = v.keep(^powerFields)
+	if dead {
+		d.scratch = d.scratch.keep(needsNoContact)
 	}
-	d.scratch = v
-	slices.SortFunc(v, func(a, b Value) int { return cmp.Compare(a.Field, b.Field) })
-	r.Values = slices.Clone(v)
+	slices.SortFunc(d.scratch, func(a, b Value) int { return cmp.Compare(a.Field, b.Field) })
+	r.Values, r.States = slices.Clone(d.scratch), d.states
+	if reachable, ok := r.Values.Get(Reachable); ok && reachable == 0 {
+		r.withhold()
+	}
 	r.Measured, r.Seen = r.Values.moment(MeasurementTime), r.Values.moment(LastSeen)
 	d.take(r)
 }
 
-// take appends r to the readings. Of two with one identity it keeps the first,
-// but prefers the user's own to a favourite's.
+// withhold removes everything that an unreachable module cannot know.
+func (r *Reading) withhold() {
+	r.Values, r.States = r.Values.keep(isStatus), nil
+}
+
+// full reports whether the decoder takes no more devices, and remembers that
+// there are some.
+func (d *decoder) full() bool {
+	d.more = d.more || len(d.readings) >= MostDevices
+	return d.more
+}
+
+// finished ends the answer.
+func (d *decoder) finished() {
+	if d.more {
+		d.rejected = append(d.rejected, ErrTooMany)
+	}
+}
+
+// take appends r to the readings. Of two readings with the same key it keeps
+// the first, but prefers the user's own station to a favourite.
 func (d *decoder) take(r Reading) {
-	id := identity{r.StationID, r.ModuleID, r.ModuleType}
+	id := r.Key()
 	if i, ok := d.index[id]; ok {
 		if d.readings[i].Foreign && !r.Foreign {
 			d.readings[i] = r
@@ -130,72 +167,51 @@ func (d *decoder) take(r Reading) {
 		return
 	}
 	if d.index == nil {
-		d.index = map[identity]int{}
+		d.index = map[Key]int{}
 	}
 	d.index[id] = len(d.readings)
 	d.readings = append(d.readings, r)
 }
 
-type identity struct{ station, module, kind string }
-
-// read adds to v what the members of o say under the rules. It reports
+// read adds to the scratch the values in o that the rules know. It reports
 // whether one of them is a value that only a dead module has.
-func (rs rules) read(v Values, o object) (Values, bool) {
-	dead := false
+func (d *decoder) read(rs rules, o object) (dead bool) {
 	for _, m := range o {
-		rule, ok := rs[string(m.key)]
-		if !ok {
+		rule := rs[string(m.key)]
+		if rule.read == nil {
 			continue
 		}
 		switch n, is := rule.read(m.value); is {
 		case said:
-			v = v.set(rule.field, n)
+			if !rule.field.measurable(n) {
+				continue
+			}
+			d.scratch = d.scratch.set(rule.field, n)
+			if rule.field.isState() {
+				d.states = append(d.states, State{rule.field, text(m.value)})
+			}
 		case lifeless:
 			dead = true
 		}
 	}
-	return v, dead
+	return dead
 }
 
-func (v Values) set(f Field, n float64) Values {
-	for i := range v {
-		if v[i].Field == f {
-			v[i].Number = n
-			return v
-		}
-	}
-	return append(v, Value{f, n})
-}
-
-func (v Values) keep(f fields) Values {
-	return slices.DeleteFunc(v, func(x Value) bool { return !f.has(x.Field) })
-}
-
-func (v Values) anyOf(f fields) bool {
-	return slices.ContainsFunc(v, func(x Value) bool { return f.has(x.Field) })
-}
-
-// moment returns the time in field f, zero if there is none.
-func (v Values) moment(f Field) time.Time {
-	n, ok := v.Get(f)
-	if !ok {
-		return time.Time{}
-	}
-	return time.Unix(int64(n), 0).UTC()
-}
-
-// ahead is how far a time may lie after Netatmo's own clock.
+// ahead is how far a time may be ahead of Netatmo's own clock.
 const ahead = 10 * time.Minute
 
 // absurd reports whether t is in the future of server. A zero server is unknown.
 func absurd(t, server time.Time) bool { return !server.IsZero() && t.After(server.Add(ahead)) }
 
-// settle completes r with what the envelope tells about times. One in the
-// future stays in the values as Netatmo said it, but counts as the time of the
-// answer: it must neither hide later measurements nor make this one fresh for
-// longer. An energy answer is about now. Elsewhere a new module may have no
-// time_utc (observed), so its last contact stands in; values without any time
-// are dropped.
+// endless is the end of a setpoint that has none (observed).
+const endless = 1<<31 - 1
+
+// settle completes the times of r. A time in the future stays in the values as
+// Netatmo sent it, but counts as the time of the answer: it must neither hide
+// later measurements nor keep this one fresh for longer. An answer about a home
+// describes the current state. A new weather module may have no time_utc
+// (observed); then its last contact counts, and values without any time are
+// dropped.
 func (r *Reading) settle(e *envelope) {
 	r.Answered = e.now()
 	for _, t := range []*time.Time{&r.Measured, &r.Seen} {
@@ -203,13 +219,16 @@ func (r *Reading) settle(e *envelope) {
 			*t = e.server
 		}
 	}
+	if end, ok := r.Values.Get(SetpointEnd); ok && (end <= float64(r.Answered.Unix()) || end >= endless) {
+		r.Values = r.Values.keep(func(f Field) bool { return f != SetpointEnd })
+	}
 	switch {
-	case r.Family == Energy && r.Values.anyOf(^statusFields):
+	case r.Family.InHomes() && (r.Values.anyOf(Sensor) || r.Values.anyOf(Radio)):
 		r.Measured = r.Answered
-	case r.Measured.IsZero() && r.Values.anyOf(dashFields):
+	case r.Measured.IsZero() && r.Values.anyOf(Sensor):
 		r.Measured = r.Seen
 		if r.Seen.IsZero() {
-			r.Values = r.Values.keep(^dashFields)
+			r.Values = r.Values.keep(isOfModule)
 		}
 	}
 }

@@ -18,8 +18,8 @@ const html = "\r\n<html><head><title>503 Service Temporarily Unavailable</title>
 
 func code(n string) string { return `{"error":{"code":` + n + `,"message":"Words of Netatmo"}}` }
 
-// TestErrors goes through every way in which Netatmo is known to say no: what
-// class it is, how long all callers are held back.
+// TestErrors tries every known way in which Netatmo refuses: the class of the
+// error, and how long all callers have to wait.
 func TestErrors(t *testing.T) {
 	const never, soon, long = 0, 10 * time.Second, time.Hour
 	for _, tc := range []struct {
@@ -115,17 +115,17 @@ func TestErrors(t *testing.T) {
 					t.Errorf("class %s, retry after %s: %s", fail.Class, fail.RetryAfter, fail)
 				}
 				if len(a.Readings) > 0 {
-					t.Error("readings beside the error")
+					t.Error("readings in spite of the error")
 				}
 				if got := time.Until(gate.PausedUntil()); max(got, 0) != tc.pause {
-					t.Errorf("the gate is shut for %s, want %s", got, tc.pause)
+					t.Errorf("the gate is closed for %s, want %s", got, tc.pause)
 				}
 				if last := outcomes[len(outcomes)-1]; last != "getstationsdata "+string(tc.class) {
 					t.Errorf("outcome %q", last)
 				}
 				text := fail.Error()
 				if !strings.HasPrefix(text, "getstationsdata: ") || strings.ContainsAny(text, "\r\n<") || strings.Contains(text, "secret") {
-					t.Errorf("unfit text %q", text)
+					t.Errorf("unsuitable text %q", text)
 				}
 				t.Log(text)
 			})
@@ -133,7 +133,7 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// answer is a transport that always says the same.
+// answer is a transport that always gives the same answer.
 func answer(status int, retryAfter, body string) transport {
 	return func(*http.Request) (*http.Response, error) {
 		h := http.Header{"Content-Type": {"text/html"}}
@@ -182,7 +182,7 @@ func TestRetryAfter(t *testing.T) {
 }
 
 // TestNoSecrets: neither the token nor the user's mail address gets into an
-// error, even if the far side repeats it.
+// error, even if the server repeats it.
 func TestNoSecrets(t *testing.T) {
 	for _, body := range []string{
 		`{"error":{"code":2,"message":"secret-2 is no token"}}`,
@@ -207,7 +207,7 @@ func TestErrorTexts(t *testing.T) {
 		{&netatmo.Error{Class: netatmo.ClassScope, Code: 13, Status: 403, Endpoint: "gethomecoachsdata", Message: "no scope"},
 			"gethomecoachsdata: the login does not include a scope that this needs (HTTP 403, code 13, no scope); log in again and grant it: read_homecoach"},
 		{&netatmo.Error{Class: netatmo.ClassLogin, Code: netatmo.NoCode, Endpoint: "homesdata", Err: errors.New("log in at the page")},
-			"homesdata: not asked, for want of an access token (log in at the page)"},
+			"homesdata: not requested, because there is no access token (log in at the page)"},
 		{&netatmo.Error{Class: netatmo.ClassServer, Code: netatmo.NoCode, Status: 404, Endpoint: "homesdata", Message: "it is an HTML page"},
 			"homesdata: Netatmo failed (HTTP 404, it is an HTML page); check NETATMO_API_URL: this does not look like the API"},
 		{&netatmo.Error{Class: netatmo.ClassQuota, Code: 26, Status: 429, Endpoint: "getmeasure", Subject: "module 02:00", RetryAfter: time.Hour},
@@ -222,7 +222,7 @@ func TestErrorTexts(t *testing.T) {
 	}
 }
 
-// TestNoSecretsInBrokenAnswers: net/http quotes an answer that is no HTTP.
+// TestNoSecretsInBrokenAnswers: net/http quotes an answer that is not HTTP.
 func TestNoSecretsInBrokenAnswers(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, _, err := http.NewResponseController(w).Hijack()

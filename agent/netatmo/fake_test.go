@@ -16,7 +16,7 @@ import (
 )
 
 // tokens is a TokenSource whose tokens are secret-1, secret-2 and so on; each
-// rejection of the present one brings the next.
+// rejection of the current one produces the next.
 type tokens struct {
 	mu       sync.Mutex
 	n        int
@@ -57,7 +57,7 @@ type transport func(*http.Request) (*http.Response, error)
 
 func (f transport) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// clientOver returns a client that asks the transport.
+// clientOver returns a client that uses the transport.
 func clientOver(rt transport, gate *netatmo.Gate) *netatmo.Client {
 	return netatmo.NewClient(netatmo.Options{BaseURL: "http://netatmo.test", Tokens: &tokens{}, Gate: gate, HTTP: &http.Client{Transport: rt}})
 }
@@ -68,7 +68,8 @@ func saying(status int, body string) *netatmo.Client {
 	}, netatmo.NewGate(400))
 }
 
-// fieldNames are the fields by number, for golden files and failure messages.
+// fieldNames are the names of the fields by number, for golden files and
+// failure messages.
 var fieldNames = []string{
 	netatmo.Temperature: "temperature", netatmo.TemperatureMin: "min", netatmo.TemperatureMax: "max",
 	netatmo.TemperatureTrend: "trend", netatmo.Humidity: "humidity", netatmo.CO2: "co2",
@@ -82,7 +83,15 @@ var fieldNames = []string{
 	netatmo.WifiRSSI: "wifi", netatmo.RadioRSSI: "radio", netatmo.Reachable: "reachable",
 	netatmo.Firmware: "firmware", netatmo.LastSeen: "last_seen", netatmo.SetpointTemp: "setpoint",
 	netatmo.SetpointMode: "mode", netatmo.PowerRequest: "power", netatmo.BoilerOn: "boiler",
-	netatmo.WindowOpen: "window",
+	netatmo.WindowOpen: "window", netatmo.SetpointEnd: "setpoint_end", netatmo.Anticipating: "anticipating",
+	netatmo.PilotWire: "pilot_wire", netatmo.BoilerBoost: "boost", netatmo.CoolerOn: "cooler", netatmo.BoilerError: "boiler_error",
+	netatmo.BoilerProbe: "probe", netatmo.HomeMode: "home_mode", netatmo.BatteryState: "battery_state", netatmo.Power: "watts",
+	netatmo.SwitchOn: "on", netatmo.LoadShed: "load_shed", netatmo.Brightness: "brightness", netatmo.Position: "position",
+	netatmo.TargetPosition: "target", netatmo.ContactorMode: "contactor_mode", netatmo.FanSpeed: "fan_speed", netatmo.FanMode: "fan_mode",
+	netatmo.DoorOpen: "door", netatmo.LastActivity: "last_activity", netatmo.Sounding: "sounding", netatmo.Monitoring: "monitoring",
+	netatmo.PowerOK: "power_ok", netatmo.SDStatus: "sd", netatmo.Floodlight: "floodlight",
+	netatmo.BoilerOnTime: "boiler_on_time", netatmo.EnergyTotal: "energy", netatmo.EnergyBasic: "basic", netatmo.EnergyPeak: "peak",
+	netatmo.EnergyOffPeak: "off_peak", netatmo.GasAmount: "gas", netatmo.WaterAmount: "water",
 }
 
 func values(v netatmo.Values) string {
@@ -100,7 +109,7 @@ func stamp(t time.Time) string {
 	return strconv.FormatInt(t.Unix(), 10)
 }
 
-// show writes an answer as text, all of it.
+// show writes a whole answer as text.
 func show(w io.Writer, a netatmo.Answer) {
 	fmt.Fprintf(w, "server %s\n", stamp(a.Server))
 	for _, e := range a.Rejected {
@@ -114,8 +123,11 @@ func show(w io.Writer, a netatmo.Answer) {
 		fmt.Fprintf(w, "\n  station %s %q home %s %q\n", r.StationID, r.StationName, r.HomeID, r.HomeName)
 		fmt.Fprintf(w, "  wire %q %q %q\n", r.Wire.Module, r.Wire.Station, r.Wire.Home)
 		fmt.Fprintf(w, "  measured %s seen %s answered %s\n", stamp(r.Measured), stamp(r.Seen), stamp(r.Answered))
-		if r.SetpointMode != "" {
-			fmt.Fprintf(w, "  mode %s\n", r.SetpointMode)
+		if r.RoomName != "" {
+			fmt.Fprintf(w, "  in %q\n", r.RoomName)
+		}
+		for _, s := range r.States {
+			fmt.Fprintf(w, "  %s %s\n", fieldNames[s.Field], s.Name)
 		}
 		fmt.Fprintf(w, "  %s\n", values(r.Values))
 	}

@@ -3,6 +3,7 @@ package netatmo_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -53,21 +54,22 @@ func pieces(f *testing.F, file string) []string {
 	return all
 }
 
-// numeral finds what can be read as a number, signs and quotes aside.
+// numeral matches what can be read as a number, apart from signs and quotes.
 var numeral = regexp.MustCompile(`[0-9]`)
 
-// checkAnswer looks at what must hold for every answer, whatever was sent.
+// checkAnswer checks what must be true of every answer, whatever the server
+// sent.
 func checkAnswer(t *testing.T, body string, a netatmo.Answer, err error) {
 	t.Helper()
 	if err != nil {
 		checkError(t, err)
 		if len(a.Readings) > 0 {
-			t.Error("readings beside an error")
+			t.Error("readings in spite of an error")
 		}
 		return
 	}
 	if !json.Valid([]byte(body)) && !strings.Contains(body, "}") {
-		t.Error("no error for what is not JSON")
+		t.Error("no error for an answer that is not JSON")
 	}
 	series := map[[3]string]bool{}
 	for _, r := range a.Readings {
@@ -89,20 +91,21 @@ func checkReading(t *testing.T, body string, r netatmo.Reading, a netatmo.Answer
 		t.Errorf("no identity: %+v", r)
 	}
 	for _, s := range []string{r.ModuleID, r.ModuleName, r.HomeID, r.HomeName, r.StationID, r.StationName,
-		r.Wire.Module, r.Wire.Station, r.Wire.Home, r.SetpointMode} {
+		r.Wire.Module, r.Wire.Station, r.Wire.Home, r.RoomName} {
 		if !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl) {
 			t.Errorf("%q is not a line of UTF-8", s)
 		}
 	}
 	reachable, known := r.Values.Get(netatmo.Reachable)
-	mode, hasMode := r.Values.Get(netatmo.SetpointMode)
-	if hasMode != (r.SetpointMode != "") || hasMode && mode != 1 {
-		t.Errorf("mode %q, value %g", r.SetpointMode, mode)
+	for _, s := range r.States {
+		if n, ok := r.Values.Get(s.Field); !ok || n != 1 || s.Name == "" || strings.ContainsFunc(s.Name, unicode.IsControl) {
+			t.Errorf("state %q, value %g", s.Name, n)
+		}
 	}
 	var fields []netatmo.Field
 	for _, v := range r.Values {
 		fields = append(fields, v.Field)
-		isTime := v.Field == netatmo.MeasurementTime || v.Field == netatmo.LastSeen
+		isTime := v.Field == netatmo.MeasurementTime || v.Field == netatmo.LastSeen || v.Field == netatmo.LastActivity || v.Field == netatmo.SetpointEnd
 		if math.IsNaN(v.Number) || math.Abs(v.Number) > 1e9 && !isTime || v.Number == 0 && math.Signbit(v.Number) {
 			t.Errorf("%s is %g", fieldNames[v.Field], v.Number)
 		}
@@ -141,7 +144,7 @@ func checkError(t *testing.T, err error) {
 func checkText(t *testing.T, text string) {
 	t.Helper()
 	if !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl) || len(text) > 1600 {
-		t.Errorf("unfit text %q", text)
+		t.Errorf("unsuitable text %q", text)
 	}
 }
 
@@ -166,6 +169,12 @@ func FuzzHomeStatus(f *testing.F) {
 	for _, part := range pieces(f, "homes.json") {
 		f.Add(`{"body":{"homes":[{"id":"h","rooms":[` + part + `],"modules":[` + part + `]}]}}`)
 	}
+	for n := 1; n <= 6; n++ {
+		for _, part := range pieces(f, fmt.Sprintf("home/a000%d.json", n)) {
+			f.Add(`{"body":{"home":{"modules":[` + part + `],"rooms":[` + part + `]}}}`)
+		}
+	}
+	f.Add(`{"body":{"home":{"modules":[{"id":"a#1","type":"NLIS","bridge":"a#1"},{"id":"a","type":"NLIS","bridge":"a#1","boiler_error":[]}]},"errors":[{"code":6,"id":"a"}]}}`)
 	f.Add(`{"body":{"home":{"rooms":{"a":{"id":1,"therm_setpoint_mode":" "}}},"errors":[{"code":6,"id":"70:ee:50:00:02:01"}]}}`)
 	list, err := os.ReadFile(filepath.Join("testdata", "homes.json"))
 	if err != nil {
@@ -196,11 +205,12 @@ func FuzzMeasure(f *testing.F) {
 	f.Add(`{"body":[]}`)
 	f.Add(`{"body":{"error":{"code":26},"1544558433":[1e308,-1]}}`)
 	f.Fuzz(func(t *testing.T, body string) {
-		got, err := saying(200, body).Measure(t.Context(), netatmo.MeasureQuery{Columns: columns("Temperature", "WindAngle")}, netatmo.Live)
+		page, err := saying(200, body).Measure(t.Context(), netatmo.MeasureQuery{Columns: columns("Temperature", "WindAngle")}, netatmo.Live)
 		if err != nil {
 			checkError(t, err)
 			return
 		}
+		got := page.Samples
 		if len(got) > 1024 {
 			t.Errorf("%d samples", len(got))
 		}

@@ -9,8 +9,9 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Netatmo allows a user 50 requests in 10 s and 500 in an hour, an app with
-// one user possibly no more than 2 in 10 s (documented, in two readings).
+// Netatmo allows a user 50 requests in 10 s and 500 in an hour. The
+// documentation can also be read as 2 requests in 10 s for an app with one
+// user.
 const (
 	burst   = 20
 	spacing = 5 * time.Second
@@ -19,30 +20,31 @@ const (
 // Priority orders the callers that wait at a Gate.
 type Priority int
 
-// Live requests go before History requests, and keep a quarter of the hour
-// that history cannot have.
+// Live requests precede requests about homes, of which there may be many. Both
+// precede History requests, which leave them a quarter of the hour.
 const (
 	Live Priority = iota
+	Homes
 	History
 )
 
 // Gate admits the requests of a process, so that all callers together stay
-// within Netatmo's limits: at most 20 at once, then one in 5 s, at most so many
+// within Netatmo's limits: at most 20 at once, then one in 5 s, a fixed number
 // in any hour, none during a pause. It is safe for concurrent use.
 type Gate struct {
 	perHour int
 	bucket  *rate.Limiter
 
 	mu      sync.Mutex
-	sent    []time.Time // admissions of the last hour, oldest first
-	waiting int         // Live callers in Wait
-	paused  time.Time   // until then
+	sent    []time.Time  // admissions of the last hour, oldest first
+	waiting [History]int // callers in Wait, by priority
+	paused  time.Time    // end of the pause
 }
 
-// NewGate returns a gate that admits perHour requests, at least 1, in any hour,
-// of which History leaves the last quarter to Live. For more than 720, which
-// Netatmo does not allow but a simulation may, they follow each other faster
-// than one in 5 s.
+// NewGate returns a gate that admits perHour requests, at least 1, in any hour.
+// History requests leave the last quarter of them to the others. With more than
+// 720, which Netatmo does not allow but a simulation may, requests follow
+// faster than one in 5 s.
 func NewGate(perHour int) *Gate {
 	every := min(spacing, time.Hour/time.Duration(perHour))
 	return &Gate{perHour: perHour, bucket: rate.NewLimiter(rate.Every(every), burst)}
@@ -51,9 +53,9 @@ func NewGate(perHour int) *Gate {
 // Wait blocks until a request may be made, and counts it. It returns early
 // only with ctx's error.
 func (g *Gate) Wait(ctx context.Context, p Priority) error {
-	if p == Live {
-		g.countWaiting(1)
-		defer g.countWaiting(-1)
+	if p < History {
+		g.countWaiting(p, 1)
+		defer g.countWaiting(p, -1)
 	}
 	for {
 		if err := ctx.Err(); err != nil {
@@ -72,7 +74,7 @@ func (g *Gate) Wait(ctx context.Context, p Priority) error {
 	}
 }
 
-// Pause holds every caller back for d from now on. It never shortens a pause.
+// Pause holds every caller back for d from now. It never shortens a pause.
 func (g *Gate) Pause(d time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -108,7 +110,9 @@ func (g *Gate) admit(p Priority, now time.Time) time.Duration {
 	most := g.perHour
 	if p == History {
 		most -= g.perHour / 4
-		if g.waiting > 0 {
+	}
+	for _, n := range g.waiting[:p] {
+		if n > 0 {
 			return spacing
 		}
 	}
@@ -130,8 +134,8 @@ func (g *Gate) forget(now time.Time) {
 	g.sent = slices.DeleteFunc(g.sent, func(t time.Time) bool { return !t.After(hourAgo) })
 }
 
-func (g *Gate) countWaiting(n int) {
+func (g *Gate) countWaiting(p Priority, n int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.waiting += n
+	g.waiting[p] += n
 }

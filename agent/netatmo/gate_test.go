@@ -38,7 +38,8 @@ func TestBurstThenSpacing(t *testing.T) {
 	})
 }
 
-// TestHour: in no hour more than allowed, over a day of asking without pause.
+// TestHour: no hour has more requests than allowed, over a day of requests
+// without pause.
 func TestHour(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const perHour = 100
@@ -80,7 +81,8 @@ func TestHistoryLeavesRoom(t *testing.T) {
 	})
 }
 
-// TestLiveFirst: however much history waits, live requests pass as if it did not.
+// TestLiveFirst: live requests do not wait for history, however much of it
+// waits.
 func TestLiveFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := netatmo.NewGate(400)

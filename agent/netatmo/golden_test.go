@@ -14,8 +14,8 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// TestGolden compares the readings of invented answers, which hold the quirks
-// that Netatmo's answers are known for, with what they must give.
+// TestGolden compares the readings of invented answers, which have the known
+// quirks of Netatmo's answers, with the expected ones.
 func TestGolden(t *testing.T) {
 	c := serve(t, netatmo.Options{}, func(w http.ResponseWriter, r *http.Request) {
 		file := map[string]string{
@@ -69,7 +69,7 @@ func golden(t *testing.T, name string, write func(*bytes.Buffer) error) {
 			t.Fatal(err)
 		}
 		if !bytes.Equal(got.Bytes(), want) {
-			t.Errorf("readings differ from %s (go test -update writes it anew):\n%s", file, got.Bytes())
+			t.Errorf("readings differ from %s (go test -update rewrites it):\n%s", file, got.Bytes())
 		}
 	})
 }

@@ -11,9 +11,9 @@ import (
 	"unicode"
 )
 
-// The functions of this file read values that encoding/json has found to be
-// well-formed. They exist because a map of json.RawMessage costs several
-// allocations a key, and a struct refuses a whole module for one odd field.
+// The functions in this file read values that encoding/json has already
+// validated. A map of json.RawMessage would cost several allocations for each
+// key, and a struct would reject a whole module for one odd field.
 
 // object is a JSON object as its members; the slices point into the answer.
 type object []member
@@ -35,8 +35,8 @@ func (o *object) read(raw []byte) bool {
 	return true
 }
 
-// get returns the value of key, nil if there is none; of several the last, as
-// encoding/json does.
+// get returns the value of key, or nil. Of several values the last counts, as in
+// encoding/json.
 func (o object) get(key string) []byte {
 	for _, m := range slices.Backward(o) {
 		if string(m.key) == key {
@@ -46,8 +46,9 @@ func (o object) get(key string) []byte {
 	return nil
 }
 
-// elements yields the elements of the array raw, or the values of an object:
-// PHP, which Netatmo's answers come from, writes an array with gaps as one.
+// elements yields the elements of the array raw, or the values of an object,
+// because PHP, which produces Netatmo's answers, writes an array with gaps as
+// an object.
 func elements(raw []byte) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
 		var o object
@@ -110,7 +111,7 @@ func stringEnd(s []byte) int {
 	}
 }
 
-// blank skips the blanks that s starts with.
+// blank skips leading blanks.
 func blank(s []byte) []byte {
 	for len(s) > 0 && s[0] <= ' ' {
 		s = s[1:]
@@ -146,9 +147,9 @@ func number(raw []byte) (float64, bool) {
 	return n, true
 }
 
-// text reads a string, or the digits of a number; it is empty for all else.
-// What it reads goes into logs, tables and labels, so it is one line of valid
-// UTF-8: a control character becomes a blank.
+// text reads a string, or the digits of a number; it is empty for anything else.
+// The result goes into logs, tables and labels, so it is one line of valid UTF-8:
+// a control character becomes a blank.
 func text(raw []byte) string {
 	if len(raw) == 0 {
 		return ""
@@ -166,8 +167,7 @@ func text(raw []byte) string {
 	return short(strings.Map(printable, s)) // which also makes it UTF-8
 }
 
-// short cuts a text that is longer than any name that people give, and than
-// what is worth a line of a log.
+// short cuts a text that is longer than a name or a line of a log should be.
 func short(s string) string {
 	characters := 0
 	for i := range s {
@@ -201,12 +201,13 @@ func ident(raw []byte) string {
 	}, text(raw))
 }
 
-// truth reads a boolean that arrived as such, as 0 or 1, or as a string.
+// truth reads a boolean that arrived as such, as 0 or 1, as on or off, or as a
+// string.
 func truth(raw []byte) (value, ok bool) {
 	switch strings.ToLower(strings.Trim(string(raw), `" `)) {
-	case "true", "1":
+	case "true", "1", "on":
 		return true, true
-	case "false", "0":
+	case "false", "0", "off":
 		return false, true
 	}
 	return false, false

@@ -5,153 +5,152 @@ import (
 	"time"
 )
 
-// Field names one thing that Netatmo can say about a module. The catalogue
-// turns fields into metrics; nothing else does.
-type Field uint8
-
-// The fields. Units are those of the wire except where a comment says
-// otherwise; Netatmo always answers in metric units, whatever the user chose
-// for display.
-const (
-	_ Field = iota
-
-	Temperature      // °C
-	TemperatureMin   // °C, of the day so far
-	TemperatureMax   // °C, of the day so far
-	TemperatureTrend // −1 down, 0 stable, 1 up
-	Humidity         // %
-	CO2              // ppm
-	CO2Calibrating   // 0 or 1
-	Noise            // dB
-	Pressure         // hPa, reduced to sea level
-	AbsolutePressure // hPa, at the station
-	PressureTrend    // −1 down, 0 stable, 1 up
-	Rain             // mm in one measuring step
-	RainHour         // mm, rolling
-	RainDay          // mm, restarts at local midnight
-	WindSpeed        // km/h
-	WindDirection    // degrees
-	GustSpeed        // km/h
-	GustDirection    // degrees
-	WindSpeedMax     // km/h, of the day so far
-	WindDirectionMax // degrees, of the strongest wind of the day
-	HealthIndex      // 0 healthy … 4 unhealthy
-	MeasurementTime  // Unix seconds
-	BatteryPercent   // %
-	BatteryVoltage   // V (millivolts on the wire)
-	WifiRSSI         // dBm, negative (attenuation on the wire)
-	RadioRSSI        // dBm, negative (attenuation on the wire)
-	Reachable        // 0 or 1
-	Firmware         // version number
-	LastSeen         // Unix seconds
-	SetpointTemp     // °C
-	SetpointMode     // always 1; Reading.SetpointMode holds the mode's name
-	PowerRequest     // %
-	BoilerOn         // 0 or 1
-	WindowOpen       // 0 or 1
-
-	FieldEnd // one past the last field: the length of an array by field
-)
-
-// Value is one field and its number, exactly the decimal that Netatmo sent.
-type Value struct {
-	Field  Field
-	Number float64
-}
-
-// Values holds what a module said, at most one Value a field. A field that
-// was missing, null, a sentinel or unreachable is not in it: absent is not zero.
-type Values []Value
-
-// Get returns the number of field f and whether the module said it.
-func (v Values) Get(f Field) (float64, bool) {
-	i := slices.IndexFunc(v, func(x Value) bool { return x.Field == f })
-	if i < 0 {
-		return 0, false
-	}
-	return v[i].Number, true
-}
-
 // The types of a module, as the attribute module.type gives them.
 const (
-	TypeStation    = "station"
-	TypeOutdoor    = "outdoor"
-	TypeIndoor     = "indoor"
-	TypeWind       = "wind"
-	TypeRain       = "rain"
-	TypeHomeCoach  = "home_coach"
-	TypeRoom       = "room"
-	TypeThermostat = "thermostat"
-	TypeValve      = "valve"
-	TypeRelay      = "relay"
+	TypeStation   = "station"
+	TypeOutdoor   = "outdoor"
+	TypeIndoor    = "indoor"
+	TypeWind      = "wind"
+	TypeRain      = "rain"
+	TypeHomeCoach = "home_coach"
+
+	TypeHome           = "home"
+	TypeRoom           = "room"
+	TypeThermostat     = "thermostat"
+	TypeValve          = "valve"
+	TypeRelay          = "relay"
+	TypeAirConditioner = "air_conditioner"
+	TypeGasMeter       = "gas_meter"
+	TypeGateway        = "gateway"
+	TypePlug           = "plug"
+	TypeSwitch         = "switch"
+	TypeLight          = "light"
+	TypeMeter          = "meter"
+	TypeContactor      = "contactor"
+	TypeShutter        = "shutter"
+	TypeGarageDoor     = "garage_door"
+	TypeVentilation    = "ventilation"
+	TypeRemote         = "remote"
+	TypeCamera         = "camera"
+	TypeDoorbell       = "doorbell"
+	TypeSiren          = "siren"
+	TypeDoorTag        = "door_tag"
+	TypeSmokeAlarm     = "smoke_alarm"
+	TypeCOAlarm        = "co_alarm"
 )
 
-// Family is a group of devices that one endpoint answers for.
+// Family is a group of devices that a user chooses.
 type Family string
 
-// The families, as the setting NETATMO_DEVICES names them.
+// The families, as the setting NETATMO_DEVICES names them. The last three
+// share one pair of requests, see [Family.InHomes].
 const (
 	Weather   Family = "weather"
 	HomeCoach Family = "homecoach"
-	Energy    Family = "energy"
+	Energy    Family = "energy"   // heating and cooling
+	Control   Family = "control"  // plugs, lights, shutters, meters
+	Security  Family = "security" // cameras, door tags, alarms
 )
 
-// Scope is what a login must include for the family (documented by Netatmo).
-func (f Family) Scope() string {
-	switch f {
-	case Weather:
-		return "read_station"
-	case HomeCoach:
-		return "read_homecoach"
-	case Energy:
-		return "read_thermostat"
-	}
-	return ""
+// familyScopes are what a login must include for a family's devices (documented by
+// Netatmo).
+var familyScopes = map[Family][]string{
+	Weather:   {"read_station"},
+	HomeCoach: {"read_homecoach"},
+	Energy:    {"read_thermostat", "read_smarther"},
+	Control:   {"read_magellan", "read_bubendorff", "read_mhs1"},
+	Security:  {"read_camera", "read_presence", "read_doorbell", "read_smokedetector", "read_carbonmonoxidedetector"},
 }
 
-// Reading is what one answer said about one module. It is immutable once
+// Scopes returns the scopes that the family needs. A family in homes is
+// answered with any of its scopes; devices behind the others are then missing.
+func (f Family) Scopes() []string { return familyScopes[f] }
+
+// scope is the scope of the family's most common devices.
+func (f Family) scope() string { return f.Scopes()[0] }
+
+// InHomes reports whether the family's devices come from Homes and HomeStatus.
+func (f Family) InHomes() bool { return f == Energy || f == Control || f == Security }
+
+// Asked returns one family for each request that the families need. The families
+// in homes share one, named by the first of them.
+func Asked(families []Family) []Family {
+	var asked []Family
+	for _, f := range families {
+		if !f.InHomes() || !slices.ContainsFunc(asked, Family.InHomes) {
+			asked = append(asked, f)
+		}
+	}
+	return asked
+}
+
+// Reading is what one answer says about one module. It is immutable once
 // returned: snapshots share it between goroutines.
 type Reading struct {
 	Family Family
 
 	ModuleID   string // blanks removed; a room's is its room id
-	ModuleName string // the id where Netatmo has no name
+	ModuleName string // the id if Netatmo has no name
 	ModuleType string // one of the Type constants
-	HomeID     string // empty where unknown
-	HomeName   string // empty where unknown
+	HomeID     string // empty if unknown
+	HomeName   string // empty if unknown
 
-	// StationID and StationName are empty for energy devices.
+	// StationID and StationName are empty for the devices of a home.
 	StationID   string
 	StationName string
 
-	// Wire holds names exactly as they were sent, blanks and absence
-	// included, for the labels of netatmo-exporter.
+	// RoomName is the room of a device in a home, else empty.
+	RoomName string
+
+	// Wire has the names exactly as Netatmo sent them, including blanks, or
+	// their absence, for the labels of netatmo-exporter.
 	Wire WireNames
 
-	// Foreign is true for a guest or favourite station: it belongs to
-	// somebody else.
+	// Meter is what Netatmo counts about the device, with a history under Bridge, the
+	// id of the device that it belongs to. Bridge is empty for a device of its own.
+	Meter  Meter
+	Bridge string
+
+	// Foreign is true for a station of another user: shared with this user, or
+	// a favourite.
 	Foreign bool
 
-	// SetpointMode is the current mode of a room, empty elsewhere.
-	SetpointMode string
+	// States are the names of the values that are states.
+	States []State
 
-	// Measured is when the module measured its values; zero where it has none.
-	// A time far in Netatmo's future counts as Answered.
+	// Measured is when the module measured its values; zero if it has none. A
+	// time far in Netatmo's future counts as Answered.
 	Measured time.Time
-	// Seen is the module's last contact; zero where unknown, else as Measured.
+	// Seen is the module's last contact; zero if unknown, else as Measured.
 	Seen time.Time
-	// Answered is Netatmo's time_server of the answer that held this reading.
+	// Answered is the time_server of the answer with this reading.
 	Answered time.Time
 
 	Values Values
 }
 
-// Measurement is what a module measured at a time in the past.
-type Measurement struct {
-	Reading Reading // whose it is; its own values and times do not count
-	Time    time.Time
-	Values  Values
+// State is the state that a field has.
+type State struct {
+	Field Field
+	Name  string
 }
+
+// State returns the name of the state of f, empty if it has none.
+func (r *Reading) State(f Field) string {
+	for _, s := range r.States {
+		if s.Field == f {
+			return s.Name
+		}
+	}
+	return ""
+}
+
+// Key identifies a module across answers. A module can belong to two stations,
+// and a room's id can equal a module's.
+type Key struct{ Station, Module, Type string }
+
+// Key returns the module's identity.
+func (r *Reading) Key() Key { return Key{r.StationID, r.ModuleID, r.ModuleType} }
 
 // WireNames are the labels of netatmo-exporter, see Reading.Wire.
 type WireNames struct {

@@ -11,15 +11,15 @@ const (
 	coachesEndpoint  = "gethomecoachsdata"
 )
 
-// Weather returns the state of all weather stations, the user's own and those
-// that others share with the user, and with favorites also the user's
-// favourite ones, by one request of priority Live.
+// Weather returns the state of all weather stations: the user's own, those that
+// others share with the user and, with favorites, the user's favourites. It makes
+// one request of priority Live.
 func (c *Client) Weather(ctx context.Context, favorites bool) (Answer, error) {
 	form := url.Values{"get_favorites": {strconv.FormatBool(favorites)}}
 	return c.devices(ctx, Weather, request{endpoint: stationsEndpoint, form: form})
 }
 
-// HomeCoaches returns the state of all home coaches, by one request of
+// HomeCoaches returns the state of all home coaches. It makes one request of
 // priority Live.
 func (c *Client) HomeCoaches(ctx context.Context) (Answer, error) {
 	return c.devices(ctx, HomeCoach, request{endpoint: coachesEndpoint})
@@ -35,5 +35,6 @@ func (c *Client) devices(ctx context.Context, family Family, r request) (Answer,
 	if err != nil {
 		return Answer{}, err
 	}
+	d.finished()
 	return env.answer(d), nil
 }

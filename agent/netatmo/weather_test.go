@@ -17,7 +17,8 @@ func station(devices ...string) string {
 	return `{"status":"ok","time_server":` + strconv.Itoa(serverTime) + `,"body":{"devices":[` + strings.Join(devices, ",") + `]}}`
 }
 
-// one asks for stations and returns the reading of the single module in body.
+// one requests the stations and returns the reading of the single module in
+// body.
 func one(t *testing.T, body string) netatmo.Reading {
 	t.Helper()
 	a, err := saying(200, body).Weather(t.Context(), false)
@@ -31,7 +32,7 @@ func one(t *testing.T, body string) netatmo.Reading {
 }
 
 // TestWhatVanishes gives a module of each kind what Netatmo is known to send
-// when something is missing, and looks at which values are left.
+// when something is missing, and checks which values remain.
 func TestWhatVanishes(t *testing.T) {
 	for _, tc := range []struct{ name, device, want string }{
 		{"absent is not zero", `"type":"NAModule1","dashboard_data":{"time_utc":1760000000,"Humidity":0}`,
@@ -54,6 +55,12 @@ func TestWhatVanishes(t *testing.T) {
 			"max=1000000000 time=1760000000"},
 		{"overflow", `"type":"NAModule1","dashboard_data":{"time_utc":1760000000,"Temperature":1e400}`,
 			"time=1760000000"},
+		{"zeros that cannot be measured", `"type":"NAMain","wifi_status":0,"dashboard_data":{"time_utc":1760000000,"Temperature":0,"Humidity":0,"CO2":0,"Noise":0,"Pressure":0.0,"AbsolutePressure":"0"}`,
+			"temperature=0 humidity=0 time=1760000000"},
+		{"a room without CO2", `"type":"NAModule4","rf_status":0,"battery_percent":0,"battery_vp":0,"dashboard_data":{"time_utc":1760000000,"CO2":0,"min_temp":0}`,
+			"min=0 time=1760000000 battery=0"},
+		{"zeros that can", `"type":"NAModule2","dashboard_data":{"time_utc":1760000000,"WindStrength":0,"WindAngle":0,"GustStrength":0,"GustAngle":0,"max_wind_str":0}`,
+			"wind=0 wind_direction=0 gust=0 gust_direction=0 wind_max=0 time=1760000000"},
 		{"no minus zero", `"type":"NAModule1","dashboard_data":{"time_utc":1760000000,"Temperature":-0.0}`,
 			"temperature=0 time=1760000000"},
 
@@ -122,7 +129,7 @@ func TestWhatVanishes(t *testing.T) {
 	}
 }
 
-// TestTimes: Measured and Seen follow the values, as far as these make sense.
+// TestTimes: Measured and Seen follow the values, if these are plausible.
 func TestTimes(t *testing.T) {
 	for _, tc := range []struct {
 		name, device   string
@@ -188,7 +195,8 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// TestOneBadModule: what is not understood costs itself alone.
+// TestOneBadModule: an element that the client does not understand affects no
+// other.
 func TestOneBadModule(t *testing.T) {
 	const good = `{"_id":"02:00:00:00:00:01","type":"NAModule1","reachable":true}`
 	for _, bad := range []string{
@@ -205,8 +213,7 @@ func TestOneBadModule(t *testing.T) {
 	}
 }
 
-// TestWhatIsLeftOut: whoever reads it can tell which element of the answer it
-// is about.
+// TestWhatIsLeftOut: a rejection tells which element of the answer it is about.
 func TestWhatIsLeftOut(t *testing.T) {
 	a, err := saying(200, station(`7`, `{"type":"NAMain"}`, `{"_id":"70:ee:50:00:00:01","type":"NAMain","modules":[{"type":"NAModule1"},"text",{"_id":"0b:00","type":"NAModule9"}]}`)).Weather(t.Context(), false)
 	if err != nil {
@@ -236,8 +243,8 @@ func TestListsWithGaps(t *testing.T) {
 	}
 }
 
-// TestListedTwice: one series must not appear twice in an answer; a module
-// under two stations is two series.
+// TestListedTwice: no series appears twice in an answer; a module of two
+// stations is two series.
 func TestListedTwice(t *testing.T) {
 	const favourite = `{"_id":"70:ee:50:00:00:01","type":"NAMain","favorite":true,"modules":[{"_id":"02:00:00:00:00:01","type":"NAModule1"}]}`
 	const own = `{"_id":"70:ee:50:00:00:01","type":"NAMain","wifi_status":50}`
@@ -254,7 +261,7 @@ func TestListedTwice(t *testing.T) {
 		t.Errorf("got %q, want %q", strings.Join(got, "|"), want)
 	}
 	if a.Readings[0].Foreign {
-		t.Error("the user's own station counts as a favourite's")
+		t.Error("the user's own station counts as a favourite")
 	}
 }
 

@@ -41,13 +41,13 @@ func TestOneLinePerChange(t *testing.T) {
 		}
 		for i := range want {
 			if !strings.Contains(lines[i], want[i]) {
-				t.Errorf("line %d is %q, want it to hold %q", i+1, lines[i], want[i])
+				t.Errorf("line %d is %q, want it to contain %q", i+1, lines[i], want[i])
 			}
 		}
 	})
 }
 
-// A sick proxy that answers now this, now that, is no news each time.
+// A faulty proxy whose answers alternate is not news each time.
 func TestReasonsThatAlternate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer

@@ -15,27 +15,29 @@ import (
 	"time"
 
 	"netatmo-agent/agent/catalogue"
+	"netatmo-agent/agent/history"
 	"netatmo-agent/agent/netatmo"
-	"netatmo-agent/agent/poll"
+	"netatmo-agent/agent/record"
 	"netatmo-agent/agent/simcloud"
 )
 
 // uploadedBy is the age at which every measurement has been uploaded.
 const uploadedBy = 12 * time.Minute
 
-// backfillRig is a cloud with 30 days of history and nothing pushed yet.
-func backfillRig(t *testing.T) (*rig, poll.BackfillConfig) {
+// backfillRig is a cloud with 30 days of history, of which nothing has been
+// pushed.
+func backfillRig(t *testing.T) (*rig, history.BackfillConfig) {
 	t.Helper()
 	r := newRig(t, simcloud.Options{Start: time.Now().AddDate(0, 0, -30)})
-	return r, poll.BackfillConfig{
+	return r, history.BackfillConfig{
 		Families: []netatmo.Family{netatmo.Weather, netatmo.HomeCoach, netatmo.Energy}, History: catalogue.History,
 		Since: time.Now().AddDate(0, 0, -30), File: filepath.Join(filepath.Dir(r.state), "backfill.json"),
 		Logger: slog.New(slog.NewTextHandler(r.log, nil)),
 	}
 }
 
-// everything checks that the backend has all that the cloud has of the time
-// between, once.
+// everything checks that the backend has each of the cloud's samples between
+// the times, once.
 func (r *rig) everything(since, until time.Time, twice int) {
 	r.t.Helper()
 	expected := 0
@@ -50,7 +52,7 @@ func (r *rig) everything(since, until time.Time, twice int) {
 		}
 	}
 	if expected < 10000 || r.backend.twice > twice {
-		r.t.Errorf("%d samples expected, %d came twice", expected, r.backend.twice)
+		r.t.Errorf("%d samples expected, %d arrived twice", expected, r.backend.twice)
 	}
 	r.checkValues()
 }
@@ -59,7 +61,7 @@ func TestBackfill(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, cfg := backfillRig(t)
 		begin := time.Now().Add(-uploadedBy)
-		b, err := poll.OpenBackfill(t.Context(), cfg, r.source)
+		b, err := history.OpenBackfill(t.Context(), cfg, r.source)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -70,8 +72,8 @@ func TestBackfill(t *testing.T) {
 		if d := plan.Duration(300); d != time.Duration(72)*12*time.Second {
 			t.Errorf("duration %s", d)
 		}
-		var last poll.Progress
-		err = b.Run(t.Context(), r.backend, func(p poll.Progress) {
+		var last history.Progress
+		err = b.Run(t.Context(), r.backend, func(p history.Progress) {
 			if p.Done < last.Done || p.Done > p.Total || p.At.Before(last.At) || p.Points < last.Points {
 				t.Errorf("progress from %+v to %+v", last, p)
 			}
@@ -82,36 +84,37 @@ func TestBackfill(t *testing.T) {
 		}
 		r.everything(cfg.Since, begin, 0)
 
-		again, err := poll.OpenBackfill(t.Context(), cfg, r.source)
+		again, err := history.OpenBackfill(t.Context(), cfg, r.source)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if p := again.Plan(); p.Requests > 8 {
-			t.Errorf("%d requests planned for what is done", p.Requests)
+			t.Errorf("%d requests planned for delivered history", p.Requests)
 		}
 	})
 }
 
-// heldBack is a cloud to which nothing later has been uploaded yet.
+// heldBack is a cloud to which nothing measured later has been uploaded yet.
 type heldBack struct {
-	poll.Source
+	history.API
 	until time.Time
 }
 
-func (h *heldBack) Measure(ctx context.Context, q netatmo.MeasureQuery, p netatmo.Priority) ([]netatmo.Sample, error) {
-	samples, err := h.Source.Measure(ctx, q, p)
-	return slices.DeleteFunc(samples, func(s netatmo.Sample) bool { return s.Time.After(h.until) }), err
+func (h *heldBack) Measure(ctx context.Context, q netatmo.MeasureQuery, p netatmo.Priority) (netatmo.Page, error) {
+	page, err := h.API.Measure(ctx, q, p)
+	page.Samples = slices.DeleteFunc(page.Samples, func(s netatmo.Sample) bool { return s.Time.After(h.until) })
+	return page, err
 }
 
-// What is uploaded after a backfill is there for the next one.
-func TestBackfillOfWhatIsUploadedLate(t *testing.T) {
+// The next backfill delivers what is uploaded after a backfill.
+func TestBackfillOfLateUploads(t *testing.T) {
 	for name, ago := range map[string]time.Duration{"two days": 48 * time.Hour, "all of it": 31 * 24 * time.Hour} {
 		synctest.Test(t, func(t *testing.T) {
 			r, cfg := backfillRig(t)
 			begin := time.Now().Add(-uploadedBy)
 			cloud := &heldBack{r.source, time.Now().Add(-ago)}
 			for range 2 {
-				b, err := poll.OpenBackfill(t.Context(), cfg, cloud)
+				b, err := history.OpenBackfill(t.Context(), cfg, cloud)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -125,8 +128,8 @@ func TestBackfillOfWhatIsUploadedLate(t *testing.T) {
 	}
 }
 
-// A backfill that is interrupted again and again, in a world where requests
-// and pushes fail, delivers everything, and only once what it got through with.
+// A backfill that is interrupted repeatedly, while requests and pushes fail,
+// delivers everything, and repeats nothing that was acknowledged.
 func TestBackfillInterrupted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, cfg := backfillRig(t)
@@ -137,60 +140,59 @@ func TestBackfillInterrupted(t *testing.T) {
 				r.cloud.Inject(simcloud.Fault{Endpoint: "getmeasure", Kind: kind})
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), time.Duration(3+run)*time.Minute)
-			cfg.Since = since.Add(time.Duration(run) * time.Second) // as "--since 30d" moves on
-			b, err := poll.OpenBackfill(ctx, cfg, r.source)
+			cfg.Since = since.Add(time.Duration(run) * time.Second) // like "--since 30d" on each run
+			b, err := history.OpenBackfill(ctx, cfg, r.source)
 			if err != nil {
 				t.Fatal(err)
 			}
 			err = b.Run(ctx, sink, nil)
 			cancel()
 			if err == nil {
-				t.Logf("done in run %d; %d points came twice, %d of them because the answer was lost", run+1, r.backend.twice, sink.lost)
+				t.Logf("done in run %d; %d points arrived twice, %d of them because the answer was lost", run+1, r.backend.twice, sink.lost)
 				break
 			}
 			if !errors.Is(err, context.DeadlineExceeded) {
 				t.Fatal(err)
 			}
 		}
-		const lastHour = 13 * 24 // values of all sensors; it is never noted as done
+		const lastHour = 3 * 13 * 12 // values of all sensors; the last hour is never noted as done, and up to three runs reach it
 		r.everything(since.Add(time.Minute), begin, sink.lost+lastHour)
 	})
 }
 
-// moody is a sink that fails at every third delivery, in part, and sometimes
-// after it took effect.
+// moody is a sink that sometimes fails, in part, and sometimes after it took
+// effect.
 type moody struct {
 	*backend
 	n, lost int
 }
 
-func (m *moody) PushHistory(ctx context.Context, points []netatmo.Measurement) (done, refused int, err error) {
+func (m *moody) PushHistory(ctx context.Context, module netatmo.Reading, samples []netatmo.Sample) (record.Delivery, error) {
 	m.n++
-	switch m.n % 6 {
-	case 2:
-		return 0, 0, errors.New("connection refused")
-	case 4:
-		n := len(points) / 3
-		done, _, _ := m.backend.PushHistory(ctx, points[:n])
-		return done, 0, errors.New("throttled")
-	case 5:
-		_, _, _ = m.backend.PushHistory(ctx, points)
-		for _, pt := range points {
-			m.lost += len(pt.Values)
+	switch m.n % 60 {
+	case 20:
+		return record.Delivery{}, errors.New("connection refused")
+	case 40:
+		d, _ := m.backend.PushHistory(ctx, module, samples[:len(samples)/3])
+		return d, errors.New("throttled")
+	case 50:
+		_, _ = m.backend.PushHistory(ctx, module, samples)
+		for _, s := range samples {
+			m.lost += len(s.Values)
 		}
-		return 0, 0, errors.New("timeout")
+		return record.Delivery{}, errors.New("timeout")
 	}
-	return m.backend.PushHistory(ctx, points)
+	return m.backend.PushHistory(ctx, module, samples)
 }
 
-// What the backend refused is tried again when it takes it, as the advice to
-// give it a longer window promises.
+// Refused history is retried, so that it arrives after the backend's window has
+// been lengthened, as the advice promises.
 func TestBackfillTriesRefusedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, cfg := backfillRig(t)
 		limit := time.Now().AddDate(0, 0, -10)
-		for _, sink := range []poll.Sink{&shortSighted{r.backend, limit}, r.backend} {
-			b, err := poll.OpenBackfill(t.Context(), cfg, r.source)
+		for _, sink := range []history.Sink{&shortSighted{r.backend, limit}, r.backend} {
+			b, err := history.OpenBackfill(t.Context(), cfg, r.source)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -198,9 +200,9 @@ func TestBackfillTriesRefusedAgain(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		const day, modules = 2 * 13 * 288, 3 // what came with the last that was refused
+		const day, modules = 2 * 13 * 288, 3 // the samples in the same push as the last refused one
 		r.everything(cfg.Since.Add(time.Minute), time.Now().Add(-uploadedBy), day*modules)
-		b, err := poll.OpenBackfill(t.Context(), cfg, r.source)
+		b, err := history.OpenBackfill(t.Context(), cfg, r.source)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -212,20 +214,21 @@ func TestBackfillTriesRefusedAgain(t *testing.T) {
 	})
 }
 
-// shortSighted refuses what is older than its limit.
+// shortSighted refuses points that are older than its limit.
 type shortSighted struct {
 	*backend
 	limit time.Time
 }
 
-func (s *shortSighted) PushHistory(ctx context.Context, points []netatmo.Measurement) (done, refused int, err error) {
-	n, _ := slices.BinarySearchFunc(points, s.limit, func(p netatmo.Measurement, t time.Time) int { return p.Time.Compare(t) })
-	done, _, err = s.backend.PushHistory(ctx, points[n:])
-	return done + n, n, err
+func (s *shortSighted) PushHistory(ctx context.Context, module netatmo.Reading, samples []netatmo.Sample) (record.Delivery, error) {
+	n, _ := slices.BinarySearchFunc(samples, s.limit, func(x netatmo.Sample, t time.Time) int { return x.Time.Compare(t) })
+	d, err := s.backend.PushHistory(ctx, module, samples[n:])
+	d.Refused += n
+	return d, err
 }
 
-// What concerns one family or module leaves it out; what concerns all ends the
-// backfill.
+// An error about one family or module excludes only that one; an error about
+// everything ends the backfill.
 func TestBackfillErrors(t *testing.T) {
 	tests := map[string]struct {
 		endpoint string
@@ -243,8 +246,8 @@ func TestBackfillErrors(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r, cfg := backfillRig(t)
-				r.cloud.Inject(simcloud.Fault{Endpoint: test.endpoint, Kind: test.kind})
-				b, err := poll.OpenBackfill(t.Context(), cfg, r.source)
+				r.cloud.Inject(simcloud.Fault{Endpoint: test.endpoint, Kind: test.kind, Times: -1})
+				b, err := history.OpenBackfill(t.Context(), cfg, r.source)
 				if (err == nil) != test.opens {
 					t.Fatalf("opened: %v", err)
 				}
@@ -262,7 +265,8 @@ func TestBackfillErrors(t *testing.T) {
 	}
 }
 
-// What is noted as done is not planned again, whatever the order in the file.
+// History that is noted as done is not planned again, whatever the order in the
+// file.
 func TestBackfillPlan(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now().Truncate(time.Second)
@@ -277,7 +281,7 @@ func TestBackfillPlan(t *testing.T) {
 		for spans, days := range done {
 			r, cfg := backfillRig(t)
 			write(t, cfg.File, `{"done":{"70:ee:50:00:10:01":`+spans+`}}`)
-			b, err := poll.OpenBackfill(t.Context(), cfg, r.source)
+			b, err := history.OpenBackfill(t.Context(), cfg, r.source)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -295,7 +299,7 @@ func TestBackfillDamagedProgress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, cfg := backfillRig(t)
 		write(t, cfg.File, "{")
-		if _, err := poll.OpenBackfill(t.Context(), cfg, r.source); err == nil || !strings.Contains(err.Error(), cfg.File) {
+		if _, err := history.OpenBackfill(t.Context(), cfg, r.source); err == nil || !strings.Contains(err.Error(), cfg.File) {
 			t.Errorf("opened: %v", err)
 		}
 		if read(t, cfg.File) != "{" {
@@ -307,31 +311,31 @@ func TestBackfillDamagedProgress(t *testing.T) {
 	})
 }
 
-// A token endpoint that is away for a while passes; only a login that is needed
-// ends the work.
+// A token endpoint that is down for a while does not end the work; only a
+// needed login does.
 func TestBackfillWaitsForATokenEndpoint(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, cfg := backfillRig(t)
 		tokens := &gaping{token: r.cloud.Auth().Grant("read_station", "read_homecoach", "read_thermostat").Access}
 		client := netatmo.NewClient(netatmo.Options{BaseURL: "http://cloud", HTTP: &http.Client{Transport: serveInMemory(t, r.cloud)}, Tokens: tokens, Gate: netatmo.NewGate(400)})
-		b, err := poll.OpenBackfill(t.Context(), cfg, client)
+		b, err := history.OpenBackfill(t.Context(), cfg, client)
 		if err != nil {
 			t.Fatal(err)
 		}
 		tokens.fails = map[int]error{tokens.asked + 2: errors.New("the token endpoint answers 503"), tokens.asked + 3: errors.New("still")}
 		if err := b.Run(t.Context(), r.backend, nil); err != nil {
-			t.Error("given up:", err)
+			t.Error("gave up:", err)
 		}
 		needed := loginNeeded{errors.New("log in")}
 		tokens.fails = map[int]error{tokens.asked + 1: needed}
 		cfg.Since, cfg.File = cfg.Since.Add(time.Hour), cfg.File+"2"
-		if _, err := poll.OpenBackfill(t.Context(), cfg, client); !errors.Is(err, needed) {
-			t.Error("not given up:", err)
+		if _, err := history.OpenBackfill(t.Context(), cfg, client); !errors.Is(err, needed) {
+			t.Error("did not give up:", err)
 		}
 	})
 }
 
-// gaping is a token source that fails the n-th time it is asked.
+// gaping is a token source that fails at the n-th call.
 type gaping struct {
 	token string
 	asked int
@@ -345,7 +349,7 @@ type loginNeeded struct{ error }
 
 func (loginNeeded) NeedsLogin() bool { return true }
 
-// A home that Netatmo says nothing about costs no other.
+// A home that Netatmo does not answer for affects no other.
 func TestBackfillWithoutAHome(t *testing.T) {
 	for _, class := range []netatmo.Class{netatmo.ClassNotFound, netatmo.ClassInvalid} {
 		a := newAgent(t, &fake{
@@ -358,7 +362,7 @@ func TestBackfillWithoutAHome(t *testing.T) {
 			},
 		}, netatmo.Energy)
 		a.fake.world.Unlock()
-		b, err := poll.OpenBackfill(t.Context(), poll.BackfillConfig{
+		b, err := history.OpenBackfill(t.Context(), history.BackfillConfig{
 			Families: []netatmo.Family{netatmo.Energy}, History: catalogue.History, Since: time.Now().Add(-24 * time.Hour),
 			File: filepath.Join(t.TempDir(), "backfill.json"), Logger: a.cfg.Logger,
 		}, a.fake)
@@ -371,12 +375,12 @@ func TestBackfillWithoutAHome(t *testing.T) {
 	}
 }
 
-// A backfill of nothing at all does not count as done.
+// A backfill without modules does not count as done.
 func TestBackfillOfNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, cfg := backfillRig(t)
 		cfg.Allows = func(string, string) bool { return false }
-		if _, err := poll.OpenBackfill(t.Context(), cfg, r.source); err == nil {
+		if _, err := history.OpenBackfill(t.Context(), cfg, r.source); err == nil {
 			t.Error("opened without a module")
 		}
 	})

@@ -11,23 +11,23 @@ import (
 	"netatmo-agent/agent/catalogue"
 	"netatmo-agent/agent/netatmo"
 	"netatmo-agent/agent/poll"
+	"netatmo-agent/agent/record"
 )
 
-// BenchmarkPoll is what an answer costs from the Source to the push and its
-// acknowledgement, per device: merge, gap check, snapshot, marks.
+// BenchmarkPoll is the cost of an answer per device, from the Source to the
+// push and its acknowledgement: merge, gap check, snapshot, marks.
 func BenchmarkPoll(b *testing.B) {
 	for _, devices := range []int{10, 100, 1000, 10000} {
 		b.Run(fmt.Sprint(devices, " devices"), func(b *testing.B) {
-			state, err := poll.OpenState(filepath.Join(b.TempDir(), "state.json"), slog.New(slog.DiscardHandler))
+			state, err := record.OpenState(filepath.Join(b.TempDir(), "state.json"), slog.New(slog.DiscardHandler))
 			if err != nil {
 				b.Fatal(err)
 			}
 			answers := make(chan netatmo.Answer)
-			sink := wakened(make(chan struct{}, 1))
+			r := record.New(record.Config{Stale: 20 * time.Minute, MaxGap: 24 * time.Hour, History: catalogue.History, Logger: slog.New(slog.DiscardHandler)}, state)
 			p := poll.New(poll.Config{
-				Families: []netatmo.Family{netatmo.Weather}, Interval: time.Nanosecond,
-				Stale: 20 * time.Minute, MaxGap: 24 * time.Hour, History: catalogue.History, Logger: slog.New(slog.DiscardHandler),
-			}, &stream{answers: answers}, sink, state)
+				Families: []netatmo.Family{netatmo.Weather}, Interval: time.Nanosecond, Logger: slog.New(slog.DiscardHandler),
+			}, &stream{answers: answers}, r)
 			ctx, cancel := context.WithCancel(b.Context())
 			done := make(chan struct{})
 			go func() { p.Run(ctx); close(done) }()
@@ -45,8 +45,8 @@ func BenchmarkPoll(b *testing.B) {
 				a := answer(readings...)
 				b.StartTimer()
 				answers <- a
-				<-sink
-				p.Delivered(time.Now(), p.Readings())
+				<-r.Changed()
+				r.Delivered(time.Now(), r.Readings())
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(n)/float64(devices), "ns/device")
 			cancel()
@@ -55,7 +55,7 @@ func BenchmarkPoll(b *testing.B) {
 	}
 }
 
-// stream is a Source of answers about the weather.
+// stream is a Source of weather answers.
 type stream struct {
 	fake
 	answers <-chan netatmo.Answer
@@ -68,12 +68,4 @@ func (s *stream) Weather(ctx context.Context, _ bool) (netatmo.Answer, error) {
 	case <-ctx.Done():
 		return netatmo.Answer{}, ctx.Err()
 	}
-}
-
-type wakened chan struct{}
-
-func (w wakened) Wake() { w <- struct{}{} }
-
-func (w wakened) PushHistory(_ context.Context, points []netatmo.Measurement) (done, refused int, err error) {
-	return len(points), 0, nil
 }

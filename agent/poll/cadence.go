@@ -5,23 +5,23 @@ import (
 	"time"
 )
 
-// NominalCadence is the usual distance of two uploads of a weather station, as
-// observed. Other spans of the schedule are proportions of it, so that a
-// simulated station may be faster.
+// NominalCadence is the usual time between two uploads of a weather station, as
+// observed. Other durations of the schedule are proportional to it, so that a
+// simulated station can be faster.
 const NominalCadence = 606 * time.Second
 
-// cadence learns the distance of two uploads from the measurement times that
-// the answers show.
+// cadence learns the time between two uploads from the measurement times in the
+// answers.
 type cadence struct {
 	seen []time.Duration // the last accepted distances, oldest first
-	sure bool            // an upload half way between two that were seen is out of the question
+	sure bool            // there was no upload half way between two that were seen
 	long time.Duration   // the last distance, if it was too long to be believed at once
 }
 
 const cadenceMemory = 5
 
-// value is the median of what was seen, zero while unknown. Netatmo's stations
-// also upload out of turn, when somebody presses their button.
+// value returns the median, zero while unknown: stations also upload out of
+// turn, when their button is pressed.
 func (c *cadence) value() time.Duration {
 	if len(c.seen) == 0 {
 		return 0
@@ -30,10 +30,10 @@ func (c *cadence) value() time.Duration {
 	return sorted[len(sorted)/2]
 }
 
-// observe takes the distance of the newest two measurements. halfway says that
-// an answer between them would have shown an upload at half the distance, so
-// that the distance is no multiple of the true one. A long distance mostly
-// says that the station was away; it is believed when it comes twice in a row.
+// observe takes the time between the newest two measurements. halfway means that
+// an answer between them would have shown an upload at half that time, so that it
+// is not a multiple of the true cadence. A long time usually means that the station
+// was offline, so it counts only when it comes twice in a row.
 func (c *cadence) observe(d time.Duration, halfway bool) {
 	now := c.value()
 	twice := near(d, c.long)
@@ -55,7 +55,7 @@ func (c *cadence) observe(d time.Duration, halfway bool) {
 
 func near(a, b time.Duration) bool { return (a - b).Abs() <= b/10 }
 
-// scale is d in proportion to the cadence.
+// scale returns d in proportion to the cadence.
 func (c *cadence) scale(d time.Duration) time.Duration {
 	if v := c.value(); v != 0 {
 		return time.Duration(float64(d) * float64(v) / float64(NominalCadence))

@@ -8,8 +8,9 @@ import (
 	"netatmo-agent/agent/netatmo"
 )
 
-// With a clock that is off by more than two minutes nothing is pushed and no
-// mark moves, and that is said once; when it is right again all goes on.
+// While the clock is off by more than two minutes, nothing is pushed and no
+// mark moves, and the log says so once. When it is right again, everything
+// resumes.
 func TestWrongClock(t *testing.T) {
 	tests := map[string]struct {
 		offset time.Duration
@@ -32,16 +33,16 @@ func TestWrongClock(t *testing.T) {
 				}, measure: sampled(nil)}, netatmo.Weather)
 				a.backend.stale = 1000 * 24 * time.Hour
 				a.start()
-				if !a.poller.ClockOK() {
+				if !a.record.ClockOK() {
 					t.Error("not ok before anything is known")
 				}
 				a.sleep(time.Hour)
-				if a.poller.ClockOK() != test.ok || len(a.backend.ends()) > 0 != test.ok {
-					t.Errorf("ok %v, pushed %v", a.poller.ClockOK(), a.backend.ends())
+				if a.record.ClockOK() != test.ok || len(a.backend.ends()) > 0 != test.ok {
+					t.Errorf("ok %v, pushed %v", a.record.ClockOK(), a.backend.ends())
 				}
 				offset = 0
 				a.sleep(15 * time.Minute)
-				if !a.poller.ClockOK() || len(a.backend.ends()) == 0 {
+				if !a.record.ClockOK() || len(a.backend.ends()) == 0 {
 					t.Error("not ok although the clock is right")
 				}
 				a.terminate()
@@ -53,8 +54,7 @@ func TestWrongClock(t *testing.T) {
 	}
 }
 
-// A mark from a time that has not come yet, left by a clock that was wrong,
-// does not hide later gaps.
+// A mark in the future, left by a wrong clock, does not hide later gaps.
 func TestMarkInFuture(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &twoModules{}
@@ -78,9 +78,9 @@ func TestMarkInFuture(t *testing.T) {
 	})
 }
 
-// Answers with a wrong time cost what is not pushed meanwhile, and that is
-// filled in: no mark goes back, nothing is delivered again, and what such an
-// answer said first is not older afterwards.
+// Answers with a wrong time delay only what is not pushed meanwhile, which is
+// filled in later: no mark goes back, nothing is delivered again, and a
+// measurement that such an answer had first is not older afterwards.
 func TestWrongAnswers(t *testing.T) {
 	for name, wrong := range map[string]time.Duration{"behind": -3 * 365 * 24 * time.Hour, "ahead": 3 * 365 * 24 * time.Hour} {
 		t.Run(name, func(t *testing.T) {
@@ -92,7 +92,7 @@ func TestWrongAnswers(t *testing.T) {
 					r := outdoor("s", "m", said, 20)
 					r.Values = append(r.Values, netatmo.Value{Field: netatmo.MeasurementTime, Number: float64(said.Unix())})
 					if said.After(server) {
-						r.Measured = server // as the client does it
+						r.Measured = server // as the client does
 					}
 					r.Answered = server
 					return netatmo.Answer{Readings: []netatmo.Reading{r}, Server: server, Offset: -by}, nil
@@ -103,7 +103,7 @@ func TestWrongAnswers(t *testing.T) {
 				by = wrong
 				a.sleep(45 * time.Minute)
 				by = 0
-				a.sleep(5 * time.Minute) // to an answer that repeats what a wrong one said
+				a.sleep(5 * time.Minute) // until an answer that repeats a wrong one's values
 				if age := time.Since(a.readings()["m"].Measured); age > 10*time.Minute {
 					t.Errorf("the newest reading is %s old", age)
 				}

@@ -9,7 +9,7 @@ import (
 	"netatmo-agent/agent/netatmo"
 )
 
-// changing is an account that has its devices, or says for a while that there are none.
+// changing is an account whose answers sometimes have no devices.
 type changing struct{ empty bool }
 
 func (c *changing) weather() (netatmo.Answer, error) {
@@ -36,10 +36,10 @@ func newChanging(t *testing.T, family netatmo.Family) (*agent, *changing) {
 	return newAgent(t, &fake{weather: c.weather, homes: c.homes, status: c.status}, family), c
 }
 
-// Netatmo answers without any device in passing outages too: such answers cost
-// minutes, not the day that a family without devices is left alone, and nothing
-// of what is known.
-func TestPassingEmptyAnswers(t *testing.T) {
+// In temporary outages, too, Netatmo answers without any device. Such answers
+// cost minutes, not the day for which a family without devices is left alone,
+// and no readings are dropped.
+func TestTemporaryEmptyAnswers(t *testing.T) {
 	for _, family := range []netatmo.Family{netatmo.Weather, netatmo.Energy} {
 		t.Run(string(family), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -65,7 +65,7 @@ func TestPassingEmptyAnswers(t *testing.T) {
 					t.Error("the devices are gone")
 				}
 				if a.logged("WARN") > 0 || a.logged("no longer in Netatmo's answer") > 0 {
-					t.Errorf("said too much:\n%s", a.log)
+					t.Errorf("logged too much:\n%s", a.log)
 				}
 				a.kill()
 			})
@@ -73,8 +73,8 @@ func TestPassingEmptyAnswers(t *testing.T) {
 	}
 }
 
-// A family that stays empty is said once and tried once a day; what it had is
-// gone.
+// A family that stays empty is logged once and tried once a day; its readings
+// are gone.
 func TestLastingEmptyAnswers(t *testing.T) {
 	for family, method := range map[netatmo.Family]string{netatmo.Weather: "weather", netatmo.Energy: "homes"} {
 		t.Run(string(family), func(t *testing.T) {
@@ -84,16 +84,16 @@ func TestLastingEmptyAnswers(t *testing.T) {
 				a.start()
 				a.sleep(4 * time.Minute)
 				if n := a.logged("left out"); n != 0 {
-					t.Errorf("said already:\n%s", a.log)
+					t.Errorf("logged too early:\n%s", a.log)
 				}
 				a.sleep(4 * time.Minute)
 				asked := len(a.fake.calls(method))
 				if asked != 6 || a.logged("left out") != 1 {
-					t.Errorf("asked %d times, want 6:\n%s", asked, a.log)
+					t.Errorf("%d requests, want 6:\n%s", asked, a.log)
 				}
 				a.sleep(47 * time.Hour)
 				if n := len(a.fake.calls(method)) - asked; n != 1 {
-					t.Errorf("asked %d times in the next two days", n)
+					t.Errorf("%d requests in the next two days", n)
 				}
 				account.empty = false
 				a.sleep(25 * time.Hour)
@@ -112,7 +112,40 @@ func TestLastingEmptyAnswers(t *testing.T) {
 	}
 }
 
-// A home whose state is empty for a moment keeps its devices and its pace.
+// An answer in which nothing is understood is doubted if there were stations, so
+// that it costs no more than a moment.
+func TestNothingIsUnderstoodForAMoment(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		odd := false
+		a := newAgent(t, &fake{weather: func() (netatmo.Answer, error) {
+			if odd {
+				an := answer()
+				an.Rejected = []netatmo.ItemError{{ID: "s", Reason: "has an unknown type"}}
+				return an, nil
+			}
+			return answer(outdoor("s", "m", time.Now().Truncate(10*time.Minute), 20)), nil
+		}}, netatmo.Weather)
+		a.cfg.Interval = 0
+		a.start()
+		a.sleep(59 * time.Minute)
+		odd = true
+		a.sleep(3 * time.Minute)
+		odd = false
+		before := len(a.fake.calls("weather"))
+		a.sleep(3 * time.Minute)
+		if asked := len(a.fake.calls("weather")) - before; asked == 0 || len(a.readings()) != 1 {
+			t.Errorf("asked %d times within 3 minutes, readings %v", asked, a.readings())
+		}
+		odd = true
+		a.sleep(24 * time.Hour)
+		if a.logged("a device in Netatmo's answer is left out") != 1 {
+			t.Errorf("the log:\n%s", a.log)
+		}
+		a.kill()
+	})
+}
+
+// A home whose state is empty briefly keeps its devices and its pace.
 func TestHomeIsEmptyForAMoment(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		empty := false
@@ -133,7 +166,7 @@ func TestHomeIsEmptyForAMoment(t *testing.T) {
 		empty = false
 		a.sleep(6 * time.Minute)
 		if n := len(a.fake.calls("status mine")); n != 6 || len(a.readings()) != 1 {
-			t.Errorf("asked %d times in 28 minutes, readings %v", n, a.readings())
+			t.Errorf("%d requests in 28 minutes, readings %v", n, a.readings())
 		}
 		empty = true
 		a.sleep(3 * time.Hour)
@@ -144,8 +177,8 @@ func TestHomeIsEmptyForAMoment(t *testing.T) {
 	})
 }
 
-// What is left out of answers is said once, wherever in the answer it stands.
-func TestLeftOutIsSaidOnce(t *testing.T) {
+// Each rejected part of answers is logged once, wherever it is in the answer.
+func TestRejectedDevicesAreLoggedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := 0
 		damaged := func(r netatmo.Reading) (netatmo.Answer, error) {
@@ -173,8 +206,8 @@ func TestLeftOutIsSaidOnce(t *testing.T) {
 	})
 }
 
-// An account full of what is not understood costs a few lines, not thousands.
-func TestLeftOutIsNoFlood(t *testing.T) {
+// An account full of unknown devices costs a few lines, not thousands.
+func TestManyRejectedDevicesAreAFewLines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAgent(t, &fake{weather: func() (netatmo.Answer, error) {
 			an := answer(outdoor("s", "m", time.Now(), 20))

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
-	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -13,23 +12,25 @@ import (
 	"netatmo-agent/agent/catalogue"
 	"netatmo-agent/agent/netatmo"
 	"netatmo-agent/agent/poll"
+	"netatmo-agent/agent/record"
 )
 
-// fake is a Source of which a test sets the answers it needs.
+// fake is a Source whose answers the test sets.
 type fake struct {
 	weather func() (netatmo.Answer, error)
 	coaches func() (netatmo.Answer, error)
 	homes   func() ([]netatmo.Home, error)
 	status  func(netatmo.Home) (netatmo.Answer, error)
 	measure func(netatmo.MeasureQuery) ([]netatmo.Sample, error)
+	odd     int // rows of history in each answer that the client does not understand
 
-	// world is held by the test, except while time passes, and by whoever asks
-	// or pushes, so that the test may change and look at anything.
+	// world is held by the test, except while time passes, and by every request
+	// and push, so that the test may read and change everything.
 	world sync.Mutex
 	times map[string][]time.Time // of the calls, by method
 }
 
-// called notes a call, and keeps the world still until it has its answer.
+// called records a call, and locks the world until the call has its answer.
 func (f *fake) called(method string) (release func()) {
 	f.world.Lock()
 	if f.times == nil {
@@ -61,12 +62,13 @@ func (f *fake) HomeStatus(_ context.Context, h netatmo.Home) (netatmo.Answer, er
 	return f.status(h)
 }
 
-func (f *fake) Measure(_ context.Context, q netatmo.MeasureQuery, _ netatmo.Priority) ([]netatmo.Sample, error) {
+func (f *fake) Measure(_ context.Context, q netatmo.MeasureQuery, _ netatmo.Priority) (netatmo.Page, error) {
 	defer f.called("measure " + q.DeviceID + q.RoomID + " " + q.ModuleID)()
-	return f.measure(q)
+	samples, err := f.measure(q)
+	return netatmo.Page{Samples: samples, Odd: f.odd}, err
 }
 
-// answer is what Netatmo says now.
+// answer returns a current answer.
 func answer(readings ...netatmo.Reading) netatmo.Answer {
 	now := time.Now()
 	for i := range readings {
@@ -108,24 +110,23 @@ type agent struct {
 	fake *fake
 }
 
-// newAgent returns an agent that is yet to be started, with fixed intervals of
-// ten minutes unless the test changes that.
+// newAgent returns an agent that is not started, with fixed intervals of ten
+// minutes unless the test changes that.
 func newAgent(t *testing.T, f *fake, families ...netatmo.Family) *agent {
 	t.Helper()
 	if f.measure == nil {
 		f.measure = func(netatmo.MeasureQuery) ([]netatmo.Sample, error) { return nil, nil }
 	}
 	r := &rig{t: t, state: stateFile(t), backend: newBackend(), log: &bytes.Buffer{}, source: f}
-	r.cfg = poll.Config{
-		Families: families, Interval: 10 * time.Minute, MaxGap: 24 * time.Hour,
-		History: catalogue.History, Logger: slog.New(slog.NewTextHandler(r.log, nil)),
-	}
+	log := slog.New(slog.NewTextHandler(r.log, nil))
+	r.cfg = poll.Config{Families: families, Interval: 10 * time.Minute, Logger: log}
+	r.known = record.Config{MaxGap: 24 * time.Hour, History: catalogue.History, Logger: log}
 	r.backend.world = &f.world
 	f.world.Lock()
 	return &agent{r, f}
 }
 
-// sleep lets time pass, until everybody waits for something.
+// sleep lets time pass, until every goroutine waits.
 func (a *agent) sleep(d time.Duration) {
 	a.fake.world.Unlock()
 	time.Sleep(d)
@@ -147,19 +148,8 @@ func (a *agent) terminate() {
 
 func (a *agent) readings() map[string]netatmo.Reading {
 	byID := map[string]netatmo.Reading{}
-	for _, r := range a.poller.Readings() {
+	for _, r := range a.record.Readings() {
 		byID[r.ModuleID] = r
 	}
 	return byID
-}
-
-// logged counts the lines of the log with the text.
-func (a *agent) logged(text string) int {
-	n := 0
-	for line := range strings.Lines(a.log.String()) {
-		if strings.Contains(line, text) {
-			n++
-		}
-	}
-	return n
 }

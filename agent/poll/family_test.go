@@ -11,14 +11,14 @@ import (
 	"netatmo-agent/agent/poll"
 )
 
-// weatherOnly answers with values that are mostly stale, which saves the many
-// writes of the state file.
+// weatherOnly answers with mostly stale values, which avoids many writes of the
+// state file.
 func weatherOnly() (netatmo.Answer, error) {
 	return answer(outdoor("s", "m", time.Now().Add(-time.Hour).Truncate(2*time.Hour), 20)), nil
 }
 
-// A family that the account may not read or does not have is said once and
-// tried once a day; the others go on as if it were not there.
+// A family that the account may not read or does not have is logged once and
+// tried once a day; the others are not affected.
 func TestFamilyPutAside(t *testing.T) {
 	tests := map[string]struct {
 		err     error // nil: an empty answer, which is not believed at first
@@ -55,7 +55,7 @@ func TestFamilyPutAside(t *testing.T) {
 					t.Errorf("OnScope called %d times, want %d", refused, test.refused)
 				}
 				if n := a.logged("left out"); n != 1 {
-					t.Errorf("said %d times:\n%s", n, a.log)
+					t.Errorf("logged %d times:\n%s", n, a.log)
 				}
 				s := a.poller.Stats()
 				if !s.Success || !s.Families[netatmo.HomeCoach].Aside {
@@ -67,8 +67,8 @@ func TestFamilyPutAside(t *testing.T) {
 	}
 }
 
-// A family of which NETATMO_STATIONS leaves nothing is left out as the user
-// wants it: that is no warning.
+// A family that NETATMO_STATIONS filters out completely is left out without a
+// warning, because the user wants that.
 func TestFilteredFamily(t *testing.T) {
 	for _, family := range []netatmo.Family{netatmo.Weather, netatmo.Energy} {
 		t.Run(string(family), func(t *testing.T) {
@@ -78,7 +78,7 @@ func TestFilteredFamily(t *testing.T) {
 				a.start()
 				a.sleep(48 * time.Hour)
 				a.kill()
-				if a.logged("WARN") != 0 || a.logged("left out") != 1 || a.logged("NETATMO_STATIONS leaves none") != 1 {
+				if a.logged("WARN") != 0 || a.logged("left out") != 1 || a.logged("NETATMO_STATIONS excludes them all") != 1 {
 					t.Errorf("the log:\n%s", a.log)
 				}
 			})
@@ -86,7 +86,7 @@ func TestFilteredFamily(t *testing.T) {
 	}
 }
 
-// A new login makes the agent try again at once what the old one lacked.
+// After a new login, the agent retries at once what the old login lacked.
 func TestLogin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		authorized, scope := false, false
@@ -107,9 +107,18 @@ func TestLogin(t *testing.T) {
 		}
 		var told []bool
 		a.cfg.OnScope = func(_ netatmo.Family, granted bool) { told = append(told, granted) }
-		a.cfg.Authorized = func() (is bool) { locked(func() { is = authorized }); return is }
+		login := uint64(0)
+		a.cfg.Login = func() (now uint64) {
+			locked(func() {
+				if authorized {
+					now = login
+				}
+			})
+			return now
+		}
 		a.cfg.Changed = func() (c <-chan struct{}) { locked(func() { c = changed }); return c }
 		change := func() {
+			login++
 			close(changed)
 			changed = make(chan struct{})
 			a.sleep(0)
@@ -135,7 +144,7 @@ func TestLogin(t *testing.T) {
 			t.Errorf("after the second login: %v, %v", a.fake.times, a.readings())
 		}
 		if !slices.Equal(told, []bool{false, true}) {
-			t.Errorf("OnScope was told %v", told)
+			t.Errorf("OnScope was called with %v", told)
 		}
 
 		authorized = false
@@ -154,8 +163,36 @@ func TestLogin(t *testing.T) {
 	})
 }
 
-// A failing family is tried again sooner than it would be polled, and ever
-// more seldom; the log has few lines; the others are not disturbed.
+// A refusal for lack of a scope that arrives after the login has gained it is
+// about the old access token: the family is requested again at once.
+func TestScopeGainedDuringAPoll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{}
+		a := newAgent(t, f, netatmo.HomeCoach)
+		login, changed := uint64(1), make(chan struct{})
+		f.coaches = func() (netatmo.Answer, error) {
+			if login == 1 {
+				login = 2
+				close(changed)
+				changed = make(chan struct{})
+				return netatmo.Answer{}, failure(netatmo.ClassScope)
+			}
+			return answer(outdoor("c", "c", time.Now(), 21)), nil
+		}
+		a.cfg.Login = func() uint64 { f.world.Lock(); defer f.world.Unlock(); return login }
+		a.cfg.Changed = func() <-chan struct{} { f.world.Lock(); defer f.world.Unlock(); return changed }
+		a.cfg.OnScope = func(netatmo.Family, bool) { t.Error("the scope is reported as missing") }
+		a.start()
+		a.sleep(time.Minute)
+		if len(a.fake.calls("coaches")) != 2 || len(a.readings()) != 1 || a.logged("left out") != 0 {
+			t.Errorf("polls %v, readings %v\n%s", a.fake.calls("coaches"), a.readings(), a.log)
+		}
+		a.kill()
+	})
+}
+
+// A failing family is first retried sooner than its next poll, then at growing
+// intervals. The log has few lines, and the other families are not affected.
 func TestFailures(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var err error
@@ -210,8 +247,8 @@ func TestFailures(t *testing.T) {
 	})
 }
 
-// Homes that the account may not ask about are said once and left alone; names
-// are asked for every hour and when a device shows up that has none.
+// Homes that the account may not read are logged once and left alone. Names are
+// requested every hour, and when a device without a name appears.
 func TestHomes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		homes := []netatmo.Home{{ID: "mine"}, {ID: "guest"}, {ID: "filtered"}}
@@ -244,21 +281,21 @@ func TestHomes(t *testing.T) {
 			t.Errorf("calls: %v", a.fake.times)
 		}
 		if n := a.logged("home is left out"); n != 1 {
-			t.Errorf("said %d times:\n%s", n, a.log)
+			t.Errorf("logged %d times:\n%s", n, a.log)
 		}
 		a.sleep(3 * time.Minute)
 		if n := len(a.fake.calls("homes")); n != 2 {
-			t.Errorf("names asked for %d times in an hour", n)
+			t.Errorf("names requested %d times in an hour", n)
 		}
 
 		valve = true
 		a.sleep(4 * time.Minute)
 		if n := len(a.fake.calls("homes")); n != 3 {
-			t.Errorf("names asked for %d times after a new device", n)
+			t.Errorf("names requested %d times after a new device", n)
 		}
 		a.sleep(20 * time.Minute)
 		if n := len(a.fake.calls("homes")); n != 3 {
-			t.Errorf("names asked for %d times although there is no name", n)
+			t.Errorf("names requested %d times although there is no name", n)
 		}
 		named = true
 		a.sleep(time.Hour)
@@ -266,7 +303,7 @@ func TestHomes(t *testing.T) {
 			t.Errorf("name is %q", got)
 		}
 		if n := len(a.fake.calls("status guest")); n != 1 {
-			t.Errorf("guest home asked %d times", n)
+			t.Errorf("guest home requested %d times", n)
 		}
 
 		homes = homes[1:]
@@ -285,7 +322,7 @@ func room(id, name string, temperature float64) netatmo.Reading {
 	}
 }
 
-// One home that fails costs the other nothing.
+// A home that fails does not affect the other.
 func TestOneHomeFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAgent(t, &fake{

@@ -9,8 +9,8 @@ import (
 	"netatmo-agent/agent/netatmo"
 )
 
-// sampled answers like Netatmo for a module that measures every five minutes.
-// Samples for which skip is true do not exist.
+// sampled answers like Netatmo for a module that measures every five minutes,
+// without the samples for which skip is true.
 func sampled(skip func(t time.Time) bool) func(netatmo.MeasureQuery) ([]netatmo.Sample, error) {
 	return func(q netatmo.MeasureQuery) ([]netatmo.Sample, error) {
 		var samples []netatmo.Sample
@@ -26,7 +26,7 @@ func sampled(skip func(t time.Time) bool) func(netatmo.MeasureQuery) ([]netatmo.
 	}
 }
 
-// two stations with a module each; the second's can be away.
+// twoModules is two stations with a module each; the second's can be away.
 type twoModules struct{ away bool }
 
 func (m *twoModules) weather() (netatmo.Answer, error) {
@@ -55,8 +55,8 @@ func livePushes(a *agent) map[string][]time.Time {
 	return pushes
 }
 
-// The live values of a module wait for its history for two minutes at most, if
-// they could be delivered; its status and other modules do not wait.
+// A module's live values wait for its history for two minutes at most while the
+// backend accepts points; its status and other modules do not wait.
 func TestHold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &twoModules{}
@@ -92,14 +92,14 @@ func TestHold(t *testing.T) {
 		a.kill()
 		for at := back.Add(-40 * time.Minute).Truncate(5 * time.Minute); at.Before(back); at = at.Add(5 * time.Minute) {
 			if !a.backend.has(series{"t", "b", netatmo.Temperature}, at, float64(at.Unix()%1000)) {
-				t.Errorf("%s was not filled in after all", at)
+				t.Errorf("%s was not filled in later", at)
 			}
 		}
 	})
 }
 
-// While nothing at all can be delivered the live values go on waiting, so that
-// the history is first when the collector is back.
+// While nothing can be delivered, the live values keep waiting, so that the
+// history is pushed first when the collector is back.
 func TestHoldOutlastsCollector(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &twoModules{}
@@ -125,8 +125,8 @@ func TestHoldOutlastsCollector(t *testing.T) {
 	})
 }
 
-// A backend that comes back for a moment, in which Netatmo does not answer,
-// still gets the history first when it is back for good.
+// A backend that recovers briefly, while Netatmo does not answer, still gets
+// the history first when it is back permanently.
 func TestHoldAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &twoModules{}
@@ -160,8 +160,8 @@ func TestHoldAgain(t *testing.T) {
 	})
 }
 
-// A module that two stations list is asked for once, at the user's own
-// station, and its history is delivered for both.
+// The history of a module that two stations list is requested once, for the
+// user's own station, and delivered for both.
 func TestModuleOfTwoStations(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAgent(t, &fake{weather: func() (netatmo.Answer, error) {
@@ -191,7 +191,8 @@ func TestModuleOfTwoStations(t *testing.T) {
 	})
 }
 
-// A station that was away may upload what it kept after its first new values.
+// A station that was offline may upload its stored values after its first new
+// ones.
 func TestLateBuffer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &twoModules{}
@@ -212,12 +213,13 @@ func TestLateBuffer(t *testing.T) {
 			}
 		}
 		if a.backend.twice > 0 {
-			t.Errorf("%d points came twice", a.backend.twice)
+			t.Errorf("%d points arrived twice", a.backend.twice)
 		}
 	})
 }
 
-// Of a gap longer than the limit the newest part is filled, and that is said.
+// A gap longer than the limit is filled only for the most recent period, and
+// the log says so.
 func TestLongGap(t *testing.T) {
 	tests := map[string]struct {
 		backfill time.Duration
@@ -233,7 +235,7 @@ func TestLongGap(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				m := &twoModules{}
 				a := newAgent(t, &fake{weather: m.weather, measure: sampled(nil)}, netatmo.Weather)
-				a.cfg.MaxGap = test.backfill
+				a.known.MaxGap = test.backfill
 				a.start()
 				a.sleep(time.Hour)
 				a.terminate()
@@ -246,53 +248,14 @@ func TestLongGap(t *testing.T) {
 					t.Errorf("%d samples filled in, want %d", got, test.want)
 				}
 				if n := a.logged("NETATMO_BACKFILL"); n != test.said {
-					t.Errorf("said %d times\n%s", n, a.log)
+					t.Errorf("logged %d times\n%s", n, a.log)
 				}
 			})
 		})
 	}
 }
 
-// A module whose history Netatmo refuses is given up with one line, asked for
-// again a day later, and does not keep the others.
-func TestHistoryRefused(t *testing.T) {
-	for _, class := range []netatmo.Class{netatmo.ClassInvalid, netatmo.ClassNotFound, netatmo.ClassScope} {
-		t.Run(string(class), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				m := &twoModules{}
-				a := newAgent(t, &fake{weather: m.weather, measure: func(q netatmo.MeasureQuery) ([]netatmo.Sample, error) {
-					if q.DeviceID == "s" {
-						return nil, failure(class)
-					}
-					return sampled(nil)(q)
-				}}, netatmo.Weather)
-				pushes := livePushes(a)
-				a.start()
-				for day := range 2 {
-					a.sleep(time.Hour)
-					a.backend.setDown(true)
-					a.sleep(24 * time.Hour)
-					a.backend.setDown(false)
-					clear(pushes)
-					back := time.Now()
-					a.sleep(10 * time.Minute)
-					if len(pushes["a"]) == 0 || pushes["a"][0].Sub(back) > time.Minute {
-						t.Errorf("day %d: live values waited: %v", day, pushes["a"])
-					}
-					if got := len(a.backend.history[series{"t", "b", netatmo.Temperature}]); got < 250*(day+1) {
-						t.Errorf("day %d: %d samples of the other module filled in", day, got)
-					}
-				}
-				a.kill()
-				if n := a.logged("no history to be had"); n != 2 {
-					t.Errorf("said %d times\n%s", n, a.log)
-				}
-			})
-		})
-	}
-}
-
-// A first start fills nothing, and neither does a start right after the end.
+// A first start fills nothing, and neither does a restart right after the stop.
 func TestNoGap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &twoModules{}
@@ -312,8 +275,8 @@ func TestNoGap(t *testing.T) {
 	})
 }
 
-// What the last push before a restart held is not known afterwards, so that an
-// upload may be missing where one and a half cadences have not passed since.
+// After a restart, the agent does not know what the last push contained, so an
+// upload may be missing even if less than one and a half cadences have passed.
 func TestUploadMissedOverARestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &twoModules{}
@@ -334,8 +297,8 @@ func TestUploadMissedOverARestart(t *testing.T) {
 	})
 }
 
-// The second look at a gap can find what was measured after it. If the module
-// goes away meanwhile, none of that is delivered again when it is back.
+// Rereading a gap can find later measurements. If the module goes away
+// meanwhile, none of those is delivered again when it is back.
 func TestSecondLookMovesMark(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &twoModules{}
@@ -361,7 +324,7 @@ func TestSecondLookMovesMark(t *testing.T) {
 		a.sleep(20 * time.Minute)
 		a.kill()
 		if a.backend.twice > 0 || len(a.backend.history[series{"t", "b", netatmo.Temperature}]) < 4*12 {
-			t.Errorf("%d points came twice\n%s", a.backend.twice, a.log)
+			t.Errorf("%d points arrived twice\n%s", a.backend.twice, a.log)
 		}
 	})
 }

@@ -8,8 +8,8 @@ import (
 	"netatmo-agent/agent/netatmo"
 )
 
-// Answers that begin before what was asked for, and end there, do not make the
-// agent ask for ever.
+// Answers that begin before the requested period, and end there, do not make
+// the agent repeat the request for ever.
 func TestHistoryWithoutProgress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		measured := time.Now()
@@ -34,7 +34,7 @@ func TestHistoryWithoutProgress(t *testing.T) {
 	})
 }
 
-// A gap is said to be filled only if the backend took some of it.
+// A gap is logged as filled only if the backend accepted some of it.
 func TestRefusedGapIsNotFilled(t *testing.T) {
 	for _, refuses := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
@@ -49,7 +49,7 @@ func TestRefusedGapIsNotFilled(t *testing.T) {
 			a.sleep(time.Hour)
 			a.kill()
 			if said := a.logged("gap filled") > 0; said == refuses {
-				t.Errorf("refused: %v, said: %v\n%s", refuses, said, a.log)
+				t.Errorf("refused: %v, logged: %v\n%s", refuses, said, a.log)
 			}
 		})
 	}

@@ -15,10 +15,10 @@ import (
 
 var runs = flag.Uint64("runs", 6, "how many random histories TestRandomOutages goes through")
 
-// TestRandomOutages lets collector, cloud, station and agent fail at random
-// and then compares what the backend has with what the cloud has: no sample of
-// a time that live values do not cover may be missing, none may come twice, and
-// every value must be one that its own sensor measured.
+// TestRandomOutages makes collector, cloud, station and agent fail at random
+// and then compares the backend's points with the cloud's: no sample may be
+// missing from a period that live values do not cover, none may arrive twice,
+// and every value must be one that its own sensor measured.
 func TestRandomOutages(t *testing.T) {
 	for seed := range *runs {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
@@ -33,7 +33,7 @@ func randomOutages(t *testing.T, seed uint64) {
 	random := rand.New(rand.NewPCG(seed, 7))
 	r := newRig(t, simcloud.Options{}, netatmo.Weather, netatmo.HomeCoach)
 	r.backend.onLive = r.checkLive
-	r.cfg.MaxGap = 72 * time.Hour
+	r.known.MaxGap = 72 * time.Hour
 	r.start()
 	begin := time.Now()
 	time.Sleep(40 * time.Minute)
@@ -69,7 +69,7 @@ func randomOutages(t *testing.T, seed uint64) {
 	r.terminate()
 
 	lost, expected := r.lost(begin.Add(30*time.Minute), time.Now().Add(-2*time.Hour))
-	t.Logf("%d samples expected where live values do not reach, %d lost, %d points of history twice", expected, len(lost), r.backend.twice)
+	t.Logf("%d samples expected where there are no live values, %d lost, %d points of history twice", expected, len(lost), r.backend.twice)
 	if len(lost) > 0 || r.backend.twice > 0 && !killed {
 		t.Errorf("lost: %v\n%v\n%s", lost, history, r.log)
 	}
@@ -89,13 +89,13 @@ func agentAway(running map[string]func()) bool {
 	return false
 }
 
-// uncovered is the longest time without any point of a series that is not
-// taken for a gap: an upload that was delivered live just before, the next one
-// just before the one after it is due.
+// uncovered is the longest period without a point in a series that is not a
+// gap: one upload was delivered live just before, the next one just before the
+// following one is due.
 const uncovered = 2 * 607 * time.Second
 
-// lost lists the samples that the cloud holds and the backend lacks, in those
-// times that no live value covers.
+// lost lists the cloud's samples that the backend lacks in periods that no live
+// value covers.
 func (r *rig) lost(from, to time.Time) (lost []string, expected int) {
 	for _, m := range r.cloud.Modules() {
 		for _, c := range moduleHistory(m) {
@@ -110,7 +110,7 @@ func (r *rig) lost(from, to time.Time) (lost []string, expected int) {
 					continue
 				}
 				if x.Time.After(r.backend.measured[s][live[n]]) {
-					continue // uploaded after the live values had begun again
+					continue // uploaded after the live values had resumed
 				}
 				expected++
 				if !r.backend.has(s, x.Time, x.Value) {
@@ -122,7 +122,7 @@ func (r *rig) lost(from, to time.Time) (lost []string, expected int) {
 	return lost, expected
 }
 
-// live are the times of the live points of a series, ascending.
+// live returns the times of the live points of a series, ascending.
 func (b *backend) live(s series) []int64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -11,8 +11,8 @@ import (
 	"netatmo-agent/agent/simcloud"
 )
 
-// TestOnTime follows a weather station for a week and prints how old its
-// values are when they are first pushed, and what that costs.
+// TestOnTime follows a weather station for a week and prints how old its values
+// are when they are first pushed, and what that costs.
 func TestOnTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, simcloud.Options{}, netatmo.Weather)
@@ -26,12 +26,12 @@ func TestOnTime(t *testing.T) {
 			}
 			seen[x.ModuleID] = x.Measured
 			if !ok {
-				return // the first was there before the start
+				return // the first existed before the start
 			}
 			if x.Measured.Sub(last) > 700*time.Second {
 				missed++
 			}
-			if x.ModuleID == x.StationID { // the first of its readings; its modules upload with it
+			if x.ModuleID == x.StationID { // the first of the station's readings; its modules upload with it
 				visible = r.visible(x.ModuleID, x.Measured, now)
 			}
 			ages[x.ModuleID] = append(ages[x.ModuleID], now.Sub(visible))
@@ -66,7 +66,7 @@ func TestOnTime(t *testing.T) {
 	})
 }
 
-// visible is when a measurement could first be asked for, to a tenth of a second.
+// visible is when a measurement first became available, to a tenth of a second.
 func (r *rig) visible(module string, measured, latest time.Time) time.Time {
 	const step = 100 * time.Millisecond
 	n := sort.Search(int(latest.Sub(measured)/step), func(i int) bool {

@@ -10,8 +10,8 @@ import (
 	"netatmo-agent/agent/simcloud"
 )
 
-// outages are the ways in which readings are missed. Each begins when its
-// function is called and ends when the function that it returns is.
+// outages are the ways in which readings are missed. Calling a function begins
+// an outage, calling the function that it returns ends it.
 var outages = map[string]func(r *rig) (end func()){
 	"collector away": func(r *rig) func() {
 		r.backend.setDown(true)
@@ -52,8 +52,8 @@ func setOffline(r *rig, offline bool) {
 	}
 }
 
-// TestOutages checks that after an outage the backend has every sample that
-// was not delivered live, whoever was away and whether or not the backend takes
+// TestOutages checks that after an outage the backend has every sample that was
+// not delivered live, whatever was down and whether or not the backend accepts
 // points out of order.
 func TestOutages(t *testing.T) {
 	cadences := map[string]struct {
@@ -81,7 +81,7 @@ func TestOutages(t *testing.T) {
 						end := begin(r)
 						time.Sleep(c.outage)
 						had := r.backend.ends()
-						first := map[string]time.Time{} // what was known when the first live values went out
+						first := map[string]time.Time{} // the newest measurements when the first live values were pushed
 						r.backend.watch(func(_ time.Time, x netatmo.Reading) {
 							if _, was := first[x.ModuleID]; !was && hasHistory(x) {
 								first[x.ModuleID] = earlier(x.Measured, r.newestHeld(x.ModuleID))

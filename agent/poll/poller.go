@@ -3,252 +3,177 @@ package poll
 import (
 	"context"
 	"log/slog"
-	"maps"
 	"sync"
 	"time"
 
 	"netatmo-agent/agent/netatmo"
-	"netatmo-agent/agent/outage"
+	"netatmo-agent/agent/record"
 )
-
-// Source answers for the account; *netatmo.Client is one.
-type Source interface {
-	Weather(ctx context.Context, favorites bool) (netatmo.Answer, error)
-	HomeCoaches(ctx context.Context) (netatmo.Answer, error)
-	Homes(ctx context.Context) ([]netatmo.Home, error)
-	HomeStatus(ctx context.Context, h netatmo.Home) (netatmo.Answer, error)
-	Measure(ctx context.Context, q netatmo.MeasureQuery, p netatmo.Priority) ([]netatmo.Sample, error)
-}
-
-// Sink takes readings to the backend.
-type Sink interface {
-	// Wake says that Readings has something new. It does not block.
-	Wake()
-	HistorySink
-}
-
-// HistorySink takes history to the backend; *telemetry.Pusher is one.
-type HistorySink interface {
-	// PushHistory delivers points, which ascend in time, and returns once the
-	// backend has answered. Points that the backend refuses for good count as
-	// dealt with; refused is how many of those done they are. An error says that
-	// the rest may be tried again later; done is how many points, from the first
-	// on, are dealt with all the same.
-	PushHistory(ctx context.Context, points []netatmo.Measurement) (done, refused int, err error)
-}
 
 // Config says what to poll and how.
 type Config struct {
 	Families  []netatmo.Family
-	Favorites bool                                // also the user's favourite stations
+	Favorites bool                                // also the user's favorite stations
 	Allows    func(stationID, homeID string) bool // nil: every station and home
 	Interval  time.Duration                       // between polls; 0 follows the stations
-	Stale     time.Duration                       // values older than this are not pushed
-	MaxGap    time.Duration                       // of a longer gap only the newest part is filled; 0: none
 
-	// History is what Netatmo keeps of a module of the type: what getmeasure, or
-	// for a room getroommeasure, is asked for.
-	History func(moduleType string) []netatmo.Column
-
-	// Authorized reports whether there is a login, and Changed returns a channel
-	// that is closed when that or the login's scopes may have changed. Both nil:
-	// there always is one.
-	Authorized func() bool
-	Changed    func() <-chan struct{}
-	// OnScope is told when Netatmo refuses a family because the login lacks its
+	// Login returns a number that is different for each access token, and zero
+	// while there is no login. Changed returns a channel that is closed when the
+	// number may have changed. Both nil: the login never changes.
+	Login   func() uint64
+	Changed func() <-chan struct{}
+	// OnScope is called when Netatmo refuses a family because the login lacks its
 	// scope, and when it answers about such a family again. It may be nil.
 	OnScope func(f netatmo.Family, granted bool)
 
 	Logger *slog.Logger // required
 }
 
-// Poller keeps the newest readings and fills gaps. Its methods are safe for
-// concurrent use.
+// Poller polls. Run may be called once; Stats is safe for concurrent use.
 type Poller struct {
-	cfg   Config
-	src   Source
-	sink  Sink
-	state *State
-	clock clock
-	stats stats
+	cfg    Config
+	api    netatmo.API
+	record *record.Record
+	stats  stats
 
-	history  *history
-	families []*family
-	save     chan struct{} // capacity 1: the state is worth saving
-	fill     chan struct{} // capacity 1: look for gaps to fill now
-
-	mu       sync.Mutex
-	snapshot snapshot
-	rejected map[group]map[netatmo.ItemError]bool // as the log knows
-	modules  map[string]*module
-	alive    time.Time // of the last delivery
-	windows  []*window // of history, to be filled
+	families map[netatmo.Family]*family
+	tasks    map[record.Place]*task
+	login    uint64      // the current one
+	results  chan result // of tasks that have been asked
+	asking   sync.WaitGroup
 }
 
 // New returns a Poller. It makes no request.
-func New(cfg Config, src Source, sink Sink, state *State) *Poller {
+func New(cfg Config, api netatmo.API, r *record.Record) *Poller {
 	if cfg.Allows == nil {
 		cfg.Allows = func(string, string) bool { return true }
 	}
-	p := &Poller{
-		cfg: cfg, src: src, sink: sink, state: state,
-		clock:    clock{log: cfg.Logger},
-		save:     make(chan struct{}, 1),
-		fill:     make(chan struct{}, 1),
-		snapshot: snapshot{groups: map[group][]netatmo.Reading{}, measured: map[key]netatmo.Reading{}},
-		history:  &history{src: src, columns: cfg.History},
-		rejected: map[group]map[netatmo.ItemError]bool{},
-		modules:  map[string]*module{},
+	if cfg.Login == nil {
+		cfg.Login = func() uint64 { return 1 }
 	}
-	for _, name := range cfg.Families {
-		p.families = append(p.families, newFamily(p, name))
+	if cfg.Changed == nil {
+		cfg.Changed = func() <-chan struct{} { return nil }
+	}
+	if cfg.OnScope == nil {
+		cfg.OnScope = func(netatmo.Family, bool) {}
+	}
+	p := &Poller{
+		cfg: cfg, api: api, record: r,
+		families: map[netatmo.Family]*family{},
+		tasks:    map[record.Place]*task{},
+		results:  make(chan result),
+	}
+	for _, f := range cfg.Families {
+		p.families[f] = newFamily(f, cfg.Logger)
+		p.add(record.Place{Family: f})
 	}
 	return p
 }
 
-// Run polls and fills gaps until ctx ends. What is acknowledged later still
-// moves the marks; see State.Save.
-func (p *Poller) Run(ctx context.Context) {
-	var wg sync.WaitGroup
-	for _, f := range p.families {
-		wg.Go(func() { f.run(ctx) })
-	}
-	wg.Go(func() { p.fillGaps(ctx) })
-	wg.Go(func() { p.saveState(ctx) })
-	wg.Wait()
-}
+// clockLook is how often the loop looks for a step of the local clock.
+const clockLook = time.Minute
 
-// saveState saves what there is to remember until ctx ends.
-func (p *Poller) saveState(ctx context.Context) {
-	log := outage.New(p.cfg.Logger, "saving the state file")
-	for {
+// Run polls until ctx ends.
+func (p *Poller) Run(ctx context.Context) {
+	defer p.asking.Wait()
+	for ctx.Err() == nil {
+		changed := p.cfg.Changed()
+		p.login = p.cfg.Login()
+		timer := time.NewTimer(min(p.start(ctx), clockLook))
 		select {
 		case <-ctx.Done():
-			return
-		case <-p.save:
+		case <-changed:
+		case <-timer.C:
+		case x := <-p.results:
+			p.conclude(x)
 		}
-		p.forgetGone()
-		if err := p.state.Save(); err != nil {
-			log.Failed("save", err)
-			continue
-		}
-		log.OK()
+		timer.Stop()
 	}
 }
 
-// forgetGone forgets what is known of modules that are neither in Netatmo's
-// answers nor were delivered for long.
-func (p *Poller) forgetGone() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	there := map[string]bool{}
-	for _, r := range p.snapshot.all {
-		there[r.ModuleID], there[r.StationID] = true, true
-	}
-	for _, w := range p.windows {
-		there[w.module] = true
-	}
-	p.state.forget(p.clock.now().Add(-remembered), there)
-	maps.DeleteFunc(p.modules, func(id string, _ *module) bool {
-		_, marked := p.state.mark(id)
-		return !marked && !there[id]
-	})
-}
-
-// Readings returns the newest reading of every module, without those values
-// that have to wait for the history before them. The result is not to be
-// changed.
-func (p *Poller) Readings() []netatmo.Reading {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.withoutHeld(p.snapshot.all)
-}
-
-// ClockOK reports whether the local clock is right, as far as is known: within
-// ClockTolerance of Netatmo's. If it was moved since the last answer, Netatmo is
-// asked at once.
-func (p *Poller) ClockOK() bool {
-	ok, news := p.clock.ok()
-	if news {
-		for _, f := range p.families {
-			signal(f.kick)
+// start makes all requests that are due, and returns how long it takes until
+// another one is.
+func (p *Poller) start(ctx context.Context) (wait time.Duration) {
+	wait = clockLook
+	moved := p.record.ClockMoved()
+	for place, t := range p.tasks {
+		switch {
+		case t.busy:
+		case p.login == 0:
+			p.stats.wait(place)
+		case p.isDue(t, moved):
+			t.busy, t.login = true, p.login
+			p.stats.begin(place)
+			x := result{task: t, listing: t.homes(), question: netatmo.Question{Family: place.Family, Home: t.home, Favorites: p.cfg.Favorites}}
+			p.asking.Go(func() { p.ask(ctx, x) })
+		default:
+			wait = min(wait, time.Until(t.due))
 		}
 	}
-	return ok
+	return wait
 }
 
-// merge takes an answer into the snapshot, looks for gaps, and wakes the sink
-// if something is new. It returns the readings of the group that are allowed.
-func (p *Poller) merge(g group, answer netatmo.Answer) []netatmo.Reading {
-	if !answer.Server.IsZero() {
-		p.clock.observe(answer.Offset)
+// isDue reports whether it is time for t. A new login makes a task due that failed
+// or was set aside; a step of the local clock, one that waits for its usual time.
+func (p *Poller) isDue(t *task, clockMoved bool) bool {
+	switch {
+	case !t.due.After(time.Now()):
+		return true
+	case t.why == onTime:
+		return clockMoved && !t.homes()
+	case t.why == failing, t.why == noScope, t.why == absent && !p.families[t.place.Family].answers:
+		return t.login != p.login
 	}
-	allowed := make([]netatmo.Reading, 0, len(answer.Readings))
-	for _, r := range answer.Readings {
-		if p.cfg.Allows(r.StationID, r.HomeID) {
-			allowed = append(allowed, r)
-		}
-	}
-
-	p.mu.Lock()
-	p.say(g, answer.Rejected)
-	before, known := p.snapshot.groups[g]
-	certain := agree(answer.Offset)
-	readings, news := p.snapshot.merge(g, allowed, answer.Rejected, certain)
-	p.announce(g, before, readings, !known)
-	gaps := false
-	for _, r := range readings {
-		gaps = p.checkGap(r, certain) || gaps
-	}
-	p.mu.Unlock()
-
-	if gaps {
-		signal(p.fill)
-	}
-	if news {
-		p.sink.Wake()
-	}
-	return readings
+	return false
 }
 
-// drop takes a group out of the snapshot.
-func (p *Poller) drop(g group) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	delete(p.rejected, g)
-	p.snapshot.drop(g)
+// result is a task's request and its result. Only the loop of Run looks into the
+// task: its home may change while the request is under way.
+type result struct {
+	*task
+	listing  bool // of the homes; question does not count then
+	question netatmo.Question
+	answer   netatmo.Answer
+	homes    []netatmo.Home
+	err      error
+	sent     time.Time
 }
 
-// say tells the log about devices in an answer that are not understood or not
-// within Netatmo's reach, once for as long as they stay so.
-func (p *Poller) say(g group, rejected []netatmo.ItemError) {
-	log := p.cfg.Logger.With("family", g.family)
-	if g.home != "" {
-		log = log.With("home", g.home)
+// ask makes a task's request.
+func (p *Poller) ask(ctx context.Context, x result) {
+	x.sent = time.Now()
+	if x.listing {
+		x.homes, x.err = p.api.Homes(ctx)
+	} else {
+		x.answer, x.err = netatmo.Ask(ctx, p.api, x.question)
 	}
-	const most = 10
-	said, news := p.rejected[g], 0
-	p.rejected[g] = map[netatmo.ItemError]bool{}
-	for _, e := range rejected {
-		what := e
-		what.Place = "" // Netatmo's lists have no order
-		p.rejected[g][what] = true
-		if said[what] {
-			continue
-		}
-		if news++; news <= most {
-			log.Warn("a device in Netatmo's answer is left out", "error", e)
-		}
-	}
-	if news > most {
-		log.Warn("more devices in Netatmo's answer are left out", "number", news-most)
-	}
-}
-
-// signal sends on a channel of capacity 1 unless a signal is there already.
-func signal(c chan<- struct{}) {
 	select {
-	case c <- struct{}{}:
-	default:
+	case p.results <- x:
+	case <-ctx.Done():
 	}
+}
+
+// conclude processes a result and decides when its task is due again.
+func (p *Poller) conclude(x result) {
+	t := x.task
+	t.busy, t.asked = false, time.Now()
+	if p.tasks[t.place] != t {
+		return // the home has left the account meanwhile
+	}
+	err := x.err
+	switch {
+	case netatmo.MeaningOf(err) == netatmo.NoScope && p.cfg.Login() != t.login:
+		t.due = t.asked // the refusal was about an access token that has been replaced
+		return
+	case err != nil:
+		p.failed(x)
+	case t.homes():
+		err = p.listed(x)
+	case t.home != nil:
+		p.stateOf(x)
+	default:
+		err = p.followed(x)
+	}
+	p.stats.end(t.place, err, t.why == noScope || t.why == absent || t.why == doubted, t.due)
+	p.settleScope(t.place.Family)
 }

@@ -11,9 +11,9 @@ import (
 	"netatmo-agent/agent/netatmo"
 )
 
-// The log tells once which modules there are, and then only what changes. An
-// answer names its modules; a minus is one out of reach, a question mark one of
-// which Netatmo does not say.
+// The log lists the modules once, and then only changes. An answer names its
+// modules; a minus marks an unreachable one, a question mark one whose state
+// Netatmo does not send.
 func TestModulesInTheLog(t *testing.T) {
 	for name, test := range map[string]struct {
 		answers []string

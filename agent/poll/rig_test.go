@@ -9,32 +9,44 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"netatmo-agent/agent/catalogue"
+	"netatmo-agent/agent/history"
 	"netatmo-agent/agent/netatmo"
 	"netatmo-agent/agent/poll"
+	"netatmo-agent/agent/record"
 	"netatmo-agent/agent/simcloud"
 	"netatmo-agent/auth/authtest"
 )
 
-// rig is an agent without its outer parts: the real client asks the simulated
-// cloud through a real HTTP server, and a backend takes what is pushed.
+// rig is the inner part of an agent: the real client makes requests to the
+// simulated cloud through a real HTTP server, and a backend receives what is
+// pushed.
 type rig struct {
 	t       *testing.T
 	cloud   *simcloud.Cloud
-	source  poll.Source
+	source  source
 	cfg     poll.Config
+	known   record.Config
 	state   string // path of the state file
 	backend *backend
 	log     *bytes.Buffer
 	step    time.Duration // between two uploads
 
-	saved  *poll.State
+	saved  *record.State
+	record *record.Record
 	poller *poll.Poller
 	stop   func()
+}
+
+// source is everything that the agent requests from Netatmo.
+type source interface {
+	netatmo.API
+	history.Source
 }
 
 // newRig sets up everything but the agent, inside a synctest bubble.
@@ -47,21 +59,23 @@ func newRig(t *testing.T, o simcloud.Options, families ...netatmo.Family) *rig {
 		backend: newBackend(),
 		log:     &bytes.Buffer{},
 	}
-	r.source = netatmo.NewClient(netatmo.Options{
-		BaseURL: "http://cloud",
-		HTTP:    &http.Client{Transport: serveInMemory(t, r.cloud)},
-		Gate:    netatmo.NewGate(400),
-		Tokens:  staticToken(r.cloud.Auth().Grant("read_station", "read_homecoach", "read_thermostat").Access),
-	})
-	r.cfg = poll.Config{
-		Families: families, MaxGap: 24 * time.Hour,
-		History: catalogue.History,
-		Logger:  slog.New(slog.NewTextHandler(r.log, nil)),
-	}
+	r.source = r.clientOf(r.cloud.Auth().Grant("read_station", "read_homecoach", "read_thermostat").Access)
+	log := slog.New(slog.NewTextHandler(r.log, nil))
+	r.cfg = poll.Config{Families: families, Logger: log}
+	r.known = record.Config{MaxGap: 24 * time.Hour, History: catalogue.History, Logger: log}
 	return r
 }
 
-// stateFile is a path for a state file, where the machine allows in memory:
+func (r *rig) clientOf(token string) *netatmo.Client {
+	return netatmo.NewClient(netatmo.Options{
+		BaseURL: "http://cloud",
+		HTTP:    &http.Client{Transport: serveInMemory(r.t, r.cloud)},
+		Gate:    netatmo.NewGate(400),
+		Tokens:  staticToken(token),
+	})
+}
+
+// stateFile returns a path for a state file, in memory if possible, because
 // weeks of virtual time write it thousands of times.
 func stateFile(t *testing.T) string {
 	t.Helper()
@@ -73,30 +87,33 @@ func stateFile(t *testing.T) string {
 	return filepath.Join(dir, "state.json")
 }
 
-// start runs the agent. It ends with the test, or by kill or terminate.
+// start runs the agent. It stops with the test, or through kill or terminate.
 func (r *rig) start() {
 	r.t.Helper()
 	var err error
-	if r.saved, err = poll.OpenState(r.state, r.cfg.Logger); err != nil {
+	if r.saved, err = record.OpenState(r.state, r.cfg.Logger); err != nil {
 		r.t.Fatal(err)
 	}
-	r.cfg.Stale = r.backend.stale
-	r.poller = poll.New(r.cfg, r.source, r.backend, r.saved)
+	r.known.Stale, r.known.Interval, r.known.Allows = r.backend.stale, r.cfg.Interval, r.cfg.Allows
+	r.record = record.New(r.known, r.saved)
+	r.poller = poll.New(r.cfg, r.source, r.record)
 	ctx, cancel := context.WithCancel(r.t.Context())
 	var wg sync.WaitGroup
 	wg.Go(func() { r.poller.Run(ctx) })
-	wg.Go(func() { r.backend.pushes(ctx, r.poller) })
+	wg.Go(func() { history.Fill(ctx, r.source, r.backend, r.known.History, r.record, r.cfg.Logger) })
+	wg.Go(func() { r.record.KeepSaved(ctx) })
+	wg.Go(func() { r.backend.pushes(ctx, r.record) })
 	r.stop = func() { cancel(); wg.Wait() }
 }
 
-// kill ends the agent as SIGKILL does.
+// kill stops the agent like SIGKILL.
 func (r *rig) kill() { r.stop() }
 
-// terminate ends the agent as SIGTERM does.
+// terminate stops the agent like SIGTERM.
 func (r *rig) terminate() {
 	r.t.Helper()
 	r.stop()
-	r.backend.push(r.poller)
+	r.backend.push(r.record)
 	if err := r.saved.Save(); err != nil {
 		r.t.Fatal(err)
 	}
@@ -123,7 +140,7 @@ func serveInMemory(t *testing.T, h http.Handler) *http.Transport {
 	return transport
 }
 
-// series is one line of a backend.
+// series is one series of a backend.
 type series struct {
 	station, module string
 	field           netatmo.Field
@@ -131,29 +148,30 @@ type series struct {
 
 func (s series) String() string { return fmt.Sprintf("%s %s %d", s.station, s.module, s.field) }
 
-// backend stands for the pusher and the backend behind it: it pushes what the
-// poller has at every interval and when woken, and keeps all points.
+// backend replaces the pusher and the backend behind it: it pushes what the
+// record has at every interval and when woken, and keeps all points.
 type backend struct {
 	interval time.Duration
 	stale    time.Duration
-	ordered  bool // refuses points that are not newer than what the series has
-	wake     chan struct{}
-	onLive   func(now time.Time, r netatmo.Reading) // sees each reading that is pushed
+	ordered  bool                                   // refuses points that are not newer than the series
+	onLive   func(now time.Time, r netatmo.Reading) // receives each reading that is pushed
 	world    *sync.Mutex                            // held during onLive; may be nil
+
+	onHistory func(at time.Time) // receives the time of each measurement that is pushed; may be nil
 
 	mu       sync.Mutex
 	down     bool
-	refuses  bool                         // takes no history, for good
+	refuses  bool                         // permanently refuses history
 	points   map[series]map[int64]float64 // by Unix milliseconds
 	newest   map[series]int64
 	measured map[series]map[int64]time.Time // of the live points
-	history  map[series]map[int64]bool      // came as history
-	twice    int                            // points of history that came again
+	history  map[series]map[int64]bool      // arrived as history
+	twice    int                            // points of history that arrived again
 }
 
 func newBackend() *backend {
 	return &backend{
-		interval: time.Minute, stale: 20 * time.Minute, wake: make(chan struct{}, 1),
+		interval: time.Minute, stale: 20 * time.Minute,
 		points: map[series]map[int64]float64{}, newest: map[series]int64{}, history: map[series]map[int64]bool{},
 		measured: map[series]map[int64]time.Time{},
 	}
@@ -165,14 +183,7 @@ func (b *backend) setDown(down bool) {
 	b.down = down
 }
 
-func (b *backend) Wake() {
-	select {
-	case b.wake <- struct{}{}:
-	default:
-	}
-}
-
-func (b *backend) pushes(ctx context.Context, p *poll.Poller) {
+func (b *backend) pushes(ctx context.Context, p *record.Record) {
 	tick := time.NewTicker(b.interval)
 	defer tick.Stop()
 	for {
@@ -180,13 +191,13 @@ func (b *backend) pushes(ctx context.Context, p *poll.Poller) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-		case <-b.wake:
+		case <-p.Changed():
 		}
 		b.push(p)
 	}
 }
 
-func (b *backend) push(p *poll.Poller) {
+func (b *backend) push(p *record.Record) {
 	if !p.ClockOK() {
 		return
 	}
@@ -233,32 +244,35 @@ func (b *backend) watch(onLive func(now time.Time, r netatmo.Reading)) {
 	b.onLive = onLive
 }
 
-func (b *backend) PushHistory(_ context.Context, points []netatmo.Measurement) (done, refused int, err error) {
+func (b *backend) PushHistory(_ context.Context, module netatmo.Reading, samples []netatmo.Sample) (record.Delivery, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.down {
-		return 0, 0, errors.New("connection refused")
+		return record.Delivery{}, errors.New("connection refused")
 	}
 	if b.refuses {
-		return len(points), len(points), nil
+		return record.Delivery{Refused: len(samples)}, nil
 	}
-	for i, pt := range points {
-		if i > 0 && pt.Time.Before(points[i-1].Time) {
-			return i, 0, errors.New("out of order")
+	for i, x := range samples {
+		if i > 0 && x.Time.Before(samples[i-1].Time) {
+			return record.Delivery{Accepted: i}, errors.New("out of order")
 		}
-		for _, v := range pt.Values {
-			s := series{pt.Reading.StationID, pt.Reading.ModuleID, v.Field}
+		if b.onHistory != nil {
+			b.onHistory(x.Time)
+		}
+		for _, v := range x.Values {
+			s := series{module.StationID, module.ModuleID, v.Field}
 			if b.history[s] == nil {
 				b.history[s] = map[int64]bool{}
 			}
-			if b.history[s][pt.Time.UnixMilli()] {
+			if b.history[s][x.Time.UnixMilli()] {
 				b.twice++
 			}
-			b.history[s][pt.Time.UnixMilli()] = true
-			b.add(s, pt.Time, v.Number)
+			b.history[s][x.Time.UnixMilli()] = true
+			b.add(s, x.Time, v.Number)
 		}
 	}
-	return len(points), 0, nil
+	return record.Delivery{Accepted: len(samples)}, nil
 }
 
 func (b *backend) add(s series, at time.Time, v float64) {
@@ -281,7 +295,18 @@ func (b *backend) has(s series, at time.Time, v float64) bool {
 	return ok && got == v
 }
 
-// ends are the newest points of all series.
+// logged counts the lines of the log with the text.
+func (r *rig) logged(text string) int {
+	n := 0
+	for line := range strings.Lines(r.log.String()) {
+		if strings.Contains(line, text) {
+			n++
+		}
+	}
+	return n
+}
+
+// ends returns the newest points of all series.
 func (b *backend) ends() map[series]time.Time {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -292,9 +317,8 @@ func (b *backend) ends() map[series]time.Time {
 	return ends
 }
 
-// missing lists the samples that the cloud holds and the backend lacks: of all
-// sensors with a history, after what the backend had then, and up to the time
-// until that is given for the module.
+// missing lists the cloud's samples that the backend lacks: for all sensors
+// with a history, after the time in had, and up to the module's time until.
 func (r *rig) missing(had map[series]time.Time, until func(module string) time.Time) (missing []string, expected int) {
 	for _, m := range r.cloud.Modules() {
 		for _, c := range moduleHistory(m) {

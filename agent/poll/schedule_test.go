@@ -11,8 +11,8 @@ import (
 	"netatmo-agent/agent/netatmo"
 )
 
-// uploader is a weather station that uploads at its own pace; what it measured
-// lag ago shows at each upload.
+// uploader is a weather station that uploads at its own pace; each upload shows
+// what was measured lag before.
 type uploader struct {
 	id          string
 	phase, step time.Duration
@@ -21,7 +21,7 @@ type uploader struct {
 	start       time.Time
 }
 
-// shown is the newest upload before t, and when it was measured.
+// shown returns the newest upload before t, and when it was measured.
 func (u *uploader) shown(t time.Time) (at, measured time.Time) {
 	n := math.Floor(float64(t.Sub(u.start)-u.phase) / float64(u.step))
 	for {
@@ -34,8 +34,8 @@ func (u *uploader) shown(t time.Time) (at, measured time.Time) {
 }
 
 // follow lets an agent follow the stations for a time after it has learned
-// their pace, and returns how long after each upload it knew it, the uploads
-// that it never saw, and the polls in an hour.
+// their pace. It returns how long after each upload the agent knew it, the
+// number of uploads that it missed, and of polls in an hour.
 func follow(t *testing.T, learn, length time.Duration, stations ...*uploader) (delays []time.Duration, missed int, perHour float64) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -116,7 +116,7 @@ func TestFollow(t *testing.T) {
 	}
 }
 
-// Many stations cost about a poll a minute.
+// Many stations need about one poll a minute.
 func TestFollowMany(t *testing.T) {
 	var stations []*uploader
 	for i := range 200 {
@@ -131,8 +131,8 @@ func TestFollowMany(t *testing.T) {
 	}
 }
 
-// A silent station is asked about at least every ten minutes, hardly more
-// often, and followed again when it is back.
+// A silent station is polled at least every ten minutes, hardly more often, and
+// followed again when it is back.
 func TestSilentStation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
@@ -174,8 +174,8 @@ func TestSilentStation(t *testing.T) {
 	})
 }
 
-// A station that uploads out of turn, because somebody pressed its button, is
-// still followed at its pace.
+// A station that uploads out of turn, because its button was pressed, is still
+// followed at its pace.
 func TestButton(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
@@ -220,13 +220,13 @@ func TestFixedInterval(t *testing.T) {
 			}
 		}
 		if len(a.backend.history) > 0 {
-			t.Error("gaps were filled although none was there")
+			t.Error("gaps were filled although there was none")
 		}
 	})
 }
 
-// The pace of a station is known again after a restart, so that it is followed
-// from the first poll on.
+// The pace of a station is known after a restart, so that the first poll
+// already follows it.
 func TestPaceSurvivesRestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := &uploader{id: "s", phase: 100 * time.Second, step: 606 * time.Second, lag: 5 * time.Second, start: time.Now()}

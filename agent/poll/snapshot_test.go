@@ -30,8 +30,8 @@ func says(readings func(now time.Time) []netatmo.Reading) func() (netatmo.Answer
 	return func() (netatmo.Answer, error) { return answer(readings(time.Now())...), nil }
 }
 
-// Answers of a past state, which Netatmo gives at times, do not bring old
-// values back; what they say about the module counts if it is not old as well.
+// Answers with a past state, which Netatmo sometimes gives, do not restore old
+// values; their status values count if they are not old as well.
 func TestTimeGoesBackwards(t *testing.T) {
 	lastContact := map[string]time.Duration{"old contact": -15 * time.Minute, "new contact": -time.Second}
 	for name, ago := range lastContact {
@@ -66,7 +66,7 @@ func TestTimeGoesBackwards(t *testing.T) {
 	}
 }
 
-// A time that was never possible does not keep later values out.
+// An impossible time does not block later values.
 func TestImpossibleTime(t *testing.T) {
 	sequence(t, []func() (netatmo.Answer, error){
 		says(func(now time.Time) []netatmo.Reading {
@@ -97,30 +97,30 @@ func TestUnreachable(t *testing.T) {
 	})
 }
 
-// A value whose time of measurement stands still goes stale, also where that
-// time lies in the future and therefore counts as that of each answer. What was
-// measured meanwhile is filled in afterwards.
-func TestFutureTimeStandsStill(t *testing.T) {
+// A value whose measurement time does not advance becomes stale, even if that
+// time is in the future and therefore counts as that of each answer. Values
+// measured meanwhile are filled in later.
+func TestAFutureTimeThatDoesNotAdvance(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var future time.Time // what the station says while it stands still
+		var future time.Time // the station's time while it does not advance
 		a := newAgent(t, &fake{measure: sampled(nil), weather: func() (netatmo.Answer, error) {
 			now := time.Now()
 			measured := now.Truncate(5 * time.Minute)
 			said := measured
 			if !future.IsZero() {
-				measured, said = now, future // as the client does it
+				measured, said = now, future // as the client does
 			}
 			r := outdoor("s", "m", measured, 20)
 			r.Values = append(r.Values, netatmo.Value{Field: netatmo.MeasurementTime, Number: float64(said.Unix())})
 			return answer(r), nil
 		}}, netatmo.Weather)
-		a.cfg.MaxGap = 48 * time.Hour
+		a.known.MaxGap = 48 * time.Hour
 		pushes := livePushes(a)
 		a.start()
 		a.sleep(31 * time.Minute)
 		stood := time.Now()
 		future = stood.Add(25 * time.Hour)
-		a.sleep(24*time.Hour + 50*time.Minute) // to where the time would do, a little in the future
+		a.sleep(24*time.Hour + 50*time.Minute) // until that time would be plausible, a little in the future
 		if last := pushes["m"][len(pushes["m"])-1].Sub(stood); last > 30*time.Minute {
 			t.Errorf("still pushed after %s", last)
 		}
@@ -135,7 +135,7 @@ func TestFutureTimeStandsStill(t *testing.T) {
 	})
 }
 
-// What an answer does not mention is gone, unless that is not sure.
+// A module that an answer does not mention is gone, unless that is doubtful.
 func TestRemovedModules(t *testing.T) {
 	three := says(func(now time.Time) []netatmo.Reading {
 		return []netatmo.Reading{outdoor("s", "a", now, 1), outdoor("s", "b", now, 2), outdoor("t", "c", now, 3)}
@@ -150,7 +150,7 @@ func TestRemovedModules(t *testing.T) {
 		"module not readable":   {rejecting(one, "b"), []string{"a", "b"}},
 		"station not readable":  {rejecting(one, "t"), []string{"a", "c"}},
 		"nameless not readable": {rejecting(one, ""), []string{"a", "b", "c"}},
-		"none at all":           {func() (netatmo.Answer, error) { return answer(), nil }, []string{"a", "b", "c"}}, // not yet believed
+		"none at all":           {func() (netatmo.Answer, error) { return answer(), nil }, []string{"a", "b", "c"}}, // not believed yet
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -164,7 +164,7 @@ func TestRemovedModules(t *testing.T) {
 					t.Errorf("modules %v, want %v", got, test.want)
 				}
 				if n := a.logged("left out"); n > 1 {
-					t.Errorf("said %d times", n)
+					t.Errorf("logged %d times", n)
 				}
 			})
 		})
@@ -179,7 +179,7 @@ func rejecting(one func() netatmo.Answer, id string) func() (netatmo.Answer, err
 	}
 }
 
-// The pusher is woken when something is new, and only then.
+// The pusher is woken only when there is something new.
 func TestWake(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		measured, battery := time.Now(), 80.0

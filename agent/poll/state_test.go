@@ -17,16 +17,16 @@ import (
 	"time"
 
 	"netatmo-agent/agent/netatmo"
-	"netatmo-agent/agent/poll"
+	"netatmo-agent/agent/record"
 )
 
 func TestOpenState(t *testing.T) {
-	const id, anew = "0f8fad5b-d9cb-469f-a165-70867728950e", "series in the backend begin anew"
+	const id, anew = "0f8fad5b-d9cb-469f-a165-70867728950e", "series in the backend start anew"
 	tests := map[string]struct {
 		content string // empty: no file
 		id      string // empty: a new one
 		said    string
-		kept    bool // the content, aside
+		kept    bool // the content is kept in a copy
 	}{
 		"none":               {},
 		"blank":              {content: " \n", said: anew},
@@ -46,7 +46,7 @@ func TestOpenState(t *testing.T) {
 				write(t, path, test.content)
 			}
 			var log bytes.Buffer
-			m, err := poll.OpenState(path, slog.New(slog.NewTextHandler(&log, nil)))
+			m, err := record.OpenState(path, slog.New(slog.NewTextHandler(&log, nil)))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -57,9 +57,9 @@ func TestOpenState(t *testing.T) {
 				t.Errorf("log: %s", &log)
 			}
 			if n := strings.Count(log.String(), "\n"); n > 1 {
-				t.Errorf("one loss is said %d times: %s", n, &log)
+				t.Errorf("one loss is logged %d times: %s", n, &log)
 			}
-			again, err := poll.OpenState(path, slog.New(slog.DiscardHandler))
+			again, err := record.OpenState(path, slog.New(slog.DiscardHandler))
 			if err != nil || again.InstanceID() != m.InstanceID() {
 				t.Errorf("instance id %q the next time, %v", again.InstanceID(), err)
 			}
@@ -78,11 +78,11 @@ func TestOpenState(t *testing.T) {
 
 var uuid = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
 
-// What cannot be read costs no start, and is not replaced: the state is in
-// memory until there is a way.
+// An unreadable state file does not prevent the start, and is not replaced: the
+// state stays in memory until it can be saved.
 func TestOpenStateFails(t *testing.T) {
 	dir := t.TempDir()
-	state, err := poll.OpenState(dir, slog.New(slog.DiscardHandler))
+	state, err := record.OpenState(dir, slog.New(slog.DiscardHandler))
 	if err == nil || !strings.Contains(err.Error(), dir) || state.InstanceID() == "" {
 		t.Errorf("a directory: %v", err)
 	}
@@ -95,19 +95,19 @@ func TestOpenStateFails(t *testing.T) {
 	if err := state.Save(); err != nil || !strings.Contains(read(t, dir), state.InstanceID()) {
 		t.Errorf("after the directory is gone: %v", err)
 	}
-	if state, err := poll.OpenState(filepath.Join(dir, "state.json"), slog.New(slog.DiscardHandler)); err == nil || errors.Is(err, fs.ErrNotExist) || state == nil {
+	if state, err := record.OpenState(filepath.Join(dir, "state.json"), slog.New(slog.DiscardHandler)); err == nil || errors.Is(err, fs.ErrNotExist) || state == nil {
 		t.Errorf("under a file: %v", err)
 	}
 }
 
-// A damaged file that cannot be kept aside, as on a full disk, costs no start
-// and is not replaced.
+// A damaged file that cannot be copied, as on a full disk, does not prevent the
+// start and is not replaced.
 func TestDamagedStateThatCannotBeKept(t *testing.T) {
 	path := filepath.Join(t.TempDir(), strings.Repeat("s", 240)) // with .bad-<time> too long for a name
 	const damaged = `{"instance_id":`
 	write(t, path, damaged)
-	state, err := poll.OpenState(path, slog.New(slog.DiscardHandler))
-	if err == nil || !strings.Contains(err.Error(), "cannot be kept aside") || state.InstanceID() == "" {
+	state, err := record.OpenState(path, slog.New(slog.DiscardHandler))
+	if err == nil || !strings.Contains(err.Error(), "a copy of it cannot be kept") || state.InstanceID() == "" {
 		t.Errorf("%v", err)
 	}
 	if err := state.Save(); err == nil || read(t, path) != damaged {
@@ -115,11 +115,11 @@ func TestDamagedStateThatCannotBeKept(t *testing.T) {
 	}
 }
 
-// To look at the state, or to have the instance id of one that is there, is not
-// to write it: the agent beside which that happens does.
+// Reading the state, or an existing instance id, does not write the file: only
+// the running agent does.
 func TestStateIsLeftAlone(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state.json")
-	if _, err := poll.ReadState(path); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := record.ReadState(path); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("no file: %v", err)
 	}
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
@@ -128,7 +128,7 @@ func TestStateIsLeftAlone(t *testing.T) {
 
 	const damaged = `{"instance_id":`
 	write(t, path, damaged)
-	if _, err := poll.ReadState(path); err == nil || !strings.Contains(err.Error(), "damaged") {
+	if _, err := record.ReadState(path); err == nil || !strings.Contains(err.Error(), "damaged") {
 		t.Errorf("a damaged file: %v", err)
 	}
 	if got := read(t, path); got != damaged {
@@ -137,14 +137,14 @@ func TestStateIsLeftAlone(t *testing.T) {
 
 	const whole = ` {"more":1,"instance_id":"0f8fad5b-d9cb-469f-a165-70867728950e","marks":{"a":"2020-01-02T03:04:05Z","b":"2026-01-02T03:04:05Z"}}`
 	write(t, path, whole)
-	state, err := poll.ReadState(path)
+	state, err := record.ReadState(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if modules, newest := state.Acknowledged(); modules != 2 || newest.Format(time.RFC3339) != "2026-01-02T03:04:05Z" {
 		t.Errorf("values of %d modules, the newest %s", modules, newest)
 	}
-	if opened, err := poll.OpenState(path, slog.New(slog.DiscardHandler)); err != nil || opened.InstanceID() != state.InstanceID() {
+	if opened, err := record.OpenState(path, slog.New(slog.DiscardHandler)); err != nil || opened.InstanceID() != state.InstanceID() {
 		t.Errorf("opened: %v", err)
 	}
 	if got := read(t, path); got != whole {
@@ -152,9 +152,8 @@ func TestStateIsLeftAlone(t *testing.T) {
 	}
 }
 
-// Modules and stations that Netatmo no longer names are forgotten after 90
-// days, whether the agent ran all the time or not; what is there, or was not
-// long ago, is not.
+// Modules and stations that Netatmo no longer lists are forgotten after 90
+// days, whether or not the agent ran all the time. Others are not.
 func TestModulesThatAreGoneAreForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const day = 24 * time.Hour
@@ -191,7 +190,7 @@ func TestModulesThatAreGoneAreForgotten(t *testing.T) {
 	})
 }
 
-// remembered lists what the state file knows.
+// remembered lists the content of the state file.
 func (r *rig) remembered() string {
 	r.t.Helper()
 	var doc struct {
@@ -205,8 +204,8 @@ func (r *rig) remembered() string {
 	return "marks " + list(slices.Sorted(maps.Keys(doc.Marks))) + ", cadences " + list(slices.Sorted(maps.Keys(doc.Cadences)))
 }
 
-// The marks are written when something new was delivered, not at every push,
-// and a disk that fails is said once and does not stop the agent.
+// The marks are written when something new was delivered, not at every push. A
+// failing disk is logged once and does not stop the agent.
 func TestMarksAreSaved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		measured := time.Now()
@@ -237,7 +236,7 @@ func TestMarksAreSaved(t *testing.T) {
 			a.sleep(10 * time.Minute)
 		}
 		if n := a.logged("saving the state file failed"); n != 1 {
-			t.Errorf("said %d times\n%s", n, a.log)
+			t.Errorf("logged %d times\n%s", n, a.log)
 		}
 		if err := os.Remove(dir); err != nil {
 			t.Fatal(err)
@@ -245,7 +244,7 @@ func TestMarksAreSaved(t *testing.T) {
 		measured = time.Now()
 		a.sleep(10 * time.Minute)
 		if n := a.logged("saving the state file works again"); n != 1 {
-			t.Errorf("recovery said %d times\n%s", n, a.log)
+			t.Errorf("recovery logged %d times\n%s", n, a.log)
 		}
 		a.terminate()
 		if got := a.savedMark("m"); time.Since(got) > time.Second {
@@ -285,8 +284,8 @@ func read(t *testing.T, path string) string {
 	return string(b)
 }
 
-// FuzzOpenState opens any content without a panic, and what is opened can be
-// saved and opened again.
+// FuzzOpenState opens any content without a panic, and a state that was opened
+// can be saved and opened again.
 func FuzzOpenState(f *testing.F) {
 	f.Add(`{"instance_id":"0f8fad5b-d9cb-469f-a165-70867728950e","marks":{"a":"2026-01-02T03:04:05Z"},"cadences":{"s":605.5}}`)
 	f.Add(`{"marks":null,"cadences":{"s":-1e300}}`)
@@ -294,11 +293,11 @@ func FuzzOpenState(f *testing.F) {
 	f.Fuzz(func(t *testing.T, content string) {
 		path := filepath.Join(t.TempDir(), "state.json")
 		write(t, path, content)
-		m, err := poll.OpenState(path, slog.New(slog.DiscardHandler))
+		m, err := record.OpenState(path, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}
-		again, err := poll.OpenState(path, slog.New(slog.DiscardHandler))
+		again, err := record.OpenState(path, slog.New(slog.DiscardHandler))
 		if err != nil || again.InstanceID() != m.InstanceID() {
 			t.Errorf("opened again: %v", err)
 		}

@@ -2,8 +2,8 @@ package poll
 
 import "time"
 
-// Spans at the nominal cadence; those of a faster station are shorter in
-// proportion.
+// Durations at the nominal cadence; those of a faster station are proportionally
+// shorter.
 const (
 	settling  = 5 * time.Second  // from a measurement until it can be asked for, as observed
 	firstWait = 10 * time.Second // before the first probe for a late upload; it doubles
@@ -14,20 +14,20 @@ const (
 // status stays fresh.
 const longest = 10 * time.Minute
 
-// station predicts when the next upload of a weather station or home coach can
-// be seen. Its times are local and monotonic, apart from newest, so that a
-// clock that is wrong or jumps does not disturb it.
+// station predicts when the next upload of a weather station or home coach becomes
+// visible. Its times are local and monotonic, except newest, so that a wrong or
+// jumping clock does not affect it.
 type station struct {
 	cadence
 	newest    time.Time // of its measurements; zero while it has none
 	shown     time.Time // about when newest became visible, rather late than early
-	unchanged time.Time // when an answer was asked for that held nothing newer
+	unchanged time.Time // when an answer without anything newer was requested
 	polled    time.Time // when the last answer came
 	misses    int       // answers without anything new since the upload was due
 }
 
-// observe takes the newest measurement time of an answer that was asked for at
-// sent and came at received, with the local clock offset ahead of Netatmo's.
+// observe takes the newest measurement time of an answer that was requested at
+// sent and arrived at received. The local clock is offset ahead of Netatmo's.
 func (s *station) observe(newest, sent, received time.Time, offset time.Duration) {
 	due := s.due()
 	s.polled = received
@@ -63,7 +63,7 @@ func (s *station) passed(d time.Duration, t time.Time) bool {
 	return d > 0 && t.Sub(s.shown) >= d
 }
 
-// due is when the station is worth a poll of its own.
+// due returns when to poll for this station.
 func (s *station) due() time.Time {
 	c := s.value()
 	switch {
@@ -79,7 +79,7 @@ func (s *station) due() time.Time {
 	return s.shown.Add(c)
 }
 
-// wait is the time until the next probe.
+// wait returns the time until the next probe.
 func (s *station) wait(most time.Duration) time.Duration {
 	d := s.scale(firstWait) << min(max(s.misses-1, 0), 10)
 	return min(d, most)

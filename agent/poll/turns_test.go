@@ -10,7 +10,7 @@ import (
 	"netatmo-agent/agent/netatmo"
 )
 
-// gated is a fake behind Netatmo's limits.
+// gated is a fake with Netatmo's limits.
 type gated struct {
 	*fake
 	gate *netatmo.Gate
@@ -30,14 +30,14 @@ func (g gated) HomeStatus(ctx context.Context, h netatmo.Home) (netatmo.Answer, 
 	return g.fake.HomeStatus(ctx, h)
 }
 
-func (g gated) Measure(ctx context.Context, q netatmo.MeasureQuery, p netatmo.Priority) ([]netatmo.Sample, error) {
+func (g gated) Measure(ctx context.Context, q netatmo.MeasureQuery, p netatmo.Priority) (netatmo.Page, error) {
 	if err := g.gate.Wait(ctx, p); err != nil {
-		return nil, err
+		return netatmo.Page{}, err
 	}
 	return g.fake.Measure(ctx, q, p)
 }
 
-// household has a station of six modules and many rooms.
+// household is a station of six modules, and this number of rooms.
 func household(rooms int) *fake {
 	return &fake{
 		weather: func() (netatmo.Answer, error) {
@@ -63,14 +63,15 @@ func household(rooms int) *fake {
 	}
 }
 
-// However many rooms wait for Netatmo's limits: the history of a station is
-// there before its live values go on, so that a backend that takes nothing older
-// than what it has takes all of it; and every gap is filled before any is looked
-// at a second time, but for a module whose history Netatmo fails to give.
+// However many rooms wait for Netatmo's limits, a station's history is
+// delivered before its live values resume, so that a backend that accepts
+// nothing older than its newest point accepts all of it. Every gap is filled
+// before any is reread, except for a module whose history Netatmo fails to
+// return.
 func TestStationsBeforeRoomsAndFillsBeforeSecondLooks(t *testing.T) {
 	for _, test := range []struct {
 		rooms int
-		fails int // requests for a module's history, from the first on
+		fails int // requests for a module's history, the first ones
 	}{{60, 0}, {300, 0}, {300, 1}, {60, 1000}} {
 		t.Run(fmt.Sprint(test), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -100,11 +101,11 @@ func TestStationsBeforeRoomsAndFillsBeforeSecondLooks(t *testing.T) {
 					id := fmt.Sprint("m", i)
 					for at := stopped.Add(5 * time.Minute).Truncate(5 * time.Minute); at.Before(back); at = at.Add(5 * time.Minute) {
 						if !a.backend.has(series{"s", id, netatmo.Temperature}, at, float64(at.Unix()%1000)) && (i > 0 || test.fails < 2) {
-							t.Errorf("%s has nothing of %s", id, at.Sub(back))
+							t.Errorf("%s has nothing from %s", id, at.Sub(back))
 						}
 					}
 				}
-				var filled, look time.Time // the last first request, the first second one
+				var filled, look time.Time // the last first request, the first rereading
 				for i := range test.rooms {
 					calls := f.calls(fmt.Sprintf("measure r%d ", i))
 					if len(calls) == 0 {
@@ -120,7 +121,7 @@ func TestStationsBeforeRoomsAndFillsBeforeSecondLooks(t *testing.T) {
 					}
 				}
 				if look.Before(filled) {
-					t.Errorf("a second look %s after the start, the last gap filled %s after it", look.Sub(back), filled.Sub(back))
+					t.Errorf("a gap was reread %s after the start, the last gap filled %s after it", look.Sub(back), filled.Sub(back))
 				}
 			})
 		})

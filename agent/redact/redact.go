@@ -1,137 +1,157 @@
-// Package redact takes secrets out of what a server said, before it reaches a
-// log, a page or an error. Servers quote the login that they refuse, and seldom
-// as it was sent: cut, in capitals, escaped for JSON or a URL. To look for the
-// secret alone would let all of those pass, and so would a redactor that each
-// client writes for itself; hence one for all.
+// Package redact makes text from a server suitable for a log, a page or an
+// error: it hides the secrets that servers quote, and shows only the beginning
+// of what may be megabytes.
 package redact
 
 import (
 	"errors"
-	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 const (
-	shortestSecret = 6 // what is shorter (a tenant's number) is none, and would make holes in words
-	telling        = 8 // so many characters in a row of a secret are not shown
-	nesting        = 3 // texts within texts, each escaped anew
+	// MaxText is how many bytes of a text are shown at most.
+	MaxText = 2048
+
+	maxLine        = 200 // characters
+	shortestSecret = 6   // redacting shorter ones, such as a tenant's number, would make holes in words
+	mask           = "[redacted]"
 )
 
-// Text returns text with "[redacted]" in the place of all that has 8 bytes in a
-// row in common with a secret, be it escaped up to twice as in JSON or in a URL,
-// and in whatever case of ASCII letters. A secret of 6 or 7 bytes is hidden where
-// it is whole, a shorter one is not. Redact before cutting: less than 8 bytes that
-// a cut leaves would be shown. Safe for concurrent use.
+// Text returns the first MaxText bytes of text with "[redacted]" in place of
+// each secret of 6 bytes or more, whether it is written unchanged, as in a JSON
+// string or as in a URL, and in any case of ASCII letters. Memory and time do
+// not depend on the length of text. It is safe for concurrent use.
 func Text(text string, secrets ...string) string {
-	if text == "" {
-		return ""
-	}
-	hidden := make([]bool, len(text))
-	all := fragments(secrets)
-	said := echo{text: lower(text), at: make([]int, len(text)+1)}
-	for i := range said.at {
-		said.at[i] = i
-	}
-	for range nesting {
-		for length, parts := range all {
-			for i := 0; i+length <= len(said.text); i++ {
-				if parts[said.text[i:i+length]] {
-					for j := said.at[i]; j < said.at[i+length]; j++ {
-						hidden[j] = true
-					}
-				}
-			}
+	end := len(text)
+	if end > MaxText {
+		end = MaxText
+		for end > MaxText-utf8.UTFMax && !utf8.RuneStart(text[end]) {
+			end--
 		}
-		said = said.unescaped()
 	}
 	var shown strings.Builder
-	for i, hide := range hidden {
-		switch {
-		case !hide:
-			shown.WriteByte(text[i])
-		case i == 0 || !hidden[i-1]:
-			shown.WriteString("[redacted]")
+	hidden, masked := 0, false // text is hidden up to here
+	for i := range end {
+		for _, secret := range secrets {
+			hidden = max(hidden, i+matched(text[i:], secret))
 		}
+		switch {
+		case i >= hidden:
+			shown.WriteByte(text[i])
+			masked = false
+		case !masked:
+			shown.WriteString(mask)
+			masked = true
+		}
+	}
+	if max(end, hidden) < len(text) {
+		shown.WriteString("…")
 	}
 	return shown.String()
 }
 
-// Error returns err, or an error with the redacted text alone if err's shows a
-// secret, as those of net/http do that quote an answer: what it wraps holds the
-// secret too.
+// Line is Text as one line of at most 200 printable characters.
+func Line(text string, secrets ...string) string {
+	text = WholeLine(text, secrets...)
+	if runes := []rune(text); len(runes) > maxLine {
+		return string(runes[:maxLine]) + "…"
+	}
+	return text
+}
+
+// WholeLine is Text as one line of printable characters.
+func WholeLine(text string, secrets ...string) string {
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return ' '
+	}, strings.ToValidUTF8(Text(text, secrets...), "\uFFFD"))
+	return strings.Join(strings.Fields(text), " ")
+}
+
+// Error returns err, or an error with only the redacted text if err's text
+// contains a secret or is too long: what err wraps would show it again.
 func Error(err error, secrets ...string) error {
-	if said := Text(err.Error(), secrets...); said != err.Error() {
-		return errors.New(said)
+	text := err.Error()
+	if shown := Text(text, secrets...); shown != text {
+		return errors.New(shown)
 	}
 	return err
 }
 
-// fragments returns the shortest parts of secrets that are not shown, by their
-// length.
-func fragments(secrets []string) map[int]map[string]bool {
-	all := map[int]map[string]bool{}
-	for _, secret := range secrets {
-		length := min(len(secret), telling)
-		if length < shortestSecret {
-			continue
-		}
-		if all[length] == nil {
-			all[length] = map[string]bool{}
-		}
-		secret = lower(secret)
-		for i := range len(secret) - length + 1 {
-			all[length][secret[i:i+length]] = true
-		}
+// matched returns how many bytes at the start of text spell the secret, 0 if
+// they do not.
+func matched(text, secret string) (longest int) {
+	if len(secret) < shortestSecret {
+		return 0
 	}
-	return all
-}
-
-// echo is what a text says, perhaps in other characters.
-type echo struct {
-	text string
-	at   []int // where each byte, and the end, stands in the original
-}
-
-// unescaped takes away one layer of the escapes of URLs and JSON strings.
-func (e echo) unescaped() echo {
-	var text strings.Builder
-	var at []int
-	for i := 0; i < len(e.text); {
-		char, length := e.text[i], 1
-		switch rest := e.text[i:]; {
-		case char == '%':
-			if c, ok := hex(rest, 1, 2); ok {
-				char, length = c, 3
+	for _, next := range []func(string) (byte, int){plain, fromJSON, fromURL, fromForm} {
+		n, i := 0, 0
+		for i < len(secret) && n < len(text) {
+			c, width := next(text[n:])
+			if lower(c) != lower(secret[i]) {
+				break
 			}
-		case char == '\\' && len(rest) > 1:
-			char, length = rest[1], 2
-			if c, ok := hex(rest, 2, 4); ok && rest[1] == 'u' {
-				char, length = c, 6
-			}
+			n += width
+			i++
 		}
-		text.WriteByte(char)
-		at = append(at, e.at[i])
-		i += length
-	}
-	return echo{lower(text.String()), append(at, e.at[len(e.text)])}
-}
-
-// hex reads a character of 8 bits from digits at an offset.
-func hex(s string, offset, digits int) (byte, bool) {
-	if len(s) < offset+digits {
-		return 0, false
-	}
-	n, err := strconv.ParseUint(s[offset:offset+digits], 16, 8)
-	return byte(n), err == nil
-}
-
-// lower changes the case of ASCII letters alone, and so no length.
-func lower(s string) string {
-	b := []byte(s)
-	for i, c := range b {
-		if 'A' <= c && c <= 'Z' {
-			b[i] = c + 'a' - 'A'
+		if i == len(secret) {
+			longest = max(longest, n)
 		}
 	}
-	return string(b)
+	return longest
+}
+
+func plain(s string) (c byte, width int) { return s[0], 1 }
+
+func fromJSON(s string) (c byte, width int) {
+	if s[0] != '\\' || len(s) < 2 {
+		return s[0], 1
+	}
+	if s[1] == 'u' && len(s) >= 6 {
+		if c, ok := hex(s[2:6]); ok {
+			return c, 6
+		}
+	}
+	return s[1], 2
+}
+
+func fromURL(s string) (c byte, width int) {
+	if s[0] == '%' && len(s) >= 3 {
+		if c, ok := hex(s[1:3]); ok {
+			return c, 3
+		}
+	}
+	return s[0], 1
+}
+
+// fromForm is fromURL in a query, where a plus is a space.
+func fromForm(s string) (c byte, width int) {
+	if s[0] == '+' {
+		return ' ', 1
+	}
+	return fromURL(s)
+}
+
+// hex reads a number below 256. Unlike strconv it allocates nothing on failure.
+func hex(digits string) (byte, bool) {
+	n := 0
+	for i := range len(digits) {
+		digit := strings.IndexByte("0123456789abcdef", lower(digits[i]))
+		if digit < 0 {
+			return 0, false
+		}
+		n = n<<4 | digit
+	}
+	return byte(n), n < 256
+}
+
+func lower(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		return c + 'a' - 'A'
+	}
+	return c
 }

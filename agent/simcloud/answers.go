@@ -8,11 +8,12 @@ import (
 	"time"
 )
 
-// object is JSON as it is sent. Keys come and go with the state of a device
-// and its quirks, so maps serve better than structures.
+// object is a JSON object as it is sent. It is a map because its keys depend on
+// a device's state and quirks.
 type object = map[string]any
 
-// dataTypes is data_type on the wire, which is not always what has history.
+// dataTypes is the data_type that is sent, which is not always what has
+// history.
 var dataTypes = map[string][]string{
 	TypeStation:   {"Temperature", "CO2", "Humidity", "Noise", "Pressure"},
 	TypeHomeCoach: {"Temperature", "CO2", "Humidity", "Noise", "Pressure", "health_idx"},
@@ -27,7 +28,7 @@ var firmwares = map[string]int{
 	TypeRelay: 236, TypeThermostat: 81, TypeValve: 102,
 }
 
-// getstationsdata answers for all weather stations of the account.
+// getstationsdata answers with all weather stations of the account.
 func (c *Cloud) getstationsdata(q query) (any, *apiError) {
 	favorites, err := q.flag("get_favorites", false)
 	if err != nil {
@@ -47,7 +48,7 @@ func (c *Cloud) getstationsdata(q query) (any, *apiError) {
 	return c.deviceList(q, devices)
 }
 
-// gethomecoachsdata answers for all home coaches of the account.
+// gethomecoachsdata answers with all home coaches of the account.
 func (c *Cloud) gethomecoachsdata(q query) (any, *apiError) {
 	devices := []object{}
 	for _, h := range c.homes {
@@ -73,13 +74,13 @@ func (c *Cloud) deviceList(q query, devices []object) (any, *apiError) {
 	}}, nil
 }
 
-// wants is whether the device exists and the request does not ask for another.
+// wants reports whether the device exists and the request asks for it.
 func (q query) wants(d *device) bool {
 	id := q.Get("device_id")
 	return d.exists(q.at) && (id == "" || compact(id) == d.id)
 }
 
-// lookedAt is the time for which the device is shown: now, or for every
+// lookedAt returns the time for which the device is shown: now or, in every
 // second answer about a device that goes Backwards, two uploads ago.
 func (c *Cloud) lookedAt(d *device, t time.Time) time.Time {
 	if d.has(Backwards) {
@@ -90,7 +91,7 @@ func (c *Cloud) lookedAt(d *device, t time.Time) time.Time {
 	return t
 }
 
-// served is the device as its endpoint shows it at the time t.
+// served returns the device as its endpoint shows it at the time t.
 func (d *device) served(t time.Time) object {
 	o := d.alone(t)
 	if d.Type == TypeStation && !d.has(NoModulesKey|Minimal) {
@@ -99,7 +100,7 @@ func (d *device) served(t time.Time) object {
 	return o
 }
 
-// alone is served without the modules of a station.
+// alone returns the same without the modules of a station.
 func (d *device) alone(t time.Time) object {
 	switch {
 	case d.Type == TypeRoom:
@@ -116,7 +117,7 @@ func (d *device) alone(t time.Time) object {
 	return d.weatherStation(t)
 }
 
-// weatherStation is a station or a home coach.
+// weatherStation returns a station or a home coach.
 func (d *device) weatherStation(t time.Time) object {
 	k, _ := d.newest(t)
 	o := d.common(t)
@@ -158,7 +159,7 @@ func (d *device) weatherModule(t time.Time) object {
 	return o
 }
 
-// favorite is the little that Netatmo tells about a stranger's station.
+// favorite returns the few keys that Netatmo shows of another user's station.
 func (d *device) favorite(t time.Time) object {
 	k, _ := d.newest(t)
 	o := object{"_id": d.ID, "type": d.Type, "reachable": d.reachable(t), "data_type": dataTypes[d.Type]}
@@ -179,7 +180,7 @@ func (d *device) favorite(t time.Time) object {
 	return o
 }
 
-// modulesAt are the modules of a station.
+// modulesAt returns the modules of a station.
 func (d *device) modulesAt(t time.Time) []object {
 	modules := []object{}
 	for _, m := range d.children {
@@ -190,7 +191,7 @@ func (d *device) modulesAt(t time.Time) []object {
 	return modules
 }
 
-// common is what stations, modules and home coaches have.
+// common returns what stations, modules and home coaches have in common.
 func (d *device) common(t time.Time) object {
 	o := object{
 		"_id": d.ID, "type": d.Type, "reachable": d.reachable(t), "firmware": firmwares[d.Type],
@@ -205,7 +206,7 @@ func (d *device) common(t time.Time) object {
 	return o
 }
 
-// dashboard is dashboard_data as of t, nil if there is none.
+// dashboard returns dashboard_data as of t, nil if there is none.
 func (d *device) dashboard(t time.Time) object {
 	k, held := d.newest(t)
 	if !held || !d.reachable(t) {
@@ -246,8 +247,8 @@ func (d *device) dashboard(t time.Time) object {
 	return o
 }
 
-// derive adds what follows from the measurements: trends, the pressure at the
-// station, the health index.
+// derive adds values that follow from the measurements: trends, the pressure at
+// the station, the health index.
 func (d *device) derive(o object, x sample) {
 	change := func(s sensor, threshold float64) string {
 		now, _ := d.read(s, x)
@@ -273,7 +274,7 @@ func (d *device) derive(o object, x sample) {
 	}
 }
 
-// mixNumbers writes the numbers in the other ways that were seen.
+// mixNumbers writes the numbers in the other observed ways.
 func mixNumbers(o object) {
 	for key, v := range o {
 		n, ok := v.(float64)
@@ -300,13 +301,15 @@ func (d *device) stationName() string {
 	return fmt.Sprintf("%s (%s)", d.home.Name, d.Name)
 }
 
-// attenuation of a radio signal in dB, as rf_status and wifi_status have it.
+// attenuation returns the loss of a radio signal in dB, as in rf_status and
+// wifi_status.
 func (d *device) attenuation(low, width uint64, k int64) int64 {
 	return int64(low+d.seed%width) + int64(2*jitter(d.seed, 50, k))
 }
 
-// lastMessage is when a module's message reached the cloud, lastSeen when the
-// module was last in touch with its station: one of the two ends.
+// lastMessage is when a module's message reached the cloud. lastSeen is when
+// the module was last in contact with its station: the earlier or the later of
+// the two ends.
 func (d *device) lastMessage(k int64) int64 {
 	return d.schedule.shown(k).Add(-d.schedule.lag / 2).Unix()
 }
@@ -321,7 +324,7 @@ func (d *device) lastSeen(k int64) int64 {
 // batteryRange is the voltage of an empty and of a full battery in mV.
 var batteryRange = map[string][2]float64{
 	TypeOutdoor: {3600, 6000}, TypeRain: {3600, 6000}, TypeIndoor: {4200, 6000}, TypeWind: {3950, 6000},
-	TypeThermostat: {3000, 4500}, TypeValve: {2200, 3200},
+	TypeThermostat: {3000, 4500}, TypeValve: {2200, 3200}, "NACamDoorTag": {4300, 5500}, "NIS": {5300, 6200},
 }
 
 // battery runs down within about a year and is then replaced.

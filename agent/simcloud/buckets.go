@@ -5,7 +5,7 @@ import "time"
 // scales of getmeasure, finest first.
 var scales = []string{"max", "30min", "1hour", "3hours", "1day", "1week", "1month"}
 
-// buckets sums samples up over the stretches of time of a scale.
+// buckets sums up samples by the time periods of a scale.
 type buckets struct {
 	d        *device
 	scale    string
@@ -13,7 +13,7 @@ type buckets struct {
 	realTime bool
 }
 
-// rows are the buckets that begin between from and to and hold any sample.
+// rows returns the buckets that begin between from and to and have a sample.
 func (b buckets) rows(from, to int64, asOf time.Time, limit int) []row {
 	begin, end := b.bounds(from)
 	if begin < from {
@@ -60,8 +60,9 @@ func (b buckets) row(begin, end int64, tallies []tally) row {
 	return r
 }
 
-// bounds is the bucket that t is in. Those shorter than a day lie on the
-// epoch's grid, the others on the station's calendar; weeks start on Monday.
+// bounds returns the bucket that contains t. Buckets shorter than a day lie on
+// the epoch's grid, the others on the station's calendar; weeks start on
+// Monday.
 func (b buckets) bounds(t int64) (begin, end int64) {
 	if size := map[string]int64{"30min": hour / 2, "1hour": hour, "3hours": 3 * hour}[b.scale]; size != 0 {
 		begin = t - t%size
@@ -84,8 +85,8 @@ func (b buckets) bounds(t int64) (begin, end int64) {
 	return date(m, d), date(m+time.Month(months), d+days)
 }
 
-// middle is how Netatmo stamps a bucket: noon of the day, of the Thursday, or
-// half way.
+// middle returns Netatmo's timestamp of a bucket: noon of the day, of the
+// Thursday, or half way.
 func (b buckets) middle(begin, end int64) int64 {
 	start := time.Unix(begin, 0).In(b.d.home.place.zone)
 	y, m, d := start.Date()

@@ -25,8 +25,8 @@ type Options struct {
 	GrantScopes            []string
 
 	// Measure and Upload are the cadence; 0 is the real one, 5 min and 606 s.
-	// Measure is raised to 2 s, because times on the wire are whole seconds,
-	// and Upload to Measure. Delays shrink in proportion; days, hours and the
+	// Measure is raised to 2 s, because Netatmo's times are whole seconds, and
+	// Upload to Measure. Delays shrink in proportion; days, hours and the
 	// weather do not.
 	Measure, Upload time.Duration
 
@@ -34,7 +34,7 @@ type Options struct {
 	Scenario *Scenario // nil: Default()
 
 	// The quota of the user; 0 is Netatmo's 50 and 500, negative is none. The
-	// app has four times as much.
+	// app's is four times as high.
 	QuotaPer10s, QuotaPerHour int
 
 	Now func() time.Time // nil: time.Now
@@ -69,7 +69,7 @@ type home struct {
 
 func (h *home) has(q Quirk) bool { return h.Quirks&q != 0 }
 
-// New returns a cloud. Nobody is logged in yet, see Auth.
+// New returns a cloud. Nobody is logged in yet; see Auth.
 func New(o Options) *Cloud {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -107,10 +107,11 @@ func New(o Options) *Cloud {
 	return c
 }
 
-// Auth is the login of the cloud: its tokens, faults and statistics.
+// Auth returns the cloud's OAuth server, with its tokens, faults and
+// statistics.
 func (c *Cloud) Auth() *authtest.Server { return c.auth }
 
-// settle brings a home and its devices to life.
+// settle creates a home and its devices.
 func (c *Cloud) settle(from Home, o Options) {
 	zone, err := time.LoadLocation(from.Place.Zone)
 	if err != nil {
@@ -141,8 +142,8 @@ func (c *Cloud) settle(from Home, o Options) {
 	}
 }
 
-// furnish makes a room out of the heating devices that name it, nil where
-// there are none.
+// furnish creates a room from the heating devices that name it, nil if there
+// are none.
 func (c *Cloud) furnish(r Device, h *home, o Options) *device {
 	r.Type = TypeRoom
 	var room *device
@@ -161,7 +162,8 @@ func (c *Cloud) furnish(r Device, h *home, o Options) *device {
 	return room
 }
 
-// device makes a device, or finds it: a module can hang on two stations.
+// device creates a device, or finds it, because a module can belong to two
+// stations.
 func (c *Cloud) device(from Device, h *home, parent *device, o Options) *device {
 	id := compact(from.ID)
 	if d, ok := c.devices[id]; ok {

@@ -15,7 +15,7 @@ import (
 	"netatmo-agent/agent/simcloud"
 )
 
-// rig is a cloud with a clock of its own and a login.
+// rig is a logged-in cloud with its own clock.
 type rig struct {
 	*simcloud.Cloud
 	t     *testing.T
@@ -39,7 +39,7 @@ func newRig(t *testing.T, o simcloud.Options) *rig {
 	return r
 }
 
-// request sends one with the arguments "key", "value", …
+// request makes a request with the arguments "key", "value", …
 func (r *rig) request(endpoint string, args ...string) *httptest.ResponseRecorder {
 	q := url.Values{}
 	for i := 0; i < len(args); i += 2 {
@@ -52,7 +52,7 @@ func (r *rig) request(endpoint string, args ...string) *httptest.ResponseRecorde
 	return w
 }
 
-// body is the body of an answer that must be one.
+// body returns the body of an answer and fails if there is none.
 func (r *rig) body(endpoint string, args ...string) any {
 	r.t.Helper()
 	w := r.request(endpoint, args...)
@@ -79,8 +79,8 @@ func decode(t *testing.T, s string, v any) {
 
 type object = map[string]any
 
-// devices are all objects of getstationsdata or gethomecoachsdata by id,
-// modules included.
+// devices returns all objects of getstationsdata or gethomecoachsdata by id,
+// including modules.
 func (r *rig) devices(endpoint string, args ...string) map[string]object {
 	r.t.Helper()
 	all := map[string]object{}
@@ -105,7 +105,7 @@ func (r *rig) device(id string, args ...string) object {
 	return nil
 }
 
-// measured is time_utc of a device, zero without one.
+// measured returns the time_utc of a device, zero if it has none.
 func measured(device object) int64 {
 	dash, _ := device["dashboard_data"].(object)
 	n, _ := dash["time_utc"].(json.Number)
@@ -122,8 +122,9 @@ func keys(o object) string {
 	return strings.Join(list, " ")
 }
 
-// TestLiveAndHistoryAgree polls for two days and then asks for the history:
-// whatever was live is in it, under the time it was measured, to the decimal.
+// TestLiveAndHistoryAgree polls for two days and then requests the history,
+// which must contain every live value, with the time of its measurement, to the
+// decimal.
 func TestLiveAndHistoryAgree(t *testing.T) {
 	r := newRig(t, simcloud.Options{})
 	type key struct {
@@ -154,7 +155,7 @@ func TestLiveAndHistoryAgree(t *testing.T) {
 			rows := r.history(m, typ, begin)
 			held := r.Held(m.ID, typ, begin, r.now)
 			if len(held) != len(rows) {
-				t.Fatalf("%s %s: held %d, history has %d", m.Name, typ, len(held), len(rows))
+				t.Fatalf("%s %s: Held has %d, history has %d", m.Name, typ, len(held), len(rows))
 			}
 			for _, s := range held {
 				v := rows[s.Time.Unix()]
@@ -218,7 +219,7 @@ func (r *rig) history(m simcloud.Module, typ string, from time.Time) map[int64]a
 	}
 }
 
-// TestRoomsAgree is the same for rooms, whose live values have no time.
+// TestRoomsAgree does the same for rooms, whose live values have no time.
 func TestRoomsAgree(t *testing.T) {
 	r := newRig(t, simcloud.Options{})
 	home := r.Modules()[0].HomeID

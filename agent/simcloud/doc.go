@@ -1,24 +1,23 @@
 // Package simcloud is a simulated Netatmo cloud: a real HTTP server that the
-// tests, the demo and the end-to-end tests talk to instead of Netatmo's. It
-// has wire types of its own, so that a mistake in the client's cannot hide
-// behind the same mistake here.
+// tests, the demo and the end-to-end tests use instead of Netatmo's. It has its
+// own wire types, so that a mistake in the client's types cannot be hidden by
+// the same mistake here.
 //
-// What sensors say is a pure function of the sensor and the second. So the
-// live answer and the history of one sample agree to the decimal, two clouds
-// of one scenario agree with each other, and a test can ask [Cloud.Held] and
-// [Cloud.ValueAt] what the truth was at any time.
+// A sensor's value is a pure function of the sensor and the second. So the live
+// answer and the history of one sample agree to the decimal, two clouds of one
+// scenario agree with each other, and a test can ask [Cloud.Held] and
+// [Cloud.ValueAt] for the true value at any time.
 //
-// Devices measure every [Options].Measure and upload every [Options].Upload,
-// two samples at a time in the real cadence, of which live answers show the
-// newer one and history both. The phase of a station drifts as observed:
-// 605 or 606 s from upload to upload. Modules measure up to 65 s before their
-// station does, and everything shows 5 s after that. A faster cadence shrinks
-// these delays in proportion, but not the clock: an hour of weather takes an
-// hour.
+// Devices measure every [Options].Measure and upload every [Options].Upload.
+// With the real cadence an upload has two samples; live answers show the newer
+// one, history both. The phase of a station drifts as observed: 605 or 606 s
+// from upload to upload. Modules measure up to 65 s before their station does,
+// and everything is visible 5 s after that. A faster cadence shrinks these
+// delays in proportion, but not the clock: an hour of weather takes an hour.
 //
-// What is known of the real API, and how to have it here. "always" needs no
-// switch; names are of this package, or of authtest and then to be used with
-// [Cloud.Auth].
+// The table lists the known behaviour of the real API, and how to get it here.
+// "always" needs no option; names are from this package, or from authtest, for
+// use with [Cloud.Auth].
 //
 //	Login
 //	credentials in the body, Basic refused    always
@@ -32,7 +31,7 @@
 //	slow token endpoint                       authtest.Slow
 //	403 without JSON                          authtest.Refuse
 //	500, 502, 503, 504 HTML                   authtest.HTML500, authtest.HTML502, authtest.HTML503, authtest.HTML504
-//	invalid_grant that passes                 authtest.InvalidGrant
+//	temporary invalid_grant                   authtest.InvalidGrant
 //	too_many_connections                      authtest.TooManyConnections
 //	scope superset                            authtest.ScopeSuperset, Options.GrantScopes
 //	consent page, or redirect at once         Options.AutoConsent
@@ -94,7 +93,7 @@
 //	favourite station                         Favorite
 //	no time_utc                               NoTimeUTC
 //	numbers as int, float, string, null       MixedNumbers
-//	numbers beyond sense                      Nonsense
+//	impossible numbers                        Nonsense
 //	CO2 calibrating                           Calibrating
 //	CO2 null now and then                     Gaps
 //	WindAngle -1                              NoAngle
@@ -115,8 +114,10 @@
 //	open window                               OpenWindow
 //	battery very_low                          BatteryLow
 //	module that homestatus never has          NoStatus
-//	ids with #, types without meaning here    Quirks
+//	ids with #, types that are ignored        Quirks
 //	weather modules in lower case             always
+//	devices that need separate scopes         always
+//	plugs, shutters, cameras, alarms          Household
 //	400/21 for a guest's home                 Guest
 //
 //	getmeasure and getroommeasure
@@ -128,19 +129,22 @@
 //	400/21 for types a scale does not have    always
 //	types in any case                         always
 //	module_id omitted: the station            always
+//	energy by tariff, gas, water, late        Household
+//	energy of one tariff                      OneTariff
+//	scale max refused for rooms               CoarseRooms
 //
-// What becomes of the quirks is in testdata/points.golden: every point that
-// reaches a backend from the default account and from that of Quirks. Some of
-// the above cannot show there. Login, API and Quota decide whether there is an
+// testdata/points.golden shows the effect of the quirks: every point that
+// reaches a backend from the default account and from that of Quirks. Some rows
+// cannot have an effect there. Login, API and Quota decide whether there is an
 // answer, not what it says; the packages auth and agent/netatmo test them. How
-// an answer is written, in which order, and how many stations it holds changes
-// no point. getmeasure and getroommeasure fill gaps, which the package
-// agent/poll tests, like the cadence. A home without rooms, and the home of a
-// guest, which the home API refuses, have no points by nature. Nothing reads
-// battery_state and therm_setpoint_end_time; the golden file shows that the
-// values beside them are there.
+// an answer is written, in which order, and how many stations it has changes no
+// point. getmeasure and getroommeasure fill gaps, which the package agent/poll
+// tests, like the cadence. A home without rooms, and the home of a guest, which
+// the home API refuses, have no points. A therm_setpoint_end_time that is null
+// has no effect of its own; the golden file shows that the values beside it
+// survive.
 //
 // Not simulated: getpublicdata, the reason phrase of load shedding, and daily
-// sums of rain that shrink a little. What getmeasure says of stations that are
-// not one's own is not known; here it answers as for one's own.
+// sums of rain that shrink a little. What getmeasure answers for stations of
+// other users is not known; here it answers as for the user's own.
 package simcloud

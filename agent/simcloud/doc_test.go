@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// exported lists what a package exports, methods and fields as "Type.Name".
+// exported lists a package's exported names, methods and fields as "Type.Name".
 func exported(t *testing.T, dir, prefix string) map[string]bool {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
@@ -74,7 +74,7 @@ func receiver(f *ast.FuncDecl) []string {
 	return nil
 }
 
-// TestTableNamesThingsThatExist reads the table of the package comment.
+// TestTableNamesThingsThatExist checks the table in the package comment.
 func TestTableNamesThingsThatExist(t *testing.T) {
 	known := exported(t, ".", "")
 	for name := range exported(t, "../../auth/authtest", "authtest.") {
@@ -93,7 +93,7 @@ func TestTableNamesThingsThatExist(t *testing.T) {
 		for name := range strings.SplitSeq(row[2], ", ") {
 			used[name] = true
 			if name != "always" && !known[name] {
-				t.Errorf("%q is switched on by %q, which does not exist", row[1], name)
+				t.Errorf("%q is enabled by %q, which does not exist", row[1], name)
 			}
 		}
 	}
@@ -106,7 +106,7 @@ func TestTableNamesThingsThatExist(t *testing.T) {
 	}
 }
 
-// constants are the exported constants of a file.
+// constants returns the exported constants of a file.
 func constants(t *testing.T, file string) map[string]bool {
 	t.Helper()
 	tree, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// listed is whether homesdata has the home.
+// listed reports whether homesdata has the home.
 func (h *home) listed() bool { return !h.has(Guest | Favorite) }
 
 // homesdata answers with the topology and the names of the account's homes.
@@ -20,7 +20,7 @@ func (c *Cloud) homesdata(q query) (any, *apiError) {
 		if types := q.list("gateway_types"); types != nil && !h.hasType(types, q.at) {
 			continue
 		}
-		homes = append(homes, h.topology(q.at))
+		homes = append(homes, h.topology(q))
 	}
 	return object{"homes": homes, "user": object{
 		"id": userID, "email": "jane@example.com", "language": "en-GB", "locale": "de-DE",
@@ -32,7 +32,7 @@ func (h *home) hasType(types []string, t time.Time) bool {
 	return slices.ContainsFunc(h.devices(t), func(d *device) bool { return slices.Contains(types, d.Type) })
 }
 
-// devices are all that the home API lists: stations and gateways, each
+// devices returns all that the home API lists: stations and gateways, each
 // followed by its modules.
 func (h *home) devices(t time.Time) []*device {
 	var list []*device
@@ -46,7 +46,8 @@ func (h *home) devices(t time.Time) []*device {
 	return list
 }
 
-func (h *home) topology(t time.Time) object {
+func (h *home) topology(q query) object {
+	t := q.at
 	o := object{
 		"id": h.ID, "altitude": h.Place.Altitude, "coordinates": h.Place.Location,
 		"country": h.Place.Country, "timezone": h.Place.Zone,
@@ -54,7 +55,7 @@ func (h *home) topology(t time.Time) object {
 	if h.Name != "" {
 		o["name"] = h.Name
 	}
-	if modules := h.devices(t); len(modules) > 0 {
+	if modules := slices.DeleteFunc(h.devices(t), func(d *device) bool { return !q.sees(d) }); len(modules) > 0 {
 		list := make([]object, len(modules))
 		for i, d := range modules {
 			list[i] = d.topology(t)
@@ -102,7 +103,7 @@ func (d *device) topology(t time.Time) object {
 }
 
 // homestatus answers with the state of one home. A home without heating has
-// none, and a gateway that is offline takes its modules and rooms with it.
+// none, and the modules and rooms of an offline gateway are missing.
 func (c *Cloud) homestatus(q query) (any, *apiError) {
 	if q.Get("home_id") == "" {
 		return nil, &apiError{400, 10, "Missing home_id"}
@@ -125,13 +126,13 @@ func (c *Cloud) homestatus(q query) (any, *apiError) {
 			}
 			continue
 		}
-		if d.has(NoStatus) || types != nil && !slices.Contains(types, d.Type) {
+		if d.has(NoStatus) || !q.sees(d) || types != nil && !slices.Contains(types, d.Type) {
 			continue
 		}
 		modules = append(modules, d.homeStatus(q.at))
 	}
 	for _, r := range h.rooms {
-		if !r.gateway().offline(q.at) {
+		if r.hasClimate() && !r.gateway().offline(q.at) {
 			rooms = append(rooms, r.roomStatus(q.at))
 		}
 	}
@@ -172,7 +173,7 @@ func (d *device) offline(t time.Time) bool {
 	return away
 }
 
-// homeStatus is the device as the home API shows it.
+// homeStatus returns the device as the home API shows it.
 func (d *device) homeStatus(t time.Time) object {
 	if d.heats() {
 		return d.heatingStatus(t)
@@ -180,7 +181,7 @@ func (d *device) homeStatus(t time.Time) object {
 	return d.lowerCase(t)
 }
 
-// lowerCase is a weather device in the spelling of the home API.
+// lowerCase returns a weather device with the home API's spelling.
 func (d *device) lowerCase(t time.Time) object {
 	k, held := d.newest(t)
 	o := object{"id": d.ID, "type": d.Type, "firmware_revision": firmwares[d.Type]}
@@ -212,14 +213,15 @@ var lowerNames = map[sensor]string{
 	windStrength: "wind_strength", windAngle: "wind_angle", gustStrength: "wind_gust", gustAngle: "wind_gust_angle",
 }
 
-// special are the live fields of heating devices of a kind of their own.
+// special has the live fields of heating devices of special types.
 var special = map[string]object{
 	"OTH": {"wifi_strength": 51, "boiler_control": "onoff", "dhw_control": "none", "outdoor_temperature": 7.5, "boiler_error": []string{}},
 	"BNS": {"wifi_strength": 48, "boiler_status": false, "cooler_status": false},
 	"NXO": {"current_position": 40, "target_position": 40, "silent": false},
 }
 
-// heatingStatus is a heating device; relays and the like say no reachable.
+// heatingStatus returns a heating device; relays and the like have no
+// "reachable".
 func (d *device) heatingStatus(t time.Time) object {
 	k, held := d.newest(t)
 	o := object{"id": d.ID, "type": d.Type}
@@ -230,6 +232,9 @@ func (d *device) heatingStatus(t time.Time) object {
 		o["bridge"] = d.parent.ID
 	}
 	maps.Copy(o, special[d.Type])
+	if d.householdState(o, t) {
+		return o
+	}
 	switch d.Type {
 	case TypeRelay:
 		o["rf_strength"], o["wifi_strength"] = d.attenuation(95, 20, k), d.attenuation(40, 25, k)
@@ -253,7 +258,7 @@ func (d *device) heatingStatus(t time.Time) object {
 	return o
 }
 
-// batteryState gives the voltage in mV and the word for it.
+// batteryState returns the voltage in mV and Netatmo's rating.
 func (d *device) batteryState(k int64) (millivolts int64, state string) {
 	level, percent := d.battery(k)
 	words := []string{"very_low", "low", "medium", "high", "full", "max"}
@@ -262,6 +267,9 @@ func (d *device) batteryState(k int64) (millivolts int64, state string) {
 
 func (d *device) roomStatus(t time.Time) object {
 	o := object{"id": d.ID}
+	if d.specialRoom(o, t.Unix()) {
+		return o
+	}
 	reachable := slices.ContainsFunc(d.children, func(m *device) bool { return m.exists(t) && m.reachable(t) })
 	if !d.has(NoReachable) {
 		o["reachable"] = reachable
@@ -280,7 +288,7 @@ func (d *device) roomStatus(t time.Time) object {
 		o["therm_setpoint_end_time"] = nil
 	}
 	o["anticipating"], o["open_window"] = false, d.has(OpenWindow)
-	// A room with a thermostat alone has no heating_power_request.
+	// A room with only a thermostat has no heating_power_request.
 	if slices.ContainsFunc(d.children, func(m *device) bool { return m.Type == TypeValve }) {
 		o["heating_power_request"] = d.powerRequest(x.t)
 	}

@@ -31,7 +31,7 @@ const (
 	Huge            Kind = "100 MB of JSON"
 )
 
-// Faults that spoil the answer of the API.
+// Faults that alter the answer of the API.
 const (
 	Late      Kind = "answers after the Delay"
 	Slow      Kind = "answers at once, the body takes the Delay"
@@ -43,7 +43,7 @@ const (
 // Lockout refuses every request with code 26 until the Delay is over.
 const Lockout Kind = "429 code 26 for a while"
 
-// Fault is something to go wrong at the next requests.
+// Fault is a fault of the next requests.
 type Fault struct {
 	Endpoint   string // such as "getstationsdata"; empty: any
 	Kind       Kind
@@ -52,8 +52,8 @@ type Fault struct {
 	RetryAfter string        // the header of that name, if not empty
 }
 
-// replacements has every fault that answers instead of the API; the last three
-// are no answers that could be kept ready.
+// replacements has every fault that answers instead of the API. The last three
+// send no fixed answer.
 var replacements = map[Kind]reply{
 	TokenUnknown:    (&apiError{403, 2, "Invalid access token"}).reply(),
 	TokenExpired:    (&apiError{403, 3, "Access token expired"}).reply(),
@@ -76,8 +76,8 @@ var replacements = map[Kind]reply{
 
 const hugeBody = 100 << 20
 
-// Inject queues a fault behind those that are still to come. Faults come
-// before the token and the quota are looked at, and a Lockout at once.
+// Inject queues a fault behind those already queued. Faults take effect before
+// the token and the quota are checked, a Lockout at once.
 func (c *Cloud) Inject(f Fault) {
 	if f.Times == 0 {
 		f.Times = 1
@@ -92,7 +92,7 @@ func (c *Cloud) Inject(f Fault) {
 	c.faults = append(c.faults, f)
 }
 
-// Heal drops all faults that are still to come, and ends a Lockout.
+// Heal drops all queued faults, and ends a Lockout.
 func (c *Cloud) Heal() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -100,7 +100,7 @@ func (c *Cloud) Heal() {
 	c.quota.lockedUntil = time.Time{}
 }
 
-// arrive counts a request and takes one turn of the first fault meant for it.
+// arrive counts a request and uses one repetition of the first fault for it.
 func (c *Cloud) arrive(endpoint string) Fault {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -138,7 +138,7 @@ func (f Fault) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// spoil sends the answer of the API, in the way of the fault.
+// spoil sends the answer of the API with the fault.
 func (f Fault) spoil(w http.ResponseWriter, r *http.Request, p reply) {
 	f.retryAfter(w)
 	half := len(p.body) / 2
@@ -171,8 +171,8 @@ func (f Fault) retryAfter(w http.ResponseWriter) {
 	}
 }
 
-// wait is over after d, or without a d when the client leaves; it reports
-// whether the client is still there.
+// wait waits for d, or without a d until the client leaves. It reports whether
+// the client is still connected.
 func (f Fault) wait(r *http.Request, d time.Duration) bool {
 	var over <-chan time.Time
 	if d > 0 {
@@ -200,17 +200,18 @@ func (f Fault) dribble(w http.ResponseWriter, r *http.Request, p reply) {
 	}
 }
 
-// flush sends what was written so far; a client that has gone is no concern.
+// flush sends what was written so far; an error only means that the client has
+// left.
 func flush(w http.ResponseWriter) { _ = http.NewResponseController(w).Flush() }
 
-// serveHuge streams one well-formed answer of hugeBody bytes or a little more.
+// serveHuge streams one well-formed answer of at least hugeBody bytes.
 func serveHuge(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	device := []byte(`{"_id":"70:ee:50:ff:ff:ff","type":"NAMain","module_name":"` + strings.Repeat("a", 64<<10) + `","modules":[]},`)
 	w.Write([]byte(`{"status":"ok","body":{"devices":[`))
 	for range hugeBody/len(device) + 1 {
 		if _, err := w.Write(device); err != nil {
-			return // the client has gone
+			return // the client has left
 		}
 	}
 	w.Write(append(device[:len(device)-1], `]}}`...))

@@ -21,7 +21,7 @@ func TestFaults(t *testing.T) {
 	for _, tc := range []struct {
 		kind         simcloud.Kind
 		status, code int
-		body         string // begins with it, if there is no code
+		body         string // a prefix of it, if there is no code
 	}{
 		{simcloud.TokenUnknown, 403, 2, ""},
 		{simcloud.TokenExpired, 403, 3, ""},
@@ -50,7 +50,7 @@ func TestFaults(t *testing.T) {
 			}
 		}
 		if w := r.request("homesdata"); w.Code != 200 {
-			t.Errorf("%s went on: %d", tc.kind, w.Code)
+			t.Errorf("%s did not end: %d", tc.kind, w.Code)
 		}
 	}
 	if n := r.Requests()["homesdata"]; n != 3*14 {
@@ -79,7 +79,7 @@ func TestFaults(t *testing.T) {
 	}
 	r.Answer("getstationsdata", nil)
 	if w := r.request("getstationsdata"); w.Body.String() != whole {
-		t.Errorf("own answer went on: %s", w.Body)
+		t.Errorf("own answer did not end: %s", w.Body)
 	}
 
 	r.Down(true)
@@ -96,7 +96,7 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// TestFaultsOfTheConnection needs a real one.
+// TestFaultsOfTheConnection needs a real connection.
 func TestFaultsOfTheConnection(t *testing.T) {
 	r := newRig(t, simcloud.Options{})
 	server := httptest.NewServer(r)
@@ -178,7 +178,7 @@ func TestTokens(t *testing.T) {
 	})
 }
 
-// TestQuota also shows that the cloud runs on the clock of synctest.
+// TestQuota also shows that the cloud uses the clock of synctest.
 func TestQuota(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := simcloud.New(simcloud.Options{})
@@ -219,7 +219,7 @@ func TestQuota(t *testing.T) {
 		}
 		time.Sleep(time.Hour)
 		if got := passed(1); got != 1 {
-			t.Error("the next hour is closed as well")
+			t.Error("no request passes in the next hour")
 		}
 
 		c.Inject(simcloud.Fault{Kind: simcloud.Lockout, Delay: 30 * time.Minute})

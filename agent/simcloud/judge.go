@@ -3,12 +3,13 @@ package simcloud
 import (
 	"encoding/json"
 	"maps"
+	"math"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// Module is a device or room for tests to judge by.
+// Module describes a device or room to tests.
 type Module struct {
 	ID, Name, Type   string // ID without blanks; Type as on the wire, or TypeRoom
 	StationID        string // of the station or gateway; its own for those themselves
@@ -45,10 +46,11 @@ func (c *Cloud) Modules() []Module {
 	return list
 }
 
-// Held is what the cloud holds now of a sensor: the samples that were uploaded
-// with a stamp from from to to, both included, ascending, without those that
-// said nothing. It is what getmeasure, or getroommeasure, answers with
-// scale=max. It is nil for devices and types that are not known.
+// Held returns the samples of a sensor that the cloud has now: those uploaded
+// with a time from from to to, both included, ascending, without null. It is
+// what getmeasure, or getroommeasure, answers with scale=max. For a meter, it returns
+// the amounts of half hours, by the time of their end. It is nil for unknown devices
+// and types.
 func (c *Cloud) Held(moduleID, typ string, from, to time.Time) []Sample {
 	now := c.now()
 	c.mu.Lock()
@@ -57,11 +59,13 @@ func (c *Cloud) Held(moduleID, typ string, from, to time.Time) []Sample {
 	if d == nil || !d.exists(now) {
 		return nil
 	}
+	var list []Sample
 	s, ok := d.sense(typ)
-	if !ok {
+	if name := d.counter(); !ok && name != "" && strings.HasPrefix(typ, name) {
+		return d.buckets(strings.TrimPrefix(typ, name), from, to, c.asOf(now))
+	} else if !ok {
 		return nil
 	}
-	var list []Sample
 	first := from.Add(time.Second - 1).Unix() // rounded up
 	for x := range d.held(first, to.Unix(), c.asOf(now)) {
 		if v, ok := d.read(s, x); ok {
@@ -71,11 +75,27 @@ func (c *Cloud) Held(moduleID, typ string, from, to time.Time) []Sample {
 	return list
 }
 
-// ValueAt is the live value that answers at the time t had for a device, and
-// when it was measured. typ is a type of measurement or any key of the answer
-// that has a number or a flag, such as "sum_rain_1", "battery_percent" or
-// "therm_setpoint_temperature"; case does not matter. It is false where the
-// answer had none: no such key, null, unreachable, not there yet.
+// buckets returns a meter's amounts of a tariff, such as $1.
+func (d *device) buckets(suffix string, from, to, asOf time.Time) (list []Sample) {
+	asked := tariff(0)
+	if suffix != "" {
+		asked = tariff(suffix[1])
+	}
+	const length = 30 * time.Minute
+	b := buckets{d: d, scale: "30min", realTime: true}
+	for _, r := range b.amounts([]tariff{asked}, from.Add(-length).Unix(), to.Add(-length).Unix(), asOf, math.MaxInt) {
+		if n, ok := r.values[0].(float64); ok {
+			list = append(list, Sample{time.Unix(r.t, 0).Add(length), n})
+		}
+	}
+	return list
+}
+
+// ValueAt returns the live value of a device in answers at the time t, and when
+// it was measured. typ is a type of measurement or any key of the answer that
+// has a number or a flag, such as "sum_rain_1", "battery_percent" or
+// "therm_setpoint_temperature", in any case. It returns false if the answer had
+// no value: no such key, null, unreachable, or not uploaded yet.
 func (c *Cloud) ValueAt(moduleID, typ string, t time.Time) (float64, time.Time, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -100,13 +120,13 @@ func (c *Cloud) ValueAt(moduleID, typ string, t time.Time) (float64, time.Time, 
 	return 0, time.Time{}, false
 }
 
-// liveKeys are the types of measurement that the home API calls otherwise.
+// liveKeys are the home API's names for types of measurement, if they differ.
 var liveKeys = map[string]string{
 	"temperature":    "therm_measured_temperature",
 	"sp_temperature": "therm_setpoint_temperature",
 }
 
-// number understands every way in which numbers and flags are sent.
+// number reads a number or flag in any form in which Netatmo sends one.
 func number(v any) (float64, bool) {
 	switch v := v.(type) {
 	case float64:
@@ -130,7 +150,7 @@ func number(v any) (float64, bool) {
 	return 0, false
 }
 
-// Requests counts the API requests so far, also those that failed, by
+// Requests returns the number of API requests so far, including failed ones, by
 // endpoint, such as "getstationsdata".
 func (c *Cloud) Requests() map[string]int {
 	c.mu.Lock()

@@ -10,7 +10,7 @@ import (
 
 const maxRows = 1024 // of one answer of getmeasure
 
-// fold is how the samples of a bucket of time become one value.
+// fold is how a bucket's samples are combined to one value.
 type fold int
 
 const (
@@ -23,7 +23,7 @@ const (
 	highestAt
 )
 
-// column is one type that was asked for.
+// column is one requested type.
 type column struct {
 	sensor sensor
 	fold   fold
@@ -62,7 +62,7 @@ func scopeOf(d *device) string {
 	case d.Type == TypeHomeCoach:
 		return "read_homecoach"
 	case d.heats():
-		return "read_thermostat"
+		return d.scopeInHomes()
 	}
 	return "read_station"
 }
@@ -84,11 +84,17 @@ func (c *Cloud) getroommeasure(q query) (any, *apiError) {
 	return nil, &apiError{400, 21, "Invalid room_id"}
 }
 
-// history is getmeasure and getroommeasure once the device is known.
+// history answers getmeasure and getroommeasure once the device is known.
 func (d *device) history(q query) (any, *apiError) {
 	scale := q.Get("scale")
 	if scale == "" || q.Get("type") == "" {
 		return nil, &apiError{400, 10, "Missing parameters"}
+	}
+	if rows, is, err := d.counted(q); is {
+		return rows, err
+	}
+	if d.Type == TypeRoom && scale == "max" && d.home.has(CoarseRooms) {
+		return nil, &apiError{400, 21, "Invalid scale"}
 	}
 	if !slices.Contains(scales, scale) {
 		return nil, &apiError{400, 21, "Invalid scale"}
@@ -130,7 +136,7 @@ func (d *device) history(q query) (any, *apiError) {
 	return shape(rows, optimize), nil
 }
 
-// column understands the name of a type. What there is depends on the scale.
+// column parses the name of a type. Which ones exist depends on the scale.
 func (d *device) column(name, scale string) (column, bool) {
 	name = strings.ToLower(name)
 	days := slices.Index(scales, scale) >= slices.Index(scales, "1day")
@@ -165,7 +171,7 @@ func (d *device) column(name, scale string) (column, bool) {
 	return d.extremeColumn(name, days)
 }
 
-// extremeColumn understands min_temp, date_max_hum and their like.
+// extremeColumn parses min_temp, date_max_hum and the like.
 func (d *device) extremeColumn(name string, days bool) (column, bool) {
 	date, of := "", name
 	if rest, ok := strings.CutPrefix(name, "date_"); ok {
@@ -178,9 +184,9 @@ func (d *device) extremeColumn(name string, days bool) (column, bool) {
 	return column{s, f}, ok && known && has && (days || date == "")
 }
 
-// window is the range of time that was asked for, in Unix seconds. Without
-// date_begin it starts at the oldest sample, with "date_end=last" and no
-// date_begin at the newest.
+// window returns the requested range of time, in Unix seconds. Without
+// date_begin it starts at the oldest sample; with "date_end=last" and no
+// date_begin, at the newest.
 func (q query) window(d *device) (from, to int64, err *apiError) {
 	to = q.at.Unix()
 	if q.onlyLast() {
@@ -198,7 +204,7 @@ func (q query) window(d *device) (from, to int64, err *apiError) {
 
 func (q query) onlyLast() bool { return q.Get("date_end") == "last" && q.Get("date_begin") == "" }
 
-// samples are the rows of the scale max.
+// samples returns the rows for the scale max.
 func (d *device) samples(columns []column, from, to int64, asOf time.Time, limit int) []row {
 	var rows []row
 	for x := range d.held(from, to, asOf) {
@@ -216,7 +222,7 @@ func (d *device) samples(columns []column, from, to int64, asOf time.Time, limit
 	return rows
 }
 
-// shape puts rows into one of the two forms; an empty answer is a list in both.
+// shape writes rows in one of the two forms; an empty answer is a list in both.
 func shape(rows []row, optimize bool) any {
 	if len(rows) == 0 {
 		return []any{}
@@ -248,7 +254,7 @@ func shape(rows []row, optimize bool) any {
 	return runs
 }
 
-// tally gathers the samples of a bucket for one column.
+// tally collects the samples of a bucket for one column.
 type tally struct {
 	n                    int
 	last, sum, low, high float64
@@ -267,7 +273,7 @@ func (a *tally) add(v float64, t int64) {
 	a.last = v
 }
 
-// value is nil where no sample said anything.
+// value is nil if no sample had a value.
 func (a *tally) value(col column) any {
 	if a.n == 0 {
 		return nil

@@ -25,13 +25,13 @@ const (
 	home    = "5f1e2d3c4b5a69788796a5b4"
 )
 
-// measure asks for the history of a module of the default station.
+// measure requests the history of a module of the default station.
 func (r *rig) measure(module, scale, types string, args ...string) any {
 	r.t.Helper()
 	return r.body("getmeasure", append([]string{"device_id", station, "module_id", module, "scale", scale, "type", types}, args...)...)
 }
 
-// rows are those of the answer with optimize=false, ascending.
+// rows returns those of the answer with optimize=false, ascending.
 func (r *rig) rows(module, scale, types string, args ...string) (stamps []int64, values [][]any) {
 	r.t.Helper()
 	page, _ := r.measure(module, scale, types, append(args, "optimize", "false")...).(object)
@@ -71,7 +71,7 @@ func TestMeasurePages(t *testing.T) {
 	}
 	for _, optimize := range []string{"true", "false"} {
 		if empty, ok := r.measure(garden, "max", "temperature", "date_begin", at(begin.Add(time.Hour)), "optimize", optimize).([]any); !ok || len(empty) != 0 {
-			t.Errorf("nothing to tell, optimize=%s: %v, want []", optimize, empty)
+			t.Errorf("no samples, optimize=%s: %v, want []", optimize, empty)
 		}
 	}
 }
@@ -247,7 +247,7 @@ func TestMeasureOfTheStationItself(t *testing.T) {
 	}
 }
 
-// TestScopes lets a token with one scope try everything.
+// TestScopes makes every request with a token with one scope.
 func TestScopes(t *testing.T) {
 	requests := map[string][]string{
 		"getstationsdata": nil, "gethomecoachsdata": nil, "homesdata": nil,

@@ -20,7 +20,8 @@ var quirkNames = []struct {
 	{simcloud.Gaps, "Gaps"}, {simcloud.Backwards, "Backwards"}, {simcloud.ReadOnly, "ReadOnly"}, {simcloud.Nonsense, "Nonsense"},
 	{simcloud.Guest, "Guest"}, {simcloud.Favorite, "Favorite"}, {simcloud.EmptyBody, "EmptyBody"}, {simcloud.PhantomRoom, "PhantomRoom"},
 	{simcloud.EndTimeNull, "EndTimeNull"}, {simcloud.NoReachable, "NoReachable"}, {simcloud.BatteryLow, "BatteryLow"},
-	{simcloud.OpenWindow, "OpenWindow"}, {simcloud.NoStatus, "NoStatus"},
+	{simcloud.OpenWindow, "OpenWindow"}, {simcloud.NoStatus, "NoStatus"}, {simcloud.OneTariff, "OneTariff"},
+	{simcloud.CoarseRooms, "CoarseRooms"},
 }
 
 func namesOf(q simcloud.Quirk) []string {
@@ -33,7 +34,7 @@ func namesOf(q simcloud.Quirk) []string {
 	return names
 }
 
-// quirksOf gives a line for each odd device of an account, by its id.
+// quirksOf returns a line for each odd device of an account, by its id.
 func quirksOf(account *simcloud.Scenario) map[string]string {
 	lines := map[string]string{}
 	for d, h := range devicesOf(account) {
@@ -65,8 +66,8 @@ func devicesOf(account *simcloud.Scenario) iter.Seq2[simcloud.Device, simcloud.H
 	}
 }
 
-// TestQuirksHasEveryQuirk: so that the golden file of TestPoints shows what
-// becomes of each.
+// TestQuirksHasEveryQuirk, so that the golden file of TestPoints shows the
+// effect of each.
 func TestQuirksHasEveryQuirk(t *testing.T) {
 	var all simcloud.Quirk
 	for d, h := range devicesOf(simcloud.Quirks()) {

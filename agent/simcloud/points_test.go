@@ -24,7 +24,9 @@ import (
 	"netatmo-agent/agent/catalogue"
 	"netatmo-agent/agent/config"
 	"netatmo-agent/agent/netatmo"
+	"netatmo-agent/agent/otlp"
 	"netatmo-agent/agent/poll"
+	"netatmo-agent/agent/record"
 	"netatmo-agent/agent/simcloud"
 	"netatmo-agent/agent/telemetry"
 	"netatmo-agent/auth/authtest"
@@ -34,13 +36,13 @@ var update = flag.Bool("update", false, "write the golden file anew")
 
 const pointsFile = "testdata/points.golden"
 
-// pointsTime is a moment at which it rains, no wind blows, a CO2 sensor says
-// null and rooms are heated: most quirks show.
+// pointsTime is a moment at which it rains, no wind blows, a CO2 sensor sends
+// null and rooms are heated, so that most quirks have an effect.
 var pointsTime = time.Date(2000, 1, 16, 7, 0, 0, 0, time.UTC)
 
-// TestPoints takes the answers of the two accounts all the way to a backend, as
-// the agent does: cloud, client, poller, pusher, OTLP. The golden file has every
-// point that arrives, to be read against the contract.
+// TestPoints passes the answers of the two accounts through the whole agent to
+// a backend: cloud, client, poller, pusher, OTLP. The golden file has every
+// point that arrives, for comparison with the contract.
 func TestPoints(t *testing.T) {
 	var out bytes.Buffer
 	fmt.Fprintf(&out, "All points that arrive at a backend, one a line below the attributes that they share.\n"+
@@ -68,6 +70,9 @@ func TestPoints(t *testing.T) {
 		}
 		s.show("The same after an answer of the past about Shed: its time does not go back", func(id string) bool { return id == "70:ee:50:00:22:00" })
 	})
+	play(t, &out, simcloud.Household(), func(s *stage) {
+		s.show("A home with devices of every kind", func(id string) bool { return id == simcloud.Household().Homes[0].ID })
+	})
 	play(t, &out, &simcloud.Scenario{}, func(s *stage) { s.show("An account without devices", all) })
 
 	if *update {
@@ -80,13 +85,13 @@ func TestPoints(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(out.Bytes(), want) {
-		t.Errorf("points differ from %s (go test -update writes it anew):\n%s", pointsFile, firstDifference(out.String(), string(want)))
+		t.Errorf("points differ from %s (go test -update rewrites it):\n%s", pointsFile, firstDifference(out.String(), string(want)))
 	}
 }
 
 func all(string) bool { return true }
 
-// firstDifference is a line of got and of want, and the lines before it.
+// firstDifference returns a line of got and of want, and the lines before it.
 func firstDifference(got, want string) string {
 	g, w := strings.Split(got, "\n"), strings.Split(want, "\n")
 	i := 0
@@ -96,8 +101,7 @@ func firstDifference(got, want string) string {
 	return fmt.Sprintf("line %d, after\n%s\ngot  %q\nwant %q", i+1, strings.Join(g[max(0, i-10):i], "\n"), g[i], w[i])
 }
 
-// stage is an agent without its outer parts, between a cloud and a backend in
-// memory.
+// stage is the inner part of an agent, between a cloud and a backend in memory.
 type stage struct {
 	t      *testing.T
 	out    *bytes.Buffer
@@ -105,10 +109,10 @@ type stage struct {
 	quirks map[string]string // by id
 	pusher *telemetry.Pusher
 	log    lines
-	points []telemetry.ReceivedPoint // of the last push
+	points []otlp.Point // of the last push
 }
 
-// play runs the agent on an account from pointsTime on.
+// play runs the agent on an account from pointsTime.
 func play(t *testing.T, out *bytes.Buffer, account *simcloud.Scenario, acts func(*stage)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -116,16 +120,16 @@ func play(t *testing.T, out *bytes.Buffer, account *simcloud.Scenario, acts func
 		s := &stage{t: t, out: out, quirks: quirksOf(account)}
 		s.cloud = simcloud.New(simcloud.Options{Scenario: account, Start: pointsTime.AddDate(0, 0, -13), TokenLife: 1000 * time.Hour})
 		logger := slog.New(slog.NewTextHandler(&s.log, &slog.HandlerOptions{Level: slog.LevelWarn}))
-		state, err := poll.OpenState(filepath.Join(t.TempDir(), "state.json"), logger)
+		state, err := record.OpenState(filepath.Join(t.TempDir(), "state.json"), logger)
 		if err != nil {
 			t.Fatal(err)
 		}
+		known := record.New(record.Config{Stale: 20 * time.Minute, History: catalogue.History, Logger: logger}, state)
 		poller := poll.New(poll.Config{
 			Families:  []netatmo.Family{netatmo.Weather, netatmo.HomeCoach, netatmo.Energy},
-			Favorites: true, Stale: 20 * time.Minute, Logger: logger,
-			History: catalogue.History,
-		}, s.client(), nobody{}, state)
-		s.connect(poller.Readings, logger)
+			Favorites: true, Logger: logger,
+		}, s.client(), known)
+		s.connect(known.Readings, logger)
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan struct{})
 		go func() { defer close(ended); poller.Run(ctx) }()
@@ -136,13 +140,13 @@ func play(t *testing.T, out *bytes.Buffer, account *simcloud.Scenario, acts func
 	})
 }
 
-// pass lets time pass, until everybody waits for something.
+// pass lets time pass, until every goroutine waits.
 func (s *stage) pass(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
 }
 
-// lines is a log.
+// lines is the log.
 type lines struct {
 	mu  sync.Mutex
 	all []string
@@ -157,8 +161,8 @@ func (l *lines) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// take returns the lines since the last time, in the order of the alphabet:
-// families are polled side by side.
+// take returns the lines since the last call, sorted, because families are
+// polled concurrently.
 func (l *lines) take() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -168,21 +172,13 @@ func (l *lines) take() []string {
 	return all
 }
 
-// nobody is a Sink for an agent that is pushed by hand.
-type nobody struct{}
-
-func (nobody) Wake() {}
-func (nobody) PushHistory(_ context.Context, points []netatmo.Measurement) (done, refused int, err error) {
-	return len(points), 0, nil
-}
-
 func (s *stage) client() *netatmo.Client {
 	l := authtest.NewListener()
 	server := &http.Server{Handler: s.cloud}
 	go func() { _ = server.Serve(l) }()
 	transport := &http.Transport{DialContext: l.Dial}
 	s.t.Cleanup(func() { transport.CloseIdleConnections(); _ = server.Close() })
-	login := s.cloud.Auth().Grant("read_station", "read_homecoach", "read_thermostat")
+	login := s.cloud.Auth().Grant(strings.Fields("read_station read_homecoach " + simcloud.ScopesInHomes)...)
 	return netatmo.NewClient(netatmo.Options{BaseURL: "http://cloud", HTTP: &http.Client{Transport: transport}, Tokens: holder(login.Access), Gate: netatmo.NewGate(400)})
 }
 
@@ -193,13 +189,13 @@ func (holder) Reject(string)                           {}
 
 func (s *stage) connect(readings func() []netatmo.Reading, logger *slog.Logger) {
 	l := authtest.NewListener()
-	receiver := telemetry.ReceiveFrom(l, func(p telemetry.ReceivedPoint) { s.points = append(s.points, p) })
+	receiver := otlp.Receive(l, func(p otlp.Point) { s.points = append(s.points, p) })
 	push := config.Push{
 		Exporter: config.OTLP, Protocol: config.GRPC, URL: &url.URL{Scheme: "http", Host: "127.0.0.1:4317"},
 		Timeout: 10 * time.Second, Interval: time.Minute, ExportTimeout: 30 * time.Second, ServiceName: "netatmo-agent",
 	}
 	dial := func(ctx context.Context, addr string) (net.Conn, error) { return l.Dial(ctx, "tcp", addr) }
-	exporter, err := telemetry.NewExporter(s.t.Context(), push, telemetry.ExporterOptions{Logger: logger, Dial: dial})
+	exporter, err := otlp.New(s.t.Context(), push, otlp.Options{Logger: logger, Dial: dial})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -212,11 +208,11 @@ func (s *stage) connect(readings func() []netatmo.Reading, logger *slog.Logger) 
 	}
 }
 
-// answers is how often the cloud told about its stations.
+// answers is how often the cloud answered about its stations.
 func (s *stage) answers() int { return s.cloud.Requests()["getstationsdata"] }
 
-// show pushes and writes what arrived of the stations and homes that wanted
-// takes, what the account has and nothing arrived of, and what the log says.
+// show pushes, and writes what arrived for the stations and homes that wanted
+// selects, which of their modules nothing arrived for, and what was logged.
 func (s *stage) show(title string, wanted func(id string) bool) {
 	s.t.Helper()
 	s.points = nil
@@ -237,7 +233,13 @@ func (s *stage) show(title string, wanted func(id string) bool) {
 		}
 		modules[id][identity] = append(modules[id][identity], line)
 	}
-	for _, m := range s.cloud.Modules() {
+	shown := s.cloud.Modules()
+	for _, m := range shown {
+		if home := (simcloud.Module{ID: m.HomeID, HomeID: m.HomeID, Type: "home"}); modules[m.HomeID] != nil && !slices.ContainsFunc(shown, func(x simcloud.Module) bool { return x.ID == m.HomeID }) {
+			shown = append(shown, home)
+		}
+	}
+	for _, m := range shown {
 		if modules[m.ID] == nil && wanted(cmp.Or(m.StationID, m.HomeID)) {
 			fmt.Fprintf(s.out, "\n%snothing of %s %s %q\n", s.quirks[m.ID], m.Type, m.ID, m.Name)
 		}
@@ -250,17 +252,17 @@ func (s *stage) show(title string, wanted func(id string) bool) {
 		delete(modules, m.ID)
 	}
 	if len(modules) > 0 {
-		s.t.Errorf("%s: points of what the account does not have: %v", title, modules)
+		s.t.Errorf("%s: points of modules that the account does not have: %v", title, modules)
 	}
 	if warnings := s.log.take(); len(warnings) > 0 {
 		fmt.Fprintf(s.out, "\nthe log says\n  %s", strings.Join(warnings, "  "))
 	}
 }
 
-// describe is a point as the attributes of its module, and what is its own.
-func (s *stage) describe(p telemetry.ReceivedPoint) (identity, line string) {
+// describe splits a point into the attributes of its module and the rest.
+func (s *stage) describe(p otlp.Point) (identity, line string) {
 	line = fmt.Sprintf("  %-29s %s", p.Metric, strings.TrimSpace(strconv.FormatFloat(p.Value, 'f', -1, 64)+" "+p.Unit))
-	for _, key := range []string{"module.type", "module.id", "module.name", "station.id", "station.name", "home.id", "home.name"} {
+	for _, key := range []string{"module.type", "module.id", "module.name", "station.id", "station.name", "home.id", "home.name", "room.name"} {
 		if value, ok := p.Attributes[key]; ok {
 			identity += fmt.Sprintf("%s=%q ", key, value)
 			delete(p.Attributes, key)
@@ -270,7 +272,7 @@ func (s *stage) describe(p telemetry.ReceivedPoint) (identity, line string) {
 		line += fmt.Sprintf(" %s=%q", key, p.Attributes[key])
 	}
 	if !p.Time.Equal(time.Now()) || p.Counter {
-		s.t.Errorf("a counter, or not of this moment: %+v", p)
+		s.t.Errorf("a counter, or a point with another time: %+v", p)
 	}
 	return strings.TrimSpace(identity), line
 }

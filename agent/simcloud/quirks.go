@@ -2,8 +2,8 @@ package simcloud
 
 import "fmt"
 
-// Quirks is an account with every oddity that was seen in real answers, each
-// on a device of its own, so that a test can tell which one it stumbled over.
+// Quirks is an account with every oddity that was seen in real answers, each on
+// a separate device, so that a test failure shows which one caused it.
 func Quirks() *Scenario {
 	return &Scenario{Homes: []Home{
 		oddHome(), strangeHome(),
@@ -39,7 +39,7 @@ func inland(altitude int) Place {
 	return Place{City: "Lyon", Country: "FR", Zone: "Europe/Paris", Altitude: altitude, Location: [2]float64{4.83, 45.76}}
 }
 
-// pair is a station with an outdoor module.
+// pair returns a station with an outdoor module.
 func pair(n, indoors, outdoors string) Station {
 	return Station{
 		Device:  Device{ID: fmt.Sprintf("70:ee:50:00:%s:01", n), Name: indoors, Type: TypeStation},
@@ -47,7 +47,7 @@ func pair(n, indoors, outdoors string) Station {
 	}
 }
 
-// heating is a relay with a thermostat in a room.
+// heating returns a relay with a thermostat in a room.
 func heating(n, name string, q Quirk) Station {
 	return Station{
 		Device:  Device{ID: fmt.Sprintf("70:ee:50:00:%s:09", n), Name: name, Type: TypeRelay, Quirks: q},
@@ -55,7 +55,7 @@ func heating(n, name string, q Quirk) Station {
 	}
 }
 
-// oddHome has a station whose every module is odd.
+// oddHome returns a home with a station whose modules are all odd.
 func oddHome() Home {
 	module := func(n int, name, typ string, q Quirk) Device {
 		prefix := map[string]string{TypeOutdoor: "02", TypeIndoor: "03", TypeRain: "05", TypeWind: "06"}[typ]
@@ -83,7 +83,7 @@ func oddHome() Home {
 				module(12, "Patchy", TypeIndoor, Gaps),
 				module(13, "Lull", TypeWind, NoAngle),
 				module(14, "Drizzle", TypeRain, FloatNoise),
-				module(15, "Future", "NAModule9", 0), // a type that nobody knows
+				module(15, "Future", "NAModule9", 0), // an unknown type
 				module(16, "Flat", TypeIndoor, BatteryLow),
 				module(17, "Shared", TypeIndoor, 0),
 				module(18, "Broken", TypeIndoor, Nonsense),
@@ -100,7 +100,7 @@ func oddHome() Home {
 	}
 }
 
-// strangeHome has odd stations.
+// strangeHome returns a home with odd stations.
 func strangeHome() Home {
 	return Home{
 		ID: "5f0000000000000000000002", Name: "Allotment", Place: inland(0),
@@ -109,7 +109,7 @@ func strangeHome() Home {
 			{
 				Device: Device{ID: "70:ee:50:00:22:00", Name: "Shed", Type: TypeStation, Quirks: Backwards | Calibrating},
 				Modules: []Device{
-					{ID: "03:00:00:00:11:11", Name: "Shared", Type: TypeIndoor}, // hangs on two stations
+					{ID: "03:00:00:00:11:11", Name: "Shared", Type: TypeIndoor}, // belongs to two stations
 					{ID: "02:00:00 :00:22:01", Name: "Spaced", Type: TypeOutdoor},
 				},
 			},
@@ -122,13 +122,13 @@ func strangeHome() Home {
 	}
 }
 
-// oddHeating has heating devices of every type, and odd rooms.
+// oddHeating returns a home with heating devices of every type, and odd rooms.
 func oddHeating() Home {
 	device := func(n int, name, typ, room string, q Quirk) Device {
 		return Device{ID: fmt.Sprintf("09:00:00:00:50:%02x", n), Name: name, Type: typ, Room: room, Quirks: q}
 	}
 	return Home{
-		ID: "5f0000000000000000000005", Place: inland(170), Quirks: PhantomRoom, // a nameless home
+		ID: "5f0000000000000000000005", Place: inland(170), Quirks: PhantomRoom | CoarseRooms | OneTariff, // a nameless home
 		Stations: []Station{pair("55", "Office", "Yard")},
 		Gateways: []Station{
 			{

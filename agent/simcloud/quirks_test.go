@@ -16,7 +16,7 @@ const (
 	coachKeys   = "_id co2_calibrating dashboard_data data_type date_setup firmware last_setup last_status_store module_name place reachable station_name type wifi_status"
 )
 
-// TestShapes pins the keys of an ordinary account's answers.
+// TestShapes checks the keys of an ordinary account's answers.
 func TestShapes(t *testing.T) {
 	r := newRig(t, simcloud.Options{})
 	for id, want := range map[string][2]string{
@@ -63,7 +63,7 @@ func TestShapes(t *testing.T) {
 	}
 }
 
-// status are the modules and rooms of homestatus by id.
+// status returns the modules and rooms of homestatus by id.
 func (r *rig) status(home string) map[string]object {
 	r.t.Helper()
 	all := map[string]object{}
@@ -77,7 +77,7 @@ func (r *rig) status(home string) map[string]object {
 	return all
 }
 
-// TestQuirks looks at every odd device of the account of that name.
+// TestQuirks checks every odd device of the account Quirks.
 func TestQuirks(t *testing.T) {
 	r := newRig(t, simcloud.Options{Scenario: simcloud.Quirks()})
 	odd := func(n int) string {
@@ -138,7 +138,7 @@ func TestQuirks(t *testing.T) {
 		t.Errorf("favourite has\n%s, want\n%s", got, want)
 	}
 	if got := keys(dash(favorite["70:ee:50:00:40:01"])); got != "AbsolutePressure Pressure pressure_trend time_utc" {
-		t.Errorf("favourite tells %s", got)
+		t.Errorf("favourite has %s", got)
 	}
 	if got := keys(favorite["02:00:00:00:40:02"]); got != "_id dashboard_data data_type reachable type" {
 		t.Errorf("module of a favourite has %s", got)

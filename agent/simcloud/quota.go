@@ -5,7 +5,7 @@ import "time"
 // quotaReached is the wording of 2026; the code has always been 26.
 var quotaReached = &apiError{429, 26, "API limit exceeded. This could be your Application limit or User limit."}
 
-// window counts the requests of a sliding stretch of time.
+// window counts the requests of a sliding period.
 type window struct {
 	length time.Duration
 	limit  int // negative: none
@@ -27,7 +27,8 @@ func (w *window) add(now time.Time) {
 	}
 }
 
-// quota is what a user and the app may ask. A refused request does not count.
+// quota is what a user and the app may request. A refused request does not
+// count.
 type quota struct {
 	short, long int
 	app         []*window

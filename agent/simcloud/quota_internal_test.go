@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// The login knows one user only, so the quota of the app is tested here.
+// The login has only one user, so the quota of the app is tested here.
 func TestQuotaOfTheApp(t *testing.T) {
 	now := time.Unix(1760000000, 0)
 	q := newQuota(0, 0)

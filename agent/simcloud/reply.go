@@ -13,7 +13,7 @@ import (
 
 const userID = "5a1b2c3d4e5f60718293a4b5"
 
-// reply is an answer ready to be sent.
+// reply is an answer before it is sent.
 type reply struct {
 	status      int
 	contentType string
@@ -64,7 +64,7 @@ func pretty(body []byte) []byte {
 	return bytes.ReplaceAll(b.Bytes(), []byte("\n"), []byte("\r\n"))
 }
 
-// endpoint is one path below /api/. Those without a scope ask for it
+// endpoint is one path below /api/. Endpoints without a scope check the scope
 // themselves, because it depends on the device.
 type endpoint struct {
 	scope    string
@@ -75,22 +75,23 @@ type endpoint struct {
 var endpoints = map[string]endpoint{
 	"getstationsdata":   {scope: "read_station", answer: (*Cloud).getstationsdata},
 	"gethomecoachsdata": {scope: "read_homecoach", answer: (*Cloud).gethomecoachsdata},
-	"homesdata":         {scope: "read_thermostat", answer: (*Cloud).homesdata},
-	"homestatus":        {scope: "read_thermostat", answer: (*Cloud).homestatus, timeless: true},
+	"homesdata":         {scope: ScopesInHomes, answer: (*Cloud).homesdata},
+	"homestatus":        {scope: ScopesInHomes, answer: (*Cloud).homestatus, timeless: true},
 	"getmeasure":        {answer: (*Cloud).getmeasure},
 	"getroommeasure":    {scope: "read_thermostat", answer: (*Cloud).getroommeasure},
 }
 
-// query is a request that was let in.
+// query is an accepted request.
 type query struct {
 	url.Values
 	at     time.Time // the state of the cloud that the answer shows
 	scopes []string
 }
 
-// permit refuses a token without the scope.
-func (q query) permit(scope string) *apiError {
-	if scope != "" && !slices.Contains(q.scopes, scope) {
+// permit refuses a token that has none of the scopes, which spaces separate.
+func (q query) permit(scopes string) *apiError {
+	granted := slices.ContainsFunc(strings.Fields(scopes), func(s string) bool { return slices.Contains(q.scopes, s) })
+	if scopes != "" && !granted {
 		return &apiError{403, 13, "Application does not have the good scope rights"}
 	}
 	return nil
@@ -119,7 +120,7 @@ func (q query) number(key string, otherwise int64) (int64, *apiError) {
 	return n, nil
 }
 
-// reply answers a request that no fault befell.
+// reply answers a request without a fault.
 func (c *Cloud) reply(name string, r *http.Request, badForm bool) reply {
 	e, known := endpoints[name]
 	switch {
@@ -148,7 +149,7 @@ func (c *Cloud) reply(name string, r *http.Request, badForm bool) reply {
 	}
 	text, err := json.Marshal(envelope)
 	if err != nil {
-		panic(err) // only numbers, strings and lists are in it
+		panic(err) // it has only numbers, strings and lists
 	}
 	return jsonReply(200, text)
 }
@@ -177,7 +178,7 @@ func (c *Cloud) admit(r *http.Request) (query, *apiError) {
 	return query{r.Form, c.asOf(now), verdict.Scopes}, nil
 }
 
-// build makes the body of an answer, or finds the one set by Answer.
+// build returns the body of an answer, or the one set by Answer.
 func (c *Cloud) build(name string, q query) (body any, canned []byte, failed *apiError) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -188,7 +189,7 @@ func (c *Cloud) build(name string, q query) (body any, canned []byte, failed *ap
 	return body, nil, failed
 }
 
-// asOf is the moment whose state is served at t: t, unless data are frozen.
+// asOf returns the time whose state is served at t: t, unless data are frozen.
 func (c *Cloud) asOf(t time.Time) time.Time {
 	if ice, frozen := c.frozen.at(t); frozen {
 		return ice.from

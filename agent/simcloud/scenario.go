@@ -8,22 +8,22 @@ type Scenario struct {
 	Homes []Home
 }
 
-// Home is a household. Its stations and home coaches are weather devices, its
-// gateways and rooms belong to the heating.
+// Home is a household. Its gateways have the devices that only the home API
+// lists, such as thermostats, plugs and door tags.
 type Home struct {
 	ID, Name string // 24 hex digits; a home may be nameless
 	Place    Place
 	Stations []Station
 	Coaches  []Device
-	Gateways []Station // relays, with the thermostats and valves that hang on them
+	Gateways []Station // relays, gateways and cameras, with the devices behind them
 	Rooms    []Device  // ID and Name; the heating devices name their Room
 	Quirks   Quirk
 }
 
-// Place is where a home stands.
+// Place is the location of a home.
 type Place struct {
-	City, Country, Zone string     // Zone as in the IANA data; UTC where the machine does not know it
-	Altitude            int        // m; 0 is left out of answers, as for users who never set it
+	City, Country, Zone string     // Zone as in the IANA data; UTC if the machine does not know it
+	Altitude            int        // m; 0 is missing from answers, as for users who never set it
 	Location            [2]float64 // longitude, latitude
 }
 
@@ -50,7 +50,7 @@ const (
 	NoStationName Quirk = 1 << iota // new stations have no station_name
 	NoHome                          // home_id and home_name are missing
 	NoModulesKey                    // "modules" is missing instead of []
-	NoTimeUTC                       // dashboard_data of a new module, without time_utc
+	NoTimeUTC                       // dashboard_data of a new module without time_utc
 	NoData                          // reachable, yet without dashboard_data
 	Unreachable                     // reachable is false from the start
 	Offline                         // the station or gateway is offline from the start
@@ -62,25 +62,27 @@ const (
 	FloatNoise                      // rain as 0.30300000000000005
 	Gaps                            // CO2 is null in a tenth of the samples
 	Backwards                       // every second answer is two uploads older: time_utc goes back
-	ReadOnly                        // a home coach that somebody shares
+	ReadOnly                        // a home coach that another user shares
 	Nonsense                        // numbers that no sensor measures: 1e308, 1e400, "NaN"
 )
 
 // The quirks of homes, rooms and heating devices.
 const (
-	Guest       Quirk = 1 << (17 + iota) // somebody else's home, shared: read_only, unknown to the home API
-	Favorite                             // a stranger's station: pressure only, with get_favorites only
+	Guest       Quirk = 1 << (17 + iota) // another user's home, shared: read_only, unknown to the home API
+	Favorite                             // another user's station: pressure only, with get_favorites only
 	EmptyBody                            // homestatus answers "body": {}
-	PhantomRoom                          // homestatus has a room 0 that homesdata has not
+	PhantomRoom                          // homestatus has a room 0 that homesdata lacks
 	EndTimeNull                          // therm_setpoint_end_time is null
 	NoReachable                          // reachable is missing
 	BatteryLow                           // battery_state very_low
 	OpenWindow                           // open_window is true
-	NoStatus                             // a device in homesdata that homestatus never has
+	NoStatus                             // a device in homesdata that homestatus never lists
+	OneTariff                            // electricity has one price
+	CoarseRooms                          // getroommeasure refuses the scale max, as its documentation says
 )
 
 // Default is one household: a weather station with a module of every type, a
-// home coach, and a heating with two rooms.
+// home coach, and heating with two rooms.
 func Default() *Scenario {
 	return &Scenario{Homes: []Home{{
 		ID: "5f1e2d3c4b5a69788796a5b4", Name: "Home",
@@ -106,8 +108,8 @@ func Default() *Scenario {
 	}}}
 }
 
-// Large is an account of many stations, each with six modules in a home of
-// its own: 7 devices a station.
+// Large is an account of many stations, each with six modules and a home of its
+// own: 7 devices per station.
 func Large(stations int) *Scenario {
 	s := &Scenario{Homes: make([]Home, stations)}
 	for i := range s.Homes {

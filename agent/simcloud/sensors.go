@@ -5,8 +5,7 @@ import (
 	"strings"
 )
 
-// sensor is a type of measurement by the name that getmeasure and
-// dashboard_data have for it.
+// sensor is a type of measurement by its name in getmeasure and dashboard_data.
 type sensor string
 
 const (
@@ -25,7 +24,7 @@ const (
 	boilerOff    sensor = "BoilerOff"
 )
 
-// The types of devices, as on the wire; a room has none there.
+// The types of devices, as Netatmo sends them; it sends none for a room.
 const (
 	TypeStation    = "NAMain"
 	TypeOutdoor    = "NAModule1"
@@ -39,7 +38,7 @@ const (
 	TypeRoom       = "room"
 )
 
-// senses are the types of measurement with history of each type of device.
+// senses are the types of measurement with history by type of device.
 var senses = map[string][]sensor{
 	TypeStation:    {temperature, co2, humidity, pressure, sound},
 	TypeHomeCoach:  {temperature, co2, humidity, pressure, sound},
@@ -51,7 +50,7 @@ var senses = map[string][]sensor{
 	TypeRoom:       {temperature, setpoint},
 }
 
-// sense finds a type of measurement of the device; case does not matter.
+// sense finds a type of measurement of the device, in any case.
 func (d *device) sense(name string) (sensor, bool) {
 	for _, s := range senses[d.Type] {
 		if strings.EqualFold(string(s), name) {
@@ -61,7 +60,7 @@ func (d *device) sense(name string) (sensor, bool) {
 	return "", false
 }
 
-// read is what the sensor says in sample x; false where it said nothing.
+// read returns the sensor's value in sample x; false if it sent none.
 func (d *device) read(s sensor, x sample) (float64, bool) {
 	switch s {
 	case temperature:
@@ -77,7 +76,7 @@ func (d *device) read(s sensor, x sample) (float64, bool) {
 	case sound:
 		p := d.home.place.presence(d.seed, x.t)
 		if d.seed%2 == 0 {
-			p *= 0.2 // they sleep
+			p *= 0.2 // the inhabitants sleep
 		}
 		return round(36+11*p+3*jitter(d.seed, 33, x.t), s), true
 	case pressure:
@@ -143,7 +142,7 @@ func (d *device) humid(t int64) float64 {
 	return 45 + 8*s + 4*p.presence(d.seed, t) + 5*noise(d.seed, 44, t, 9*hour) + wobble
 }
 
-// heatedRoom is the seed of the room that a heating device stands in.
+// heatedRoom is the seed of the room of a heating device.
 func (d *device) heatedRoom() uint64 {
 	if d.room != nil {
 		return d.room.seed
@@ -151,20 +150,20 @@ func (d *device) heatedRoom() uint64 {
 	return d.seed
 }
 
-// powerRequest is the share of full heating that the room asks for, in %.
+// powerRequest is the room's share of full heating power, in %.
 func (d *device) powerRequest(t int64) float64 {
 	room, p := d.heatedRoom(), d.home.place
 	want, _ := p.setpoint(room, t)
 	return math.Round(clamp(45*(want-p.heated(room, t)), 0, 100))
 }
 
-// boiler is whether it burns at this moment.
+// boiler reports whether the boiler burns at this moment.
 func (d *device) boiler(t int64) bool {
 	return d.powerRequest(t) > 100*unit(d.heatedRoom(), 45, t)
 }
 
-// millimetres are what tips of the rain gauge amount to. Netatmo mostly says
-// 0.303, at times 0.30300000000000005.
+// millimetres converts tips of the rain gauge. Netatmo mostly sends 0.303,
+// sometimes 0.30300000000000005.
 func (d *device) millimetres(tips int64) float64 {
 	mm := float64(tips) * tick
 	if d.has(FloatNoise) {
@@ -186,8 +185,8 @@ func round(v float64, s sensor) float64 {
 	}
 }
 
-// trend compares the value at t with that of twelve hours before, the span
-// that Netatmo documents.
+// trend compares the value at t with that twelve hours earlier, the span that
+// Netatmo documents.
 func trend(now, before, threshold float64) string {
 	switch {
 	case now-before > threshold:

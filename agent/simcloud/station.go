@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// spans are the times for which something was switched on.
+// spans are the periods in which a switch was on.
 type spans []span
 
-type span struct{ from, to time.Time } // half open; a zero to has not come yet
+type span struct{ from, to time.Time } // half open; a zero to is still in the future
 
 func (s *spans) set(on bool, now time.Time) {
 	last := len(*s) - 1
@@ -32,10 +32,11 @@ func (s spans) at(t time.Time) (span, bool) {
 	return span{}, false
 }
 
-// schedule is when a station measures and uploads. The k-th upload carries
-// the newest perUpload samples of each of its devices; the newest of all is
-// the station's own, lag before the upload shows in the cloud. As observed,
-// the phase drifts: the period is a little under the nominal one.
+// schedule is when a station measures and uploads. The k-th upload has the
+// newest perUpload samples of each of its devices; the newest of all is the
+// station's own, measured lag before the upload appears in the cloud. As
+// observed, the phase drifts: the period is a little shorter than the nominal
+// one.
 type schedule struct {
 	phase, period, measure, lag time.Duration
 	perUpload                   int
@@ -53,13 +54,12 @@ func newSchedule(seed uint64, measure, upload time.Duration) *schedule {
 	}
 }
 
-// scaled shrinks or stretches a duration of the real world in proportion to
-// the cadence.
+// scaled converts a real duration in proportion to the cadence.
 func scaled(d, measure time.Duration) time.Duration {
 	return time.Duration(float64(d) * float64(measure) / float64(realMeasure))
 }
 
-// due is when upload k shows, if the station is online.
+// due is when upload k appears, if the station is online.
 func (s *schedule) due(k int64) time.Time {
 	return time.Unix(0, int64(s.phase)+k*int64(s.period)+int64(s.lag))
 }
@@ -74,8 +74,8 @@ func (s *schedule) before(t time.Time) int64 {
 	return k
 }
 
-// shown is when upload k showed or will show: when it was due, or when the
-// station came back. It is zero while the station is away.
+// shown is when upload k appeared or will appear: when it was due, or when the
+// station came back online. It is zero while the station is offline.
 func (s *schedule) shown(k int64) time.Time {
 	if away, was := s.offline.at(s.due(k)); was {
 		return away.to
@@ -83,7 +83,7 @@ func (s *schedule) shown(k int64) time.Time {
 	return s.due(k)
 }
 
-// newest is the newest upload that showed at t.
+// newest is the newest upload that had appeared at t.
 func (s *schedule) newest(t time.Time) int64 {
 	k := s.before(t.Add(1))
 	for {
@@ -95,19 +95,19 @@ func (s *schedule) newest(t time.Time) int64 {
 	}
 }
 
-// device is a station, module, home coach, room or energy device at work.
+// device is a station, module, home coach, room or energy device in operation.
 type device struct {
 	Device
 	id       string // without blanks
 	seed     uint64
 	home     *home
-	parent   *device // the station or gateway that uploads for it; nil for those themselves
+	parent   *device // the station or gateway that uploads for it; nil for a station or gateway
 	children []*device
-	room     *device // where a thermostat or valve hangs
+	room     *device // the room of a thermostat or valve
 	offset   time.Duration
 	schedule *schedule
 	start    int64 // no sample is older
-	lost     spans // unreachable: what it measured then is gone
+	lost     spans // unreachable: what it measured then is lost
 	removed  time.Time
 	today    extremes
 }
@@ -122,8 +122,8 @@ func (d *device) exists(t time.Time) bool {
 	return (d.removed.IsZero() || t.Before(d.removed)) && (d.parent == nil || d.parent.exists(t))
 }
 
-// stamp is the Unix second of the sample i measuring steps before the newest
-// of upload k.
+// stamp is the Unix second of the sample that is i measuring steps older than
+// the newest of upload k.
 func (d *device) stamp(k int64, i int) int64 {
 	s := d.schedule
 	return s.due(k).Add(-s.lag - d.offset - time.Duration(i)*s.measure).Unix()
@@ -137,11 +137,11 @@ func (d *device) sample(k int64, i int) sample {
 	return sample{t, t - d.stamp(k, i+1)}
 }
 
-// mute devices never measured anything.
+// mute reports whether the device never measured anything.
 func (d *device) mute() bool { return d.has(Dead|NoData|Minimal) || len(senses[d.Type]) == 0 }
 
-// held yields, ascending, what the cloud held at the moment asOf of the
-// samples between the Unix seconds from and to, both included.
+// held yields, ascending, the samples between the Unix seconds from and to,
+// both included, that the cloud had at the time asOf.
 func (d *device) held(from, to int64, asOf time.Time) iter.Seq[sample] {
 	from = max(from, d.start)
 	return func(yield func(sample) bool) {
@@ -166,7 +166,7 @@ func (d *device) held(from, to int64, asOf time.Time) iter.Seq[sample] {
 	}
 }
 
-// newest is the newest upload of the device that the cloud held at t.
+// newest is the device's newest upload that the cloud had at t.
 func (d *device) newest(t time.Time) (k int64, held bool) {
 	k = d.schedule.newest(t)
 	for {
@@ -178,7 +178,7 @@ func (d *device) newest(t time.Time) (k int64, held bool) {
 	}
 }
 
-// reachable as the cloud judges it: a station that was silent for hours and a
+// reachable is the cloud's opinion: a station that was silent for hours and a
 // module that was silent for an hour are not.
 func (d *device) reachable(t time.Time) bool {
 	if _, lost := d.lost.at(t); lost || d.has(Dead) {
@@ -191,18 +191,19 @@ func (d *device) reachable(t time.Time) bool {
 	return t.Sub(d.schedule.shown(d.schedule.newest(t))) < patience
 }
 
-// extremes of a local day up to and including upload k; see device.extreme.
+// extremes are those of a local day up to and including upload k; see
+// device.extreme.
 type extremes struct {
 	midnight, k   int64
-	to, count     int64 // the last sample that was looked at, and how many said anything
+	to, count     int64 // the last sample considered, and how many had a value
 	low, high     float64
 	lowAt, highAt int64
 	angle         float64 // of the wind at highAt
 }
 
-// extreme gives the lowest and highest value of s on the local day of the
-// newest sample of upload k so far. The last result is kept and continued,
-// because a day has hundreds of samples and every answer asks.
+// extreme returns the lowest and highest value of s so far on the local day of
+// the newest sample of upload k. The last result is cached and continued,
+// because a day has hundreds of samples and every answer needs it.
 func (d *device) extreme(s sensor, k int64, asOf time.Time) extremes {
 	newest := d.stamp(k, 0)
 	e := d.today

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Everything a sensor says is a pure function of a seed and a Unix second, so
+// Every value of a sensor is a pure function of a seed and a Unix second, so
 // that a live answer and the history of the same sample agree to the decimal,
 // in one process or in two. Slow changes are value noise: random numbers on a
 // grid in time, joined smoothly.
@@ -15,11 +15,11 @@ const (
 	hour = 3600
 	day  = 24 * hour
 
-	tick   = 0.101    // mm of rain that one tip of the gauge's bucket stands for
-	shower = 3 * hour // a stretch of time in which it rains once at most
+	tick   = 0.101    // mm of rain per tip of the gauge's bucket
+	shower = 3 * hour // a period in which it rains once at most
 )
 
-// place is where devices stand; those of one place share its weather.
+// place is a location; devices at one location have the same weather.
 type place struct {
 	seed     uint64
 	altitude float64
@@ -46,7 +46,7 @@ func unit(seed uint64, salt byte, n int64) float64 {
 }
 func jitter(seed uint64, salt byte, n int64) float64 { return 2*unit(seed, salt, n) - 1 }
 
-// noise wanders within [-1, 1]; period is the distance of its grid in seconds.
+// noise varies within [-1, 1]; period is the spacing of its grid in seconds.
 func noise(seed uint64, salt byte, t int64, period float64) float64 {
 	x := float64(t) / period
 	i := math.Floor(x)
@@ -58,8 +58,8 @@ func smooth(x float64) float64 { return x * x * (3 - 2*x) }
 
 func clamp(x, low, high float64) float64 { return math.Min(math.Max(x, low), high) }
 
-// bump is 1 between the hours from and to, 0 outside, with a slope of width
-// hours on either side.
+// bump is 1 between the hours from and to and 0 outside, with slopes width
+// hours wide.
 func bump(h, from, to, width float64) float64 {
 	return smooth(clamp((h-from)/width+0.5, 0, 1)) * smooth(clamp((to-h)/width+0.5, 0, 1))
 }
@@ -117,7 +117,7 @@ func (p *place) fallen(from, to int64) int64 {
 	return n
 }
 
-// rain is the one shower of a stretch of time; tips is 0 where it stays dry.
+// rain is the one shower of a period; tips is 0 if it stays dry.
 func (p *place) rain(stretch int64) (start int64, length, tips float64) {
 	begin := stretch * shower
 	wet := p.wetness(begin)
@@ -142,13 +142,14 @@ func (p *place) direction(t int64) float64 {
 	return 245 + 95*noise(p.seed, 11, t, 20*hour) + 30*noise(p.seed, 12, t, 2*hour)
 }
 
-// absolute turns a pressure reduced to sea level into that at the place.
+// absolute converts a pressure reduced to sea level into that at the place.
 func (p *place) absolute(pressure float64) float64 {
 	return pressure * math.Pow(1-2.25577e-5*p.altitude, 5.25588)
 }
 
 // presence is how much of the household is in the room, 0 to 1. Rooms with an
-// even seed are slept in, the others lived in; every room has its own hours.
+// even seed are bedrooms, the others living rooms; every room has its own
+// hours.
 func (p *place) presence(room uint64, t int64) float64 {
 	h, workday := p.clock(t)
 	h += 0.7 * jitter(room, 13, 0)
@@ -168,7 +169,7 @@ func (p *place) indoor(room uint64, t int64) float64 {
 	return math.Max(warmth, 17.5+0.33*p.outdoor(t))
 }
 
-// setpoint is what the heating of a room aims at, and the mode it is in.
+// setpoint is the target temperature of a room and the mode of its heating.
 func (p *place) setpoint(room uint64, t int64) (celsius float64, mode string) {
 	h, workday := p.clock(t)
 	comfort := 20 + math.Round(2*unit(room, 16, 0))/2
@@ -184,7 +185,7 @@ func (p *place) setpoint(room uint64, t int64) (celsius float64, mode string) {
 }
 
 // heated is the temperature of a room with a thermostat: it follows the
-// setpoint with a lag, and the weather when nobody heats.
+// setpoint with a lag, and the weather while the heating is off.
 func (p *place) heated(room uint64, t int64) float64 {
 	var lagged float64
 	for i := range int64(4) {
@@ -194,8 +195,8 @@ func (p *place) heated(room uint64, t int64) float64 {
 	return math.Max(lagged-0.2+0.3*noise(room, 17, t, 2*hour), 16+0.33*p.outdoor(t))
 }
 
-// health is Netatmo's health index: the worst of its parts, 0 healthy to
-// 4 unhealthy. The limits are of our own.
+// health is Netatmo's health index: the worst of its parts, 0 healthy to 4
+// unhealthy. The limits are invented.
 func health(temperature, humidity, co2, noise float64) float64 {
 	worst := 0.0
 	for _, x := range []float64{

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// TestWeatherIsPlausible looks at a year of the default home, hour by hour.
+// TestWeatherIsPlausible checks a year of the default home, hour by hour.
 func TestWeatherIsPlausible(t *testing.T) {
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	c := New(Options{Start: now.AddDate(-1, 0, 0), Now: func() time.Time { return now }})
@@ -73,7 +73,7 @@ func (c *Cloud) air(d *device, hour int) float64 {
 	return total
 }
 
-// Two clouds of one scenario tell the same.
+// Two clouds of one scenario have the same data.
 func TestWeatherIsAFunctionOfIDAndTime(t *testing.T) {
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	at := func() time.Time { return now }

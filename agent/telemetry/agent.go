@@ -10,10 +10,11 @@ import (
 	"go.opentelemetry.io/otel/metric"
 
 	"netatmo-agent/agent/catalogue"
+	"netatmo-agent/agent/otlp"
 )
 
-// AgentValues is what the agent reports about itself; the push's own counts
-// are added by the Pusher.
+// AgentValues is what the agent reports about itself. The Pusher adds its own
+// counts.
 type AgentValues struct {
 	Authorized  bool
 	TokenExpiry time.Time        // zero where there is no token
@@ -32,20 +33,21 @@ type AgentValues struct {
 // APIRequest is a kind of request to Netatmo.
 type APIRequest struct{ Endpoint, Outcome string }
 
-// maxAgentPoints bounds the points about the agent, generously: endpoints ×
-// outcomes and a few dozen others.
+// maxAgentPoints is more points than the agent ever has about itself: endpoints
+// × outcomes and a few dozen others.
 const maxAgentPoints = 250
 
-// outages are the reasons that a push fails for while the backend is away. They
-// are counted from zero: the counts of an outage arrive after it, all at once,
-// and nobody would see an increase in a series that begins with them.
-var outages = []Reason{reasonUnreachable, reasonUnavailable, reasonTimeout, reasonThrottled}
+// outages are the reasons why pushes fail during a backend's outage. Their counts
+// are reported from zero on: the counts of an outage arrive after it, all at once,
+// and a series that starts with them shows no increase.
+var outages = []otlp.Reason{otlp.Unreachable, otlp.Unavailable, otlp.Timeout, otlp.Throttled}
 
-// agentMetrics observes the agent's metrics about itself.
+// agentMetrics are the agent's metrics about itself.
 type agentMetrics struct {
 	version  string
 	values   func() AgentValues
 	stats    func() PushStats
+	shown    bool // whether the next collection observes them
 	gauges   map[string]metric.Float64Observable
 	counters map[string]metric.Int64Observable
 }
@@ -73,8 +75,11 @@ func (a *agentMetrics) register(meter metric.Meter, rows []catalogue.Metric) err
 }
 
 func (a *agentMetrics) observe(_ context.Context, o metric.Observer) error {
+	if !a.shown {
+		return nil
+	}
 	gauge := func(name string, value float64, attributes ...attribute.KeyValue) {
-		if g, ok := a.gauges[name]; ok { // else a name of the other naming
+		if g, ok := a.gauges[name]; ok { // else a name in the other naming
 			o.ObserveFloat64(g, value, metric.WithAttributes(attributes...))
 		}
 	}
@@ -107,7 +112,7 @@ func (a *agentMetrics) observe(_ context.Context, o metric.Observer) error {
 
 	s := a.stats()
 	count(catalogue.AgentPushPoints, s.Points)
-	failures := map[Reason]int64{}
+	failures := map[otlp.Reason]int64{}
 	for _, reason := range outages {
 		failures[reason] = 0
 	}

@@ -15,10 +15,11 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"netatmo-agent/agent/netatmo"
+	"netatmo-agent/agent/otlp"
 )
 
-// While the backend is away, history is not sent in vain, megabytes at a time:
-// it waits until a live push has found the backend.
+// While the backend is down, megabytes of history are not sent in vain: history
+// waits until a live push has succeeded.
 func TestHistoryWaitsForALivePush(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &backend{}
@@ -32,7 +33,7 @@ func TestHistoryWaitsForALivePush(t *testing.T) {
 		_ = p.PushNow(t.Context())
 		waits := func(requests int) {
 			t.Helper()
-			if done, _, err := p.PushHistory(t.Context(), points); Classify(err) == nil || Classify(err).Reason != reasonUnreachable || done != 0 {
+			if done, _, err := pushHistory(t.Context(), p, points); otlp.Classify(err) == nil || otlp.Classify(err).Reason != otlp.Unreachable || done != 0 {
 				t.Errorf("%d done, error %v", done, err)
 			}
 			if len(b.requests) != requests {
@@ -45,17 +46,17 @@ func TestHistoryWaitsForALivePush(t *testing.T) {
 		if err := p.PushNow(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if done, refused, err := p.PushHistory(t.Context(), points); err != nil || done != len(points) || refused != 0 {
+		if done, refused, err := pushHistory(t.Context(), p, points); err != nil || done != len(points) || refused != 0 {
 			t.Errorf("%d done, %d refused, error %v", done, refused, err)
 		}
 	})
 }
 
-// A backend that asks to be left alone when it gets history gets no live push
-// either, until the time is over.
-func TestTheWaitAskedOfHistoryHoldsLivePushes(t *testing.T) {
+// A backend that asks the agent to wait when it receives history gets no live
+// push either, until that time has passed.
+func TestARetryDelayForHistoryHoldsLivePushes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		later, err := status.New(codes.ResourceExhausted, "slow down").WithDetails(&errdetails.RetryInfo{RetryDelay: durationpb.New(30 * time.Minute)})
+		later, err := status.New(codes.ResourceExhausted, "slow down").WithDetails(&errdetails.RetryInfo{RetryDelay: durationpb.New(15 * time.Minute)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -72,12 +73,12 @@ func TestTheWaitAskedOfHistoryHoldsLivePushes(t *testing.T) {
 		ended.Go(func() { p.Run(ctx) })
 		time.Sleep(61 * time.Second)
 		throttle.Store(true)
-		if _, _, err := p.PushHistory(ctx, past(1, time.Hour, 30*time.Minute)); Classify(err) == nil || Classify(err).Reason != reasonThrottled {
+		if _, _, err := pushHistory(ctx, p, past(1, time.Hour, 30*time.Minute)); otlp.Classify(err) == nil || otlp.Classify(err).Reason != otlp.Throttled {
 			t.Errorf("error %v", err)
 		}
 		throttle.Store(false)
 		before := b.count()
-		time.Sleep(29 * time.Minute)
+		time.Sleep(14 * time.Minute)
 		if n := b.count() - before; n != 0 {
 			t.Errorf("%d requests meanwhile", n)
 		}
@@ -90,7 +91,7 @@ func TestTheWaitAskedOfHistoryHoldsLivePushes(t *testing.T) {
 	})
 }
 
-// A push that is accepted but for a point is a success of the backend's.
+// A push that is accepted except for a point counts as a success.
 func TestPartialSuccessCounts(t *testing.T) {
 	for rejected, counts := range map[int64]bool{1: true, 1000: false} {
 		b := &backend{answer: func(*colmetricpb.ExportMetricsServiceRequest) (*colmetricpb.ExportMetricsServiceResponse, error) {

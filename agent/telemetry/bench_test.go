@@ -7,15 +7,18 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"testing"
 	"time"
 
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
+	"netatmo-agent/agent/config"
 	"netatmo-agent/agent/netatmo"
+	"netatmo-agent/agent/otlp"
 )
 
-// station returns n readings with what an indoor module has.
+// station returns n readings with the values of an indoor module.
 func station(n int) []netatmo.Reading {
 	now := time.Now()
 	readings := make([]netatmo.Reading, n)
@@ -36,26 +39,26 @@ type nowhere struct{}
 func (nowhere) Export(context.Context, *metricdata.ResourceMetrics) error { return nil }
 func (nowhere) Shutdown(context.Context) error                            { return nil }
 
-// One operation is a whole push: collect alone, and with encoding and a server
-// that reads (HTTP) or decodes (gRPC) in the same process.
+// One operation is a whole push: only collecting, and with encoding and a
+// server that reads (HTTP) or decodes (gRPC) in the same process.
 func BenchmarkPush(b *testing.B) {
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }))
 	defer server.Close()
-	r, err := NewReceiver("127.0.0.1:0", func(ReceivedPoint) {})
+	r, err := otlp.Listen("127.0.0.1:0", func(otlp.Point) {})
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer r.Close()
-	grpcPush := testPush()
-	grpcPush.URL = httpPush(b, server).URL
-	grpcPush.URL.Host = r.Addr()
+	grpcPush, httpPush := testPush(), testPush()
+	grpcPush.URL = &url.URL{Scheme: "http", Host: r.Addr()}
+	httpPush.Protocol, httpPush.URL = config.HTTP, &url.URL{Scheme: "http", Host: server.Listener.Addr().String(), Path: "/v1/metrics"}
 	for _, way := range []struct {
 		name     string
-		exporter Exporter
+		exporter otlp.Exporter
 	}{
 		{"collect", nowhere{}},
-		{"grpc", newTestExporter(b, grpcPush, &testLog{})},
-		{"http", newTestExporter(b, httpPush(b, server), &testLog{})},
+		{"grpc", newTestExporter(b, grpcPush)},
+		{"http", newTestExporter(b, httpPush)},
 	} {
 		for _, n := range []int{10, 100, 1000, 10_000} {
 			b.Run(fmt.Sprintf("%s/%d", way.name, n), func(b *testing.B) {
@@ -77,7 +80,7 @@ func BenchmarkPush(b *testing.B) {
 	}
 }
 
-// One operation is a day of history of a house of ten modules.
+// One operation is a day of history of a house with ten modules.
 func BenchmarkHistory(b *testing.B) {
 	p, err := NewPusher(Options{Exporter: nowhere{}, Push: testPush(), Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
@@ -86,7 +89,7 @@ func BenchmarkHistory(b *testing.B) {
 	points := past(10, 24*time.Hour, 0)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, _, err := p.PushHistory(b.Context(), points); err != nil {
+		if _, _, err := pushHistory(b.Context(), p, points); err != nil {
 			b.Fatal(err)
 		}
 	}

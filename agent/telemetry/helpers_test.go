@@ -6,16 +6,17 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	colmetricpb "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
-	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -24,9 +25,10 @@ import (
 
 	"netatmo-agent/agent/config"
 	"netatmo-agent/agent/netatmo"
+	"netatmo-agent/agent/otlp"
 )
 
-// testLog is a log that can be read while it is written.
+// testLog is a log that can be read while it is being written.
 type testLog struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
@@ -44,7 +46,7 @@ func (l *testLog) String() string {
 	return l.buf.String()
 }
 
-// lines returns how many lines hold text.
+// lines returns how many lines contain text.
 func (l *testLog) lines(text string) int {
 	n := 0
 	for line := range strings.Lines(l.String()) {
@@ -59,24 +61,34 @@ func (l *testLog) logger() *slog.Logger {
 	return slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
-// backend is an OTLP server that keeps what it gets as Prometheus does: a
-// series takes nothing older than its newest sample, unless an out-of-order
-// window allows it, and one sample that cannot be taken costs the request.
+// backend is an OTLP server that stores points as Prometheus does: a series
+// accepts nothing older than its newest sample, unless an out-of-order window
+// allows it, and one unacceptable sample fails the whole request.
 type backend struct {
 	colmetricpb.UnimplementedMetricsServiceServer
 
 	mu       sync.Mutex
 	window   time.Duration // out of order
-	bounded  bool          // refuse what is too old; else everything is taken
-	partial  bool          // take what can be taken, as Mimir does
-	mute     bool          // do not say why, as a Collector before the backend
+	bounded  bool          // refuse points that are too old; else accept all
+	partial  bool          // accept what is acceptable, as Mimir does
+	mute     bool          // do not say why, like a Collector in front of the backend
 	answer   func(*colmetricpb.ExportMetricsServiceRequest) (*colmetricpb.ExportMetricsServiceResponse, error)
 	delay    time.Duration
-	lost     int // answers that get lost after the request took effect
+	lost     int // answers that are lost after the request took effect
 	newest   time.Time
 	series   map[string]*series
 	requests []*colmetricpb.ExportMetricsServiceRequest
 	times    []time.Time
+
+	changed chan struct{} // Options.Changed of its pusher
+}
+
+// wake announces a new reading.
+func (b *backend) wake() {
+	select {
+	case b.changed <- struct{}{}:
+	default:
+	}
 }
 
 type series struct {
@@ -128,29 +140,15 @@ type sample struct {
 
 func samples(r *colmetricpb.ExportMetricsServiceRequest) []sample {
 	var all []sample
-	for _, rm := range r.GetResourceMetrics() {
-		sender := stringMap(rm.GetResource().GetAttributes())
-		by := " by " + sender["service.name"] + "/" + sender["service.instance.id"]
-		for _, m := range rm.GetScopeMetrics()[0].GetMetrics() {
-			for _, p := range append(m.GetGauge().GetDataPoints(), m.GetSum().GetDataPoints()...) {
-				all = append(all, sample{seriesName(m.GetName(), p.GetAttributes()) + by, timeOf(p), numberOf(p)})
-			}
+	for _, p := range otlp.Points(r) {
+		var attributes []string
+		for _, key := range slices.Sorted(maps.Keys(p.Attributes)) {
+			attributes = append(attributes, key+"="+p.Attributes[key])
 		}
+		name := fmt.Sprintf("%s{%s} by %s/%s", p.Metric, strings.Join(attributes, ","), p.Resource["service.name"], p.Resource["service.instance.id"])
+		all = append(all, sample{name, p.Time, p.Value})
 	}
 	return all
-}
-
-func seriesName(metric string, attributes []*commonpb.KeyValue) string {
-	var b strings.Builder
-	b.WriteString(metric + "{")
-	for i, a := range attributes { // sorted by key
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		b.WriteString(a.GetKey() + "=" + a.GetValue().GetStringValue())
-	}
-	b.WriteByte('}')
-	return b.String()
 }
 
 func (b *backend) store(r *colmetricpb.ExportMetricsServiceRequest) (rejected int, err error) {
@@ -225,8 +223,8 @@ func (b *backend) appendable(s sample, tops map[string]sample, newest time.Time)
 	return fmt.Errorf("out of order sample")
 }
 
-// held returns what the backend has of the series whose name begins with
-// prefix and holds part, by Unix time.
+// held returns the backend's samples in series whose name begins with prefix
+// and contains part, by Unix time.
 func (b *backend) held(prefix, part string) map[time.Time]float64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -249,7 +247,7 @@ func (b *backend) count() int {
 
 // serve starts the backend on an in-memory listener and returns an exporter
 // for it.
-func (b *backend) serve(t testing.TB, p config.Push, log *slog.Logger) Exporter {
+func (b *backend) serve(t testing.TB, p config.Push, log *slog.Logger) otlp.Exporter {
 	t.Helper()
 	l := bufconn.Listen(1 << 20)
 	s := grpc.NewServer()
@@ -257,10 +255,21 @@ func (b *backend) serve(t testing.TB, p config.Push, log *slog.Logger) Exporter 
 	go func() { _ = s.Serve(l) }()
 	t.Cleanup(s.Stop)
 	p.URL = &url.URL{Scheme: "http", Host: "127.0.0.1:4317"}
-	e, err := NewExporter(t.Context(), p, ExporterOptions{
+	e, err := otlp.New(t.Context(), p, otlp.Options{
 		UserAgent: "netatmo-agent/v1", Logger: log,
 		Dial: func(ctx context.Context, _ string) (net.Conn, error) { return l.DialContext(ctx) },
 	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = e.Shutdown(context.Background()) })
+	return e
+}
+
+// newTestExporter returns the exporter for the settings.
+func newTestExporter(t testing.TB, p config.Push) otlp.Exporter {
+	t.Helper()
+	e, err := otlp.New(t.Context(), p, otlp.Options{UserAgent: "netatmo-agent/v1", Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -279,7 +288,8 @@ func testPush() config.Push {
 // newTestPusher returns a pusher to b; adjust changes its options.
 func newTestPusher(t testing.TB, b *backend, log *testLog, adjust func(*Options)) *Pusher {
 	t.Helper()
-	o := Options{Push: testPush(), InstanceID: "an-instance", Version: "v1", Stale: 20 * time.Minute, Logger: log.logger()}
+	b.changed = make(chan struct{}, 1)
+	o := Options{Push: testPush(), InstanceID: "an-instance", Version: "v1", Stale: 20 * time.Minute, Changed: b.changed, Logger: log.logger()}
 	if adjust != nil {
 		adjust(&o)
 	}
@@ -289,6 +299,40 @@ func newTestPusher(t testing.TB, b *backend, log *testLog, adjust func(*Options)
 		t.Fatal(err)
 	}
 	return p
+}
+
+// measurement is a sample of a module.
+type measurement struct {
+	Reading netatmo.Reading
+	Time    time.Time
+	Values  netatmo.Values
+}
+
+// now is one current measurement of a module.
+func now(id string) []measurement {
+	at := time.Now()
+	return []measurement{{Reading: outdoor(id, at, 1), Time: at, Values: netatmo.Values{{Field: netatmo.Temperature, Number: 1}}}}
+}
+
+// pushHistory pushes the history of several modules, one module after the other.
+func pushHistory(ctx context.Context, p *Pusher, points []measurement) (done, refused int, err error) {
+	var modules []netatmo.Reading
+	samples := map[netatmo.Key][]netatmo.Sample{}
+	for _, m := range points {
+		key := m.Reading.Key()
+		if samples[key] == nil {
+			modules = append(modules, m.Reading)
+		}
+		samples[key] = append(samples[key], netatmo.Sample{Time: m.Time, Values: m.Values})
+	}
+	for _, module := range modules {
+		d, err := p.PushHistory(ctx, module, samples[module.Key()])
+		done, refused = done+d.Done(), refused+d.Refused
+		if err != nil {
+			return done, refused, err
+		}
+	}
+	return done, refused, nil
 }
 
 // outdoor returns a reading of an outdoor module measured at a time.
@@ -306,7 +350,7 @@ func outdoor(id string, at time.Time, temperature float64) netatmo.Reading {
 	}
 }
 
-// truth is the temperature that a module has at a time.
+// truth is the temperature of a module at a time.
 func truth(module int, at time.Time) float64 {
 	return math.Round(10*(float64(module)+float64(at.Unix()%100_000)/1000)) / 10
 }

@@ -9,9 +9,9 @@ import (
 	"netatmo-agent/agent/netatmo"
 )
 
-// Whatever the backend has of each module already, and whatever window it has:
-// what it can hold of the history is there afterwards, but for at most a
-// sixteenth of the age at which it begins where it knows no window.
+// Whatever the backend has of each module already, and whatever its window:
+// afterwards it has all of the history that it can accept, except for at most a
+// sixteenth of the age at which the history begins if the window is unknown.
 func TestHistoryIntoAnyState(t *testing.T) {
 	for seed := range uint64(60) {
 		synctest.Test(t, func(t *testing.T) {
@@ -20,22 +20,22 @@ func TestHistoryIntoAnyState(t *testing.T) {
 			b := &backend{bounded: true, window: windows[random.IntN(len(windows))], partial: random.IntN(3) == 0}
 			p := newTestPusher(t, b, &testLog{}, nil)
 			now, modules := time.Now(), 1+random.IntN(5)
-			newest := make([]time.Duration, modules) // age of what the backend has
+			newest := make([]time.Duration, modules) // age of the backend's newest sample
 			for m := range newest {
 				newest[m] = time.Hour
 				if random.IntN(2) == 0 {
 					newest[m] = time.Duration(random.IntN(50)) * time.Minute
 					r := outdoor(moduleID(m), now, 0)
-					ahead := netatmo.Measurement{Reading: r, Time: now.Add(-newest[m]), Values: r.Values[:1]}
+					ahead := measurement{Reading: r, Time: now.Add(-newest[m]), Values: r.Values[:1]}
 					ahead.Values = netatmo.Values{{Field: netatmo.Temperature, Number: truth(m, ahead.Time)}}
-					if _, _, err := p.PushHistory(t.Context(), []netatmo.Measurement{ahead}); err != nil {
+					if _, _, err := pushHistory(t.Context(), p, []measurement{ahead}); err != nil {
 						t.Fatal(err)
 					}
 				}
 			}
 			points := past(modules, time.Duration(1+random.IntN(6*60))*time.Minute, 0)
 			before := p.Stats()
-			done, _, err := p.PushHistory(t.Context(), points)
+			done, _, err := pushHistory(t.Context(), p, points)
 			if err != nil || done != len(points) {
 				t.Fatalf("seed %d: %d of %d done, %v", seed, done, len(points), err)
 			}

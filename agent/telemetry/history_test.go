@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"slices"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,17 +14,18 @@ import (
 	"google.golang.org/grpc/status"
 
 	"netatmo-agent/agent/netatmo"
+	"netatmo-agent/agent/otlp"
 )
 
 // past returns the history of some outdoor modules, a measurement every five
-// minutes from 'from' ago to 'to' ago, each module with an offset of its own.
-func past(modules int, from, to time.Duration) []netatmo.Measurement {
-	var all []netatmo.Measurement
+// minutes from 'from' ago to 'to' ago, each module with its own offset.
+func past(modules int, from, to time.Duration) []measurement {
+	var all []measurement
 	now := time.Now()
-	for at := now.Add(-from).Truncate(time.Second); at.Before(now.Add(-to)); at = at.Add(5 * time.Minute) {
-		for m := range modules {
+	for m := range modules {
+		for at := now.Add(-from).Truncate(time.Second); at.Before(now.Add(-to)); at = at.Add(5 * time.Minute) {
 			t := at.Add(time.Duration(m) * 7 * time.Second)
-			all = append(all, netatmo.Measurement{
+			all = append(all, measurement{
 				Reading: outdoor(moduleID(m), t, 0), Time: t,
 				Values: netatmo.Values{{Field: netatmo.Temperature, Number: truth(m, t)}, {Field: netatmo.Humidity, Number: 50}},
 			})
@@ -37,9 +36,9 @@ func past(modules int, from, to time.Duration) []netatmo.Measurement {
 
 func moduleID(m int) string { return fmt.Sprintf("02:00:00:%06x", m) }
 
-// check compares what the backend has of a module's temperature with the
-// truth: nothing else, and everything from 'from' on that is in want.
-func (b *backend) check(t *testing.T, m int, want []netatmo.Measurement, from time.Time) {
+// check compares the backend's samples of a module's temperature with the
+// truth: no others, and all of those since 'from' in want.
+func (b *backend) check(t *testing.T, m int, want []measurement, from time.Time) {
 	t.Helper()
 	got := b.held("netatmo.temperature", "module.id="+moduleID(m)+",")
 	expected := 0
@@ -49,7 +48,7 @@ func (b *backend) check(t *testing.T, m int, want []netatmo.Measurement, from ti
 		}
 		expected++
 		if v, ok := got[h.Time]; !ok || v != truth(m, h.Time) {
-			t.Errorf("module %d at %s: %v (there: %t), want %v", m, h.Time.Format(time.TimeOnly), v, ok, truth(m, h.Time))
+			t.Errorf("module %d at %s: %v (present: %t), want %v", m, h.Time.Format(time.TimeOnly), v, ok, truth(m, h.Time))
 		}
 	}
 	if expected == 0 {
@@ -70,7 +69,7 @@ func TestHistoryGoesIntoTheSeriesOfTheLivePoints(t *testing.T) {
 			o.Readings = func() []netatmo.Reading { return []netatmo.Reading{outdoor(moduleID(0), time.Now(), 1)} }
 		})
 		points := past(1, time.Hour, 0)
-		done, refused, err := p.PushHistory(t.Context(), points)
+		done, refused, err := pushHistory(t.Context(), p, points)
 		if err != nil || done != len(points) || refused != 0 {
 			t.Fatalf("%d done, %d refused, %v", done, refused, err)
 		}
@@ -104,14 +103,14 @@ func TestHistoryByBackend(t *testing.T) {
 		partial bool
 		mute    bool
 		window  time.Duration
-		held    time.Duration // everything younger is there
+		held    time.Duration // everything younger must be present
 	}{
 		{"takes everything", false, false, false, 0, 48 * time.Hour},
 		{"a Prometheus as it comes", true, false, false, 0, 55 * time.Minute},
 		{"a Prometheus behind a Collector", true, false, true, 0, 55 * time.Minute},
 		{"a window of ten hours", true, false, false, 10 * time.Hour, 10 * time.Hour},
 		{"a window of ten hours behind a Collector", true, false, true, 10 * time.Hour, 10 * time.Hour},
-		{"a window of half an hour", true, false, false, 30 * time.Minute, 59 * time.Minute}, // fresh series: an hour
+		{"a window of half an hour", true, false, false, 30 * time.Minute, 59 * time.Minute}, // new series: an hour
 		{"a window longer than the gap", true, false, false, 72 * time.Hour, 48 * time.Hour},
 		{"Mimir: takes a part", true, true, false, 10 * time.Hour, 10 * time.Hour},
 	}
@@ -121,7 +120,7 @@ func TestHistoryByBackend(t *testing.T) {
 				b, log := &backend{bounded: tt.bounded, partial: tt.partial, mute: tt.mute, window: tt.window}, &testLog{}
 				p := newTestPusher(t, b, log, nil)
 				points := past(2, day, 0)
-				done, refused, err := p.PushHistory(t.Context(), points)
+				done, refused, err := pushHistory(t.Context(), p, points)
 				if err != nil || done != len(points) {
 					t.Fatalf("%d of %d done, %v", done, len(points), err)
 				}
@@ -149,8 +148,8 @@ func TestHistoryByBackend(t *testing.T) {
 					t.Errorf("%d requests", n)
 				}
 
-				// It is said once; the next gap is no news.
-				if _, _, err := p.PushHistory(t.Context(), past(1, 2*day, 47*time.Hour)); err != nil {
+				// It is logged once; the next gap is not news.
+				if _, _, err := pushHistory(t.Context(), p, past(1, 2*day, 47*time.Hour)); err != nil {
 					t.Fatal(err)
 				}
 				if n := log.lines("level=WARN"); n > 1 {
@@ -161,33 +160,33 @@ func TestHistoryByBackend(t *testing.T) {
 	}
 }
 
-// One module is ahead in the backend; the others lose nothing by it.
+// One module is ahead in the backend; the others lose nothing.
 func TestHistoryOfOneModuleAhead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &backend{bounded: true}
 		p := newTestPusher(t, b, &testLog{}, nil)
 		ahead := past(1, 50*time.Minute, 20*time.Minute)
-		if _, _, err := p.PushHistory(t.Context(), ahead); err != nil {
+		if _, _, err := pushHistory(t.Context(), p, ahead); err != nil {
 			t.Fatal(err)
 		}
 		points := past(4, 50*time.Minute, 0)
-		_, refused, err := p.PushHistory(t.Context(), points)
+		_, refused, err := pushHistory(t.Context(), p, points)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for m := range 4 {
 			b.check(t, m, points, time.Now().Add(-time.Hour))
 		}
-		// The newest that it had was taken again: same time, same value.
+		// Its newest sample was accepted again: same time, same value.
 		if refused != len(ahead)-1 {
-			t.Errorf("%d refused, want the %d that were there", refused, len(ahead)-1)
+			t.Errorf("%d refused, want the %d that it already had", refused, len(ahead)-1)
 		}
 	})
 }
 
-// After a crash the marks are older than the live points that the backend has.
-// Those are refused one after another, however fast the modules measure, and
-// nothing that is newer.
+// After a crash the marks are older than the backend's live points. Samples
+// before those are refused one after another, however fast the modules measure,
+// but nothing newer is.
 func TestHistoryBesideNewerLivePoints(t *testing.T) {
 	for _, mute := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
@@ -202,11 +201,11 @@ func TestHistoryBesideNewerLivePoints(t *testing.T) {
 				t.Fatal(err)
 			}
 			time.Sleep(2 * time.Minute)
-			var points []netatmo.Measurement
+			var points []measurement
 			for at := start; at.Before(time.Now()); at = at.Add(5 * time.Second) {
-				points = append(points, netatmo.Measurement{Reading: r, Time: at, Values: netatmo.Values{{Field: netatmo.Temperature, Number: truth(0, at)}}})
+				points = append(points, measurement{Reading: r, Time: at, Values: netatmo.Values{{Field: netatmo.Temperature, Number: truth(0, at)}}})
 			}
-			done, refused, err := p.PushHistory(t.Context(), points)
+			done, refused, err := pushHistory(t.Context(), p, points)
 			if err != nil || refused != 4 || done != len(points) {
 				t.Errorf("mute: %t: %d of %d done, %d refused, %v; want the 4 before the live point refused", mute, done, len(points), refused, err)
 			}
@@ -214,21 +213,21 @@ func TestHistoryBesideNewerLivePoints(t *testing.T) {
 	}
 }
 
-// The request took effect but its answer got lost: what is pushed again is
-// refused as out of order, and what is new beside it is not lost.
+// The request took effect but its answer was lost: when it is repeated, its
+// points are refused as out of order, and new ones beside them are not lost.
 func TestHistoryFailedButTookEffect(t *testing.T) {
 	for _, window := range []time.Duration{0, 6 * time.Hour} {
 		synctest.Test(t, func(t *testing.T) {
 			b := &backend{bounded: true, window: window, lost: 1}
 			p := newTestPusher(t, b, &testLog{}, nil)
 			points := past(3, 50*time.Minute, 0)
-			done, _, err := p.PushHistory(t.Context(), points)
-			if f := Classify(err); f == nil || f.Reason != reasonTimeout || done != 0 {
-				t.Fatalf("%d done, %v", done, err)
+			done, _, err := pushHistory(t.Context(), p, points)
+			if err != nil || done != len(points) {
+				t.Fatalf("%d of %d done, %v", done, len(points), err)
 			}
 			time.Sleep(6 * time.Minute)
 			again := append(points, past(3, 5*time.Minute, 0)...)
-			if done, _, err = p.PushHistory(t.Context(), again); err != nil || done != len(again) {
+			if done, _, err = pushHistory(t.Context(), p, again); err != nil || done != len(again) {
 				t.Fatalf("%d of %d done, %v", done, len(again), err)
 			}
 			for m := range 3 {
@@ -238,27 +237,28 @@ func TestHistoryFailedButTookEffect(t *testing.T) {
 	}
 }
 
-// What a passing failure interrupts is left to the next call, oldest first.
+// What a temporary failure interrupts is left to the next call, oldest first.
 func TestHistoryInterrupted(t *testing.T) {
 	b := &backend{}
 	p := newTestPusher(t, b, &testLog{}, nil)
-	points := past(5, 120*time.Hour, 0) // 14 400 values
+	points, away := past(5, 120*time.Hour, 0), true // 14 400 values
 	b.answer = func(*colmetricpb.ExportMetricsServiceRequest) (*colmetricpb.ExportMetricsServiceResponse, error) {
-		if len(b.requests) == 3 {
+		if away && len(b.requests) >= 3 {
 			return nil, status.Error(codes.Unavailable, "away")
 		}
 		return nil, nil
 	}
-	done, _, err := p.PushHistory(t.Context(), points)
-	if f := Classify(err); f == nil || f.Reason != reasonUnreachable || done != 5000 {
+	done, _, err := pushHistory(t.Context(), p, points)
+	if f := otlp.Classify(err); f == nil || f.Reason != otlp.Unreachable || done != 1000 {
 		t.Fatalf("%d done, %v; want two full requests accepted", done, err)
 	}
-	if done, refused, err := p.PushHistory(t.Context(), points[done:]); err != nil || done != len(points)-5000 || refused != 0 {
+	away = false
+	if done, refused, err := pushHistory(t.Context(), p, points[done:]); err != nil || done != len(points)-1000 || refused != 0 {
 		t.Fatalf("%d done, %d refused, %v", done, refused, err)
 	}
 	for i, r := range b.requests {
 		all := samples(r)
-		if len(all) > 5000 {
+		if len(all) > maxValues {
 			t.Errorf("request %d has %d points", i, len(all))
 		}
 		last := map[string]time.Time{}
@@ -272,31 +272,16 @@ func TestHistoryInterrupted(t *testing.T) {
 	for m := range 5 {
 		b.check(t, m, points, time.Time{})
 	}
-	if s := p.Stats(); s.Failures[reasonUnreachable] != 1 {
+	if s := p.Stats(); s.Failures[otlp.Unreachable] != 1 {
 		t.Errorf("stats %+v", s)
 	}
 }
 
-func TestHistoryIsSortedAndGivesUpWhenCancelled(t *testing.T) {
-	b := &backend{}
-	p := newTestPusher(t, b, &testLog{}, nil)
-	points := past(1, time.Hour, 0)
-	slices.Reverse(points)
-	if _, _, err := p.PushHistory(t.Context(), points); err != nil {
-		t.Fatal(err)
-	}
-	var times []time.Time
-	for _, s := range samples(b.requests[0]) {
-		if strings.HasPrefix(s.series, "netatmo.temperature{") {
-			times = append(times, s.at)
-		}
-	}
-	if !slices.IsSortedFunc(times, time.Time.Compare) {
-		t.Errorf("not ascending: %v", times)
-	}
+func TestHistoryGivesUpWhenCancelled(t *testing.T) {
+	p := newTestPusher(t, &backend{}, &testLog{}, nil)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if done, _, err := p.PushHistory(ctx, points); !errors.Is(err, context.Canceled) || done != 0 {
+	if done, _, err := pushHistory(ctx, p, past(1, time.Hour, 0)); !errors.Is(err, context.Canceled) || done != 0 {
 		t.Errorf("%d done, %v", done, err)
 	}
 }
@@ -310,7 +295,7 @@ func TestHistoryPartlyAccepted(t *testing.T) {
 		}}, nil
 	}
 	points := past(1, time.Hour, 0)
-	done, refused, err := p.PushHistory(t.Context(), points)
+	done, refused, err := pushHistory(t.Context(), p, points)
 	if err != nil || refused != 3 || done != len(points) {
 		t.Errorf("%d done, %d refused, %v", done, refused, err)
 	}
@@ -322,44 +307,28 @@ func TestHistoryPartlyAccepted(t *testing.T) {
 	}
 }
 
-// A backend that takes nothing does not refuse history for its age: it is kept
-// for later.
+// A backend that accepts nothing does not refuse history for its age: history
+// is kept for later.
 func TestHistoryRefusedForAnotherReasonIsKept(t *testing.T) {
 	b := &backend{}
 	p := newTestPusher(t, b, &testLog{}, nil)
 	b.answer = func(*colmetricpb.ExportMetricsServiceRequest) (*colmetricpb.ExportMetricsServiceResponse, error) {
 		return nil, status.Error(codes.InvalidArgument, "no tenant")
 	}
-	done, _, err := p.PushHistory(t.Context(), past(1, time.Hour, 0))
-	if f := Classify(err); f == nil || f.Reason != reasonRefused || done != 0 || b.count() != 2 {
+	done, _, err := pushHistory(t.Context(), p, past(1, time.Hour, 0))
+	if f := otlp.Classify(err); f == nil || f.Reason != otlp.Refused || done != 0 || b.count() != 2 {
 		t.Errorf("%d done, %v, %d requests", done, err, b.count())
 	}
 }
 
-func TestHistoryTooLargeIsHalved(t *testing.T) {
-	b := &backend{}
-	p := newTestPusher(t, b, &testLog{}, nil)
-	b.answer = func(r *colmetricpb.ExportMetricsServiceRequest) (*colmetricpb.ExportMetricsServiceResponse, error) {
-		if len(samples(r)) > 100 {
-			return nil, status.Error(codes.ResourceExhausted, "grpc: received message larger than max (1 vs. 0)")
-		}
-		return nil, nil
-	}
-	points := past(2, 24*time.Hour, 0)
-	if done, refused, err := p.PushHistory(t.Context(), points); err != nil || done != len(points) || refused != 0 {
-		t.Errorf("%d done, %d refused, %v", done, refused, err)
-	}
-	b.check(t, 1, points, time.Time{})
-}
-
-// A long history holds a live push back for one request only.
+// A long history delays a live push by one request only.
 func TestLivePushesGoBetween(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &backend{delay: 3 * time.Second}
 		p := newTestPusher(t, b, &testLog{}, nil)
 		done := make(chan error, 1)
 		go func() {
-			_, _, err := p.PushHistory(t.Context(), past(5, 120*time.Hour, 0))
+			_, _, err := pushHistory(t.Context(), p, past(5, 120*time.Hour, 0))
 			done <- err
 		}()
 		waits := map[time.Duration]int{}

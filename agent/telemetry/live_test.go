@@ -8,6 +8,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	colmetricpb "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
 	"netatmo-agent/agent/netatmo"
 )
 
@@ -49,7 +53,7 @@ func TestPointsOfReadings(t *testing.T) {
 	ago := func(d time.Duration) time.Time { return now.Add(-d) }
 	room := netatmo.Reading{
 		Family: netatmo.Energy, ModuleID: "77", ModuleName: "Bath", ModuleType: netatmo.TypeRoom, HomeID: "5f01",
-		Measured: now, Answered: now, SetpointMode: "schedule",
+		Measured: now, Answered: now, States: []netatmo.State{{Field: netatmo.SetpointMode, Name: "schedule"}},
 		Values: netatmo.Values{
 			{Field: netatmo.Temperature, Number: 20.8}, {Field: netatmo.SetpointTemp, Number: 21},
 			{Field: netatmo.SetpointMode, Number: 1},
@@ -87,6 +91,12 @@ func TestPointsOfReadings(t *testing.T) {
 			netatmo.battery.charge` + module + ` 80
 			netatmo.module.reachable` + module + ` 1`},
 		{"a room and its mode", room, `
+			netatmo.setpoint.mode{home.id=5f01,module.id=77,module.name=Bath,module.type=room,setpoint.mode=away} 0
+			netatmo.setpoint.mode{home.id=5f01,module.id=77,module.name=Bath,module.type=room,setpoint.mode=hg} 0
+			netatmo.setpoint.mode{home.id=5f01,module.id=77,module.name=Bath,module.type=room,setpoint.mode=home} 0
+			netatmo.setpoint.mode{home.id=5f01,module.id=77,module.name=Bath,module.type=room,setpoint.mode=manual} 0
+			netatmo.setpoint.mode{home.id=5f01,module.id=77,module.name=Bath,module.type=room,setpoint.mode=max} 0
+			netatmo.setpoint.mode{home.id=5f01,module.id=77,module.name=Bath,module.type=room,setpoint.mode=off} 0
 			netatmo.setpoint.mode{home.id=5f01,module.id=77,module.name=Bath,module.type=room,setpoint.mode=schedule} 1
 			netatmo.setpoint.temperature{home.id=5f01,module.id=77,module.name=Bath,module.type=room} 21
 			netatmo.temperature{home.id=5f01,module.id=77,module.name=Bath,module.type=room} 20.8`},
@@ -122,8 +132,9 @@ func TestNetatmoExporterNames(t *testing.T) {
 		netatmo_up{} 0`)
 }
 
-// Two modules of one name have the same labels in netatmo-exporter's naming;
-// one module may be listed twice. The one measured last is reported, whole.
+// Two modules with one name have the same labels under netatmo-exporter's
+// names; one module may be listed twice. The one measured last is exported,
+// completely.
 func TestSameAttributesGiveOnePoint(t *testing.T) {
 	now := time.Now()
 	older, newer := outdoor("02:00", now.Add(-2*time.Minute), 3), outdoor("02:00", now.Add(-time.Minute), 4)
@@ -138,11 +149,11 @@ func TestSameAttributesGiveOnePoint(t *testing.T) {
 	}
 }
 
-// History of two modules of one name is of the one that is reported live, also
-// when they come in pushes of their own; without live points it is of the one
-// measured last.
+// History of two modules with one name is that of the one that is exported
+// live, even if they arrive in separate pushes; without live points it is that
+// of the one measured last.
 func TestSameAttributesGiveOneHistory(t *testing.T) {
-	twins := func() []netatmo.Measurement {
+	twins := func() []measurement {
 		points := past(2, 2*time.Hour, 0)
 		for i := range points {
 			r := &points[i].Reading
@@ -152,6 +163,7 @@ func TestSameAttributesGiveOneHistory(t *testing.T) {
 				r.Measured = time.Now()
 			}
 		}
+		slices.SortStableFunc(points, func(a, b measurement) int { return a.Time.Compare(b.Time) })
 		return points
 	}
 	for _, live := range []int{-1, 0, 1} {
@@ -161,6 +173,9 @@ func TestSameAttributesGiveOneHistory(t *testing.T) {
 				o.ExporterNames = true
 				o.Readings = func() []netatmo.Reading {
 					a, b := points[0].Reading, points[1].Reading
+					if live < 0 {
+						return []netatmo.Reading{a, b}
+					}
 					a.Measured, b.Measured = time.Now().Add(-time.Duration(live)*time.Minute), time.Now().Add(-time.Minute/2)
 					return []netatmo.Reading{b, a}
 				}
@@ -172,9 +187,8 @@ func TestSameAttributesGiveOneHistory(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			half, others := byModule(points[:len(points)/2])
-			for _, part := range [][]netatmo.Measurement{points[len(points)/2:], half, others} {
-				if done, refused, err := p.PushHistory(t.Context(), part); done != len(part) || refused != 0 || err != nil {
+			for _, part := range [][]measurement{points[len(points)/2:], points[:len(points)/2]} {
+				if done, refused, err := pushHistory(t.Context(), p, part); done != len(part) || refused != 0 || err != nil {
 					t.Fatalf("%d done, %d refused, %v", done, refused, err)
 				}
 			}
@@ -185,7 +199,7 @@ func TestSameAttributesGiveOneHistory(t *testing.T) {
 				}
 			}
 			if sent := p.Stats().BackfillPoints; sent != int64(len(points)) {
-				t.Errorf("%d values of %d measurements of two values each, half of them spare", sent, len(points))
+				t.Errorf("%d values for %d measurements of two values each, half of them redundant", sent, len(points))
 			}
 		})
 	}
@@ -262,4 +276,37 @@ func TestAgentMetrics(t *testing.T) {
 		netatmo_last_refresh_time{} 1.76e+09
 		netatmo_refresh_interval_seconds{} 480
 		netatmo_up{} 1`)
+}
+
+// The log says once that readings have been accepted. Pushes of the agent's own
+// metrics, before there is a login, do not count.
+func TestFirstReadingsAreLogged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const said = "the backend accepted the first readings"
+		b, log := &backend{}, &testLog{}
+		var readings []netatmo.Reading
+		p := newTestPusher(t, b, log, func(o *Options) {
+			o.Readings = func() []netatmo.Reading { return readings }
+		})
+		push := func(want int) {
+			t.Helper()
+			_ = p.PushNow(t.Context())
+			time.Sleep(time.Minute)
+			if n := log.lines(said); n != want {
+				t.Errorf("%d lines, want %d:\n%s", n, want, log)
+			}
+		}
+		push(0)
+		readings = []netatmo.Reading{outdoor("02:01", time.Now(), 20), outdoor("02:02", time.Now(), 21)}
+		b.answer = func(*colmetricpb.ExportMetricsServiceRequest) (*colmetricpb.ExportMetricsServiceResponse, error) {
+			return nil, status.Error(codes.Unavailable, "away")
+		}
+		push(0)
+		b.answer = nil
+		push(1)
+		push(1)
+		if log.lines(said+`" readings=2`) != 1 {
+			t.Errorf("the log:\n%s", log)
+		}
+	})
 }

@@ -13,17 +13,19 @@ import (
 	"google.golang.org/grpc/test/bufconn"
 
 	"netatmo-agent/agent/netatmo"
+	"netatmo-agent/agent/otlp"
 )
 
-// An agent pushes half a million times a year, so nothing may stay of a push.
+// An agent pushes half a million times a year, so a push must not leave memory
+// behind.
 func TestAPushLeavesNothingBehind(t *testing.T) {
-	const pushes, most = 600, 128 // bytes for each; a push that keeps nothing swings around 0
+	const pushes, most = 600, 128 // bytes for each; without a leak the value varies around 0
 	l := bufconn.Listen(1 << 20)
-	receiver := ReceiveFrom(l, func(ReceivedPoint) {})
+	receiver := otlp.Receive(l, func(otlp.Point) {})
 	defer receiver.Close()
 	push, log := testPush(), slog.New(slog.DiscardHandler)
 	push.URL = &url.URL{Scheme: "http", Host: "127.0.0.1:4317"}
-	exporter, err := NewExporter(t.Context(), push, ExporterOptions{
+	exporter, err := otlp.New(t.Context(), push, otlp.Options{
 		Logger: log,
 		Dial:   func(ctx context.Context, _ string) (net.Conn, error) { return l.DialContext(ctx) },
 	})
@@ -43,12 +45,12 @@ func TestAPushLeavesNothingBehind(t *testing.T) {
 			}
 		}
 		runtime.GC()
-		runtime.GC() // what finalisers held back
+		runtime.GC() // objects that finalizers kept alive
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
 		return int64(m.HeapAlloc)
 	}
-	var grown []int64 // the first also by buffers that find their size; less by what earlier tests left
+	var grown []int64 // the first value also has buffers that find their size, minus what earlier tests left
 	for before := heap(); len(grown) < 5; {
 		now := heap()
 		grown, before = append(grown, now-before), now
@@ -56,6 +58,6 @@ func TestAPushLeavesNothingBehind(t *testing.T) {
 	runtime.KeepAlive(p)
 	slices.Sort(grown)
 	if median := grown[len(grown)/2]; median > pushes*most {
-		t.Errorf("%d pushes leave %d bytes behind", pushes, median)
+		t.Errorf("after %d pushes, %d more bytes are in use", pushes, median)
 	}
 }

@@ -11,31 +11,35 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
-	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.opentelemetry.io/otel/sdk/resource"
 
 	"netatmo-agent/agent/config"
 	"netatmo-agent/agent/netatmo"
+	"netatmo-agent/agent/otlp"
 	"netatmo-agent/agent/outage"
 )
 
-// Options are what a Pusher needs. The funcs may be left out; they are called
-// from the goroutine that pushes.
+// Options are what a Pusher needs. The funcs and the channel are optional; the
+// goroutine that pushes uses them.
 type Options struct {
-	Exporter      Exporter
+	Exporter      otlp.Exporter
 	Push          config.Push
 	InstanceID    string // service.instance.id, unless Push.InstanceID is set
 	Version       string
 	ExporterNames bool          // names and labels of netatmo-exporter
-	Stale         time.Duration // how long after its measurement a value is repeated
+	Stale         time.Duration // how long a value is repeated after its measurement
 
-	Readings func() []netatmo.Reading // what to report now; not changed afterwards
+	Readings func() []netatmo.Reading // current readings; not changed afterwards
+	Changed  <-chan struct{}          // receives when Readings has something new: Run pushes at once
 	Agent    func() AgentValues
-	ClockOK  func() bool // false: nothing is pushed
 
-	// Delivered is told after each push which readings the backend has taken
-	// live, with a value that has a history, and the time that their points
-	// carry. None, if all of them wait, says that the backend takes points.
+	// Clock returns why the local clock cannot be trusted, so that nothing is
+	// pushed, or nil. If unsure, the backend's answer may have the time.
+	Clock func() (unsure bool, fault error)
+
+	// Delivered is called after each push with the readings for which the backend has
+	// accepted a live value, and the time of the points. None, if all of them wait,
+	// means that the backend accepts points.
 	Delivered func(at time.Time, readings []netatmo.Reading)
 
 	Logger *slog.Logger
@@ -44,42 +48,52 @@ type Options struct {
 // Pusher pushes readings. Its methods are safe for concurrent use.
 type Pusher struct {
 	o                          Options
+	started                    time.Time
 	names                      *naming
-	live                       *live
+	gauges                     *gauges
+	agent                      *agentMetrics
 	reader                     *sdkmetric.ManualReader
 	liveResource, pastResource *resource.Resource
 
-	wake chan struct{}
-	// turn is held during a live push and during one request of history. Those
-	// who wait get it in the order of asking, so that a long history holds a
-	// live push back for one request only. A channel, because it is held while
-	// waiting for the network. It guards the fields below.
+	// turn is held during a live push and during one request of history. Those who
+	// wait get it in the order in which they asked, so that a long history delays a
+	// live push by one request only. It is a channel because it is held while
+	// waiting for the network. It guards the fields up to mu.
 	turn     chan struct{}
 	stamp    time.Time // of the last live push
+	counting time.Time // the start, by the clock as it was at the first push
 	splits   int       // that the live push under way may still make
 	outage   *outage.Log
-	accepted bool // the log knows that a push was
+	accepted bool    // the log says that readings were accepted
+	deltas   *deltas // nil: counters are cumulative
+
+	// identifying: history goes out with the attributes that identify the sender
+	// alone, because the backend refuses it with others.
+	identifying bool
 
 	mu          sync.Mutex
 	stats       PushStats
-	failed      int       // live pushes in a row that found no working backend
-	away        *Failure  // of the last of them
-	waitUntil   time.Time // the backend asked for it
-	waitFor     *Failure
+	failed      int           // live pushes in a row that found no working backend
+	away        *otlp.Failure // of the last of them
+	waitUntil   time.Time     // the backend asked for it
+	waitFor     *otlp.Failure
 	throttled   int // failures in a row of that kind
-	saidRefused bool
-	pastFailure *Failure // of history, not said yet
+	limits      limits
+	pastFailure *otlp.Failure // of history, not logged yet
 	pastOutage  *outage.Log
+
+	saidRefused   time.Time // when the log last said that history was refused
+	unsaidRefused int       // samples since then
 }
 
 // PushStats is what was pushed since the start. Points are single values.
 type PushStats struct {
-	Points          int64            // live, accepted
-	Failures        map[Reason]int64 // requests by reason of Failure; refused history is not among them
-	LastSuccess     time.Time        // when the backend last accepted a live request
-	Next            time.Time        // when the next one begins at the latest, also if the backend asked to wait; zero before Run
-	BackfillPoints  int64            // history, accepted
-	BackfillRefused int64            // history that the backend cannot hold
+	Points          int64                 // live, accepted
+	Failures        map[otlp.Reason]int64 // requests by reason of Failure; refused history is not among them
+	LastSuccess     time.Time             // when the backend last accepted a live request
+	Next            time.Time             // when the next one begins at the latest, also if the backend asked to wait; zero before Run
+	BackfillPoints  int64                 // history, accepted
+	BackfillRefused int64                 // history that the backend cannot hold
 }
 
 // NewPusher returns a Pusher; Run makes it push.
@@ -90,8 +104,8 @@ func NewPusher(o Options) (*Pusher, error) {
 	if o.Agent == nil {
 		o.Agent = func() AgentValues { return AgentValues{} }
 	}
-	if o.ClockOK == nil {
-		o.ClockOK = func() bool { return true }
+	if o.Clock == nil {
+		o.Clock = func() (bool, error) { return false, nil }
 	}
 	if o.Delivered == nil {
 		o.Delivered = func(time.Time, []netatmo.Reading) {}
@@ -99,26 +113,28 @@ func NewPusher(o Options) (*Pusher, error) {
 	meter, reader := newMeter()
 	names := newNaming(o.ExporterNames)
 	p := &Pusher{
-		o: o, names: names, reader: reader,
-		live:       &live{names: names, stale: o.Stale, readings: o.Readings},
-		wake:       make(chan struct{}, 1),
+		o: o, started: time.Now(), names: names, reader: reader,
+		gauges:     &gauges{names: names},
 		turn:       make(chan struct{}, 1),
 		outage:     outage.New(o.Logger, "push"),
 		pastOutage: outage.New(o.Logger, "pushing history"),
-		stats:      PushStats{Failures: map[Reason]int64{}},
+		limits:     limits{values: maxValues},
+		stats:      PushStats{Failures: map[otlp.Reason]int64{}},
 	}
 	p.liveResource, p.pastResource = resources(o)
-	agent := &agentMetrics{version: o.Version, values: o.Agent, stats: p.Stats}
-	if err := errors.Join(p.live.register(meter), agent.register(meter, names.agent)); err != nil {
+	if o.Push.Delta {
+		p.deltas = newDeltas()
+	}
+	p.agent = &agentMetrics{version: o.Version, values: o.Agent, stats: p.Stats}
+	if err := errors.Join(p.gauges.register(meter), p.agent.register(meter, names.agent)); err != nil {
 		return nil, err
 	}
 	return p, nil
 }
 
-// resources returns the resource of live points and that of history, which
-// carries no more than what identifies the sender: any other attribute makes
-// Prometheus write a target_info series, out of order for points of the past,
-// and refuse the points for it.
+// resources returns the resource of the points, and one with only the attributes
+// that identify the sender: for any other, Prometheus writes a target_info series,
+// which is out of order for old points, and refuses the points for it.
 func resources(o Options) (live, past *resource.Resource) {
 	identifying := []attribute.KeyValue{
 		attribute.String("service.name", o.Push.ServiceName),
@@ -144,15 +160,6 @@ func (p *Pusher) Stats() PushStats {
 	return s
 }
 
-// Wake makes Run push at once, because there is something new. Several calls
-// make one push.
-func (p *Pusher) Wake() {
-	select {
-	case p.wake <- struct{}{}:
-	default:
-	}
-}
-
 func (p *Pusher) take(ctx context.Context) error {
 	select {
 	case p.turn <- struct{}{}:
@@ -164,12 +171,11 @@ func (p *Pusher) take(ctx context.Context) error {
 
 func (p *Pusher) release() { <-p.turn }
 
-// PushNow pushes what there is to report at this moment. The error is the
-// first *Failure of the push, of which other requests may have been accepted,
-// or that of ctx.
+// PushNow pushes the current readings. The error is the first *otlp.Failure of the
+// push, although the backend may have accepted other requests, or that of ctx.
 func (p *Pusher) PushNow(ctx context.Context) error {
 	at, delivered, err := p.pushLive(ctx)
-	if err == nil || len(delivered) > 0 { // outside of our turn: who is told may want one
+	if err == nil || len(delivered) > 0 { // after our turn: Delivered may lead to a push
 		p.o.Delivered(at, delivered)
 	}
 	return err
@@ -180,115 +186,155 @@ func (p *Pusher) pushLive(ctx context.Context) (at time.Time, delivered []netatm
 		return at, nil, err
 	}
 	defer p.release()
-	if !p.o.ClockOK() {
-		return at, nil, p.conclude(ctx, newFailure(reasonClock, "", nil))
-	}
 	limited, cancel := context.WithTimeout(ctx, p.o.Push.ExportTimeout)
 	defer cancel()
+	if f, early := p.checkClock(limited); early {
+		return at, nil, f
+	} else if f != nil {
+		return at, nil, p.conclude(ctx, f)
+	}
 
-	// The snapshot is taken in our turn: history that was pushed before it is
-	// older than these points. What asked for a push until now gets this one.
+	// The readings are taken in our turn: history that was pushed before is older
+	// than these points. Who asked for a push until now gets this one.
 	select {
-	case <-p.wake:
+	case <-p.o.Changed:
 	default:
 	}
-	at = p.nextStamp()
-	p.live.now, p.splits = at, maxSplits
-	var collected metricdata.ResourceMetrics
-	if err := p.reader.Collect(limited, &collected); err != nil {
-		return at, nil, p.conclude(ctx, Classify(err))
+	p.stamp, p.splits = p.nextStamp(), maxSplits
+	if p.counting.IsZero() { // the clock may have been set since the start
+		p.counting = p.stamp.Add(-time.Since(p.started))
 	}
-	var first *Failure
-	for _, r := range p.live.split(collected.ScopeMetrics, at) {
-		taken, f := p.deliver(limited, r)
-		delivered = append(delivered, taken...)
-		if first = cmp.Or(first, f); f != nil && !f.ofContent() {
+	var first *otlp.Failure
+	p.mu.Lock()
+	most := p.limits.values
+	p.mu.Unlock()
+	for _, r := range requests(p.names.sources(p.o.Readings(), p.stamp, p.o.Stale), most) {
+		accepted, f := p.send(limited, r)
+		delivered = append(delivered, accepted...)
+		if first = cmp.Or(first, f); f != nil && !f.OfContent() {
 			break // the next request would fare no better
 		}
 	}
-	return at, delivered, p.conclude(ctx, first)
+	err = p.conclude(ctx, first)
+	if len(delivered) > 0 && !p.accepted {
+		p.o.Logger.Info("the backend accepted the first readings", "readings", len(delivered))
+		p.accepted = true
+	}
+	return p.stamp, delivered, err
 }
 
-// nextStamp returns the time for the points of a push: now, in milliseconds as
-// backends store it, and later than the last, because a series takes one value
-// for one time.
+// untold is how long after the start the log does not mention that the time is
+// not known yet.
+const untold = 2 * time.Minute
+
+// checkClock returns why nothing may be pushed now. If the time is not known,
+// it sends the backend an empty request, whose answer may give it. early means
+// that the log need not mention it yet.
+func (p *Pusher) checkClock(ctx context.Context) (f *otlp.Failure, early bool) {
+	unsure, fault := p.o.Clock()
+	if fault != nil && unsure {
+		if f := p.export(ctx, p.liveResource, nil); f != nil && !f.OfContent() {
+			return f, false
+		}
+		_, fault = p.o.Clock()
+	}
+	if fault == nil {
+		return nil, false
+	}
+	f = otlp.NewFailure(otlp.Clock, fault.Error()+"; nothing is pushed until it is known to be right", nil)
+	return f, unsure && time.Since(p.started) < untold
+}
+
+// nextStamp returns the time for a push's points: now, in milliseconds as
+// backends store it, and later than the last, because a series has one value at
+// a time.
 func (p *Pusher) nextStamp() time.Time {
 	at := time.Now().Truncate(time.Millisecond)
 	if ahead := p.stamp.Sub(at); ahead >= 0 && ahead < time.Second {
 		at = p.stamp.Add(time.Millisecond)
 	}
-	p.stamp = at
 	return at
 }
 
-// maxSplits is how often the requests of one push are taken apart at most. That
-// finds each of 32 modules that the backend does not like, or a few among
-// thousands.
+// maxSplits is how often a push divides requests at most. That finds each of 32
+// modules that the backend refuses, or a few among thousands.
 const maxSplits = 32
 
-// deliver sends a request and returns the readings that were taken. A request
-// that is refused for what it holds is taken apart, so that modules that the
-// backend does not like cost no other.
-func (p *Pusher) deliver(ctx context.Context, r request) ([]netatmo.Reading, *Failure) {
-	return p.settle(ctx, r, p.exportLive(ctx, r))
+// send makes a live request and returns the readings that were accepted. It
+// divides a request that is refused for its content, so that modules that the
+// backend refuses cost no other.
+func (p *Pusher) send(ctx context.Context, r request) ([]netatmo.Reading, *otlp.Failure) {
+	points, f := p.exportLive(ctx, r)
+	return p.divide(ctx, r, points, f)
 }
 
-func (p *Pusher) settle(ctx context.Context, r request, f *Failure) ([]netatmo.Reading, *Failure) {
-	switch {
-	case f == nil:
-		return r.delivered(), nil
-	case f.Reason == reasonPartial:
-		// Final by the specification: it is not to be sent again, and what
-		// was refused now will be refused later.
-		if f.Rejected < int64(r.points) {
-			return r.delivered(), f
+func (p *Pusher) divide(ctx context.Context, r request, points int, f *otlp.Failure) ([]netatmo.Reading, *otlp.Failure) {
+	if f == nil {
+		return r.readings(), nil
+	}
+	if f.Reason == otlp.Partial {
+		// Final by the specification: these points are not to be sent again, and
+		// what was refused now will be refused later.
+		if f.Rejected < int64(points) {
+			return r.readings(), f
 		}
 		return nil, f
-	case !f.ofContent() || !r.divisible() || p.splits == 0:
+	}
+	first, second, ok := r.halves()
+	if !ok || !f.OfContent() || p.splits == 0 {
 		return nil, f
 	}
 	p.splits--
-	parts := p.live.apart(r, p.stamp)
-	a, b := p.exportLive(ctx, parts[0]), p.exportLive(ctx, parts[1])
-	if r.own && f.Reason != reasonTooLarge && a != nil && b != nil {
-		p.splits = 0
-		return nil, f // it takes nothing at all
+	if f.Reason == otlp.TooLarge {
+		p.shrinkTo(points / 2)
 	}
-	// Settling one part gives its modules new numbers; they are not needed
-	// any more in the other.
-	fromA, a := p.settle(ctx, parts[0], a)
-	fromB, b := p.settle(ctx, parts[1], b)
-	return append(fromA, fromB...), cmp.Or(a, b)
+	n1, f1 := p.exportLive(ctx, first)
+	n2, f2 := p.exportLive(ctx, second)
+	if r.own && f.Reason != otlp.TooLarge && f1 != nil && f2 != nil {
+		p.splits = 0
+		return nil, f // the backend accepts nothing at all
+	}
+	accepted, f1 := p.divide(ctx, first, n1, f1)
+	more, f2 := p.divide(ctx, second, n2, f2)
+	return append(accepted, more...), cmp.Or(f1, f2)
 }
 
-func (p *Pusher) exportLive(ctx context.Context, r request) *Failure {
-	f := p.export(ctx, p.liveResource, r.metrics)
+// exportLive makes one live request and counts what became of its points.
+func (p *Pusher) exportLive(ctx context.Context, r request) (points int, f *otlp.Failure) {
+	metrics, points, err := p.collect(ctx, r)
+	if err != nil {
+		f = otlp.Classify(err)
+	} else {
+		f = p.export(ctx, p.liveResource, metrics)
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	accepted := 0
 	switch {
 	case f == nil:
-		p.stats.Points += int64(r.points)
-	case f.Reason == reasonPartial:
-		p.stats.Points += max(int64(r.points)-f.Rejected, 0)
-		if f.Rejected < int64(r.points) {
-			p.stats.LastSuccess = time.Now()
-		}
+		accepted = points
+	case f.Reason == otlp.Partial:
+		accepted = points - int(min(f.Rejected, int64(points)))
+	}
+	if p.deltas != nil && r.own && (f == nil || accepted > 0) {
+		p.deltas.accept(metrics, p.stamp)
+	}
+	if p.stats.Points += int64(accepted); f == nil || accepted > 0 {
+		p.stats.LastSuccess = time.Now()
 	}
 	if f != nil {
 		p.stats.Failures[f.Reason]++
-		return f
 	}
-	p.stats.LastSuccess = time.Now()
-	return nil
+	return points, f
 }
 
-// conclude ends a live push: it tells the log and counts for the pause.
-func (p *Pusher) conclude(ctx context.Context, f *Failure) error {
+// conclude ends a live push: it logs and counts the failure, if any.
+func (p *Pusher) conclude(ctx context.Context, f *otlp.Failure) error {
 	if err := ctx.Err(); f != nil && err != nil {
 		return err // interrupted, which says nothing about the backend
 	}
 	p.mu.Lock()
-	if f == nil || f.ofContent() {
+	if f == nil || f.OfContent() {
 		p.failed, p.away = 0, nil
 		if past := p.pastFailure; past != nil {
 			p.pastOutage.Failed(string(past.Reason), past)
@@ -297,16 +343,15 @@ func (p *Pusher) conclude(ctx context.Context, f *Failure) error {
 		p.failed, p.away = p.failed+1, f
 	}
 	p.pastFailure = nil
-	points := p.stats.Points
 	p.mu.Unlock()
 	if f == nil {
-		if !p.accepted && !p.outage.Failing() {
-			p.o.Logger.Info("the first push is accepted", "points", points)
-		}
-		p.accepted = true
 		p.outage.OK()
 		return nil
 	}
-	p.outage.Failed(string(f.Reason), f)
+	var until []any
+	if wait := p.waiting(); wait != nil {
+		until = []any{"waiting_until", time.Now().Add(wait.RetryAfter)}
+	}
+	p.outage.Failed(string(f.Reason), f, until...)
 	return f
 }

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,6 +18,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"netatmo-agent/agent/netatmo"
+	"netatmo-agent/agent/otlp"
 )
 
 // running runs a pusher until the returned func is called.
@@ -33,7 +33,7 @@ func running(t *testing.T, p *Pusher) (stop func()) {
 	}
 }
 
-// since returns when requests came, in whole seconds after start.
+// since returns when requests arrived, in whole seconds after start.
 func (b *backend) since(start time.Time) []int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -50,8 +50,8 @@ func TestPushesAtIntervalsAndWhenWoken(t *testing.T) {
 		p := newTestPusher(t, b, &testLog{}, nil)
 		stop := running(t, p)
 		time.Sleep(10 * time.Second)
-		p.Wake()
-		p.Wake() // one push for both
+		b.wake()
+		b.wake() // one push for both
 		time.Sleep(2*time.Minute + time.Second)
 		stop()
 		if want, got := []int{10, 70, 130, 131}, b.since(start); !slices.Equal(got, want) {
@@ -64,7 +64,6 @@ func TestDelivered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		now := time.Now()
 		fresh, stale, dead := outdoor("02:00", now, 4), outdoor("02:01", now.Add(-time.Hour), 4), outdoor("02:02", now, 4)
-		stale.Answered = now
 		dead.Values = netatmo.Values{{Field: netatmo.Reachable, Number: 0}}
 		var at time.Time
 		var ids []string
@@ -81,25 +80,25 @@ func TestDelivered(t *testing.T) {
 		if err := p.PushNow(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if !slices.Equal(ids, []string{"02:00"}) {
-			t.Errorf("delivered %v, want only the module whose measurement was pushed", ids)
+		if !slices.Equal(ids, []string{"02:00", "02:02"}) {
+			t.Errorf("delivered %v, want only the modules of which something was pushed", ids)
 		}
 		if got := slices.Collect(maps.Keys(b.held("netatmo.temperature", "02:00"))); len(got) != 1 || !got[0].Equal(at) {
 			t.Errorf("the point is stamped %v, Delivered said %v", got, at)
 		}
 
-		// That the backend is there is told also when all values wait.
+		// A push is reported as delivered even if all values wait.
 		fresh.Values, at = dead.Values, time.Time{}
 		if err := p.PushNow(t.Context()); err != nil || at.IsZero() {
 			t.Errorf("error %v, and a push without a value that has a history is not told", err)
 		}
 
-		// Not when it failed.
+		// Not if it failed.
 		fresh, ids = outdoor("02:00", now, 4), nil
 		b.answer = func(*colmetricpb.ExportMetricsServiceRequest) (*colmetricpb.ExportMetricsServiceResponse, error) {
 			return nil, status.Error(codes.Unavailable, "away")
 		}
-		if err := p.PushNow(t.Context()); Classify(err).Reason != reasonUnreachable {
+		if err := p.PushNow(t.Context()); otlp.Classify(err).Reason != otlp.Unreachable {
 			t.Errorf("error %v, want unreachable", err)
 		}
 		if ids != nil {
@@ -112,11 +111,11 @@ func TestPartialSuccess(t *testing.T) {
 	tests := []struct {
 		rejected  int64
 		delivered int
-		reason    Reason
+		reason    otlp.Reason
 	}{
-		{0, 1, ""}, // a remark, no failure
-		{1, 1, reasonPartial},
-		{1000, 0, reasonPartial}, // everything
+		{0, 1, ""}, // a remark, not a failure
+		{1, 1, otlp.Partial},
+		{1000, 0, otlp.Partial}, // everything
 	}
 	for _, tt := range tests {
 		t.Run(fmt.Sprint(tt.rejected), func(t *testing.T) {
@@ -131,8 +130,8 @@ func TestPartialSuccess(t *testing.T) {
 					RejectedDataPoints: tt.rejected, ErrorMessage: "the label is too long",
 				}}, nil
 			}
-			reason := Reason("")
-			if f := Classify(p.PushNow(t.Context())); f != nil {
+			reason := otlp.Reason("")
+			if f := otlp.Classify(p.PushNow(t.Context())); f != nil {
 				reason = f.Reason
 			}
 			if reason != tt.reason || delivered != tt.delivered {
@@ -145,7 +144,7 @@ func TestPartialSuccess(t *testing.T) {
 	}
 }
 
-// refuse answers a request that holds a module with an error.
+// refuse answers a request that contains a module with an error.
 func refuse(id string, err error) func(*colmetricpb.ExportMetricsServiceRequest) (*colmetricpb.ExportMetricsServiceResponse, error) {
 	return func(r *colmetricpb.ExportMetricsServiceRequest) (*colmetricpb.ExportMetricsServiceResponse, error) {
 		for _, s := range samples(r) {
@@ -173,7 +172,7 @@ func TestOneBadModuleCostsNoOther(t *testing.T) {
 		}
 	})
 	b.answer = refuse("02:03", status.Error(codes.InvalidArgument, "label value too long"))
-	if f := Classify(p.PushNow(t.Context())); f == nil || f.Reason != reasonRefused {
+	if f := otlp.Classify(p.PushNow(t.Context())); f == nil || f.Reason != otlp.Refused {
 		t.Errorf("failure %v, want refused", f)
 	}
 	slices.Sort(delivered)
@@ -184,7 +183,8 @@ func TestOneBadModuleCostsNoOther(t *testing.T) {
 		t.Errorf("%d points of the agent itself, want 1", n)
 	}
 
-	// If the backend takes nothing at all, it is not asked for each module.
+	// If the backend accepts nothing at all, the agent does not try each
+	// module.
 	before := b.count()
 	b.answer = func(*colmetricpb.ExportMetricsServiceRequest) (*colmetricpb.ExportMetricsServiceResponse, error) {
 		return nil, status.Error(codes.InvalidArgument, "no metrics here")
@@ -197,7 +197,7 @@ func TestOneBadModuleCostsNoOther(t *testing.T) {
 	}
 }
 
-// Nothing splits requests but us, and a Collector refuses more than 4 MiB.
+// Only the agent splits requests, and some backends accept 500 kB at most.
 func TestLargeAccountIsSplit(t *testing.T) {
 	var readings []netatmo.Reading
 	for i := range 2100 {
@@ -221,7 +221,7 @@ func TestLargeAccountIsSplit(t *testing.T) {
 	for i, r := range b.requests {
 		all := samples(r)
 		points += len(all)
-		if len(all) > 5000 || encodedSize(r) > 4<<20 {
+		if len(all) > maxValues || encodedSize(r) > 512<<10 {
 			t.Errorf("request %d: %d points in %d bytes", i, len(all), encodedSize(r))
 		}
 		for _, s := range all {
@@ -236,32 +236,6 @@ func TestLargeAccountIsSplit(t *testing.T) {
 	}
 }
 
-func TestWrongClock(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b, log := &backend{}, &testLog{}
-		var wrong atomic.Bool
-		wrong.Store(true)
-		p := newTestPusher(t, b, log, func(o *Options) { o.ClockOK = func() bool { return !wrong.Load() } })
-		stop := running(t, p)
-		time.Sleep(10 * time.Minute)
-		if b.count() != 0 {
-			t.Errorf("%d requests with a wrong clock", b.count())
-		}
-		if _, _, err := p.PushHistory(t.Context(), []netatmo.Measurement{{Reading: outdoor("02:00", time.Now(), 1), Time: time.Now(), Values: netatmo.Values{{Field: netatmo.Temperature, Number: 1}}}}); Classify(err) == nil {
-			t.Error("history was pushed with a wrong clock")
-		}
-		if log.lines("level=WARN") != 1 || log.lines("time synchronisation") == 0 {
-			t.Errorf("want one line that says why nothing is pushed:\n%s", log)
-		}
-		wrong.Store(false)
-		time.Sleep(time.Minute)
-		stop()
-		if b.count() == 0 {
-			t.Error("nothing was pushed when the clock was right again")
-		}
-	})
-}
-
 func TestAnOutageIsTriedSoonAndLoggedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, log, start := &backend{}, &testLog{}, time.Now()
@@ -273,22 +247,25 @@ func TestAnOutageIsTriedSoonAndLoggedOnce(t *testing.T) {
 		}
 		p := newTestPusher(t, b, log, nil)
 		stop := running(t, p)
-		p.Wake()
+		b.wake()
 		time.Sleep(7 * time.Minute)
 		stop()
-		if want, got := []int{0, 5, 15, 35, 75, 135, 195, 255, 315, 375, 420}, b.since(start); !slices.Equal(got, want) {
-			t.Errorf("pushes after %v seconds, want %v", got, want)
+		for i, seconds := range []int{5, 10, 20, 40, 60, 60, 60} { // up to a fifth less, so that agents do not retry together
+			pause := time.Duration(seconds) * time.Second
+			if got := b.times[i+1].Sub(b.times[i]); got > pause || got < pause*4/5 {
+				t.Errorf("pause %d is %s, want about %s", i, got, pause)
+			}
 		}
 		if log.lines("level=WARN") != 1 || log.lines("push works again") != 1 {
 			t.Errorf("want one line for the outage and one for its end:\n%s", log)
 		}
-		if s := p.Stats(); s.Failures[reasonUnreachable] != 8 || s.Points == 0 || s.LastSuccess.IsZero() {
+		if s := p.Stats(); s.Failures[otlp.Unreachable] < 8 || s.Points == 0 || s.LastSuccess.IsZero() {
 			t.Errorf("stats %+v", s)
 		}
 	})
 }
 
-func TestTheBackendsWishToWaitIsRespected(t *testing.T) {
+func TestTheBackendsRetryDelayIsRespected(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, log, start := &backend{}, &testLog{}, time.Now()
 		throttle, err := status.New(codes.ResourceExhausted, "slow down").WithDetails(&errdetails.RetryInfo{RetryDelay: durationpb.New(5 * time.Minute)})
@@ -307,9 +284,9 @@ func TestTheBackendsWishToWaitIsRespected(t *testing.T) {
 		if next := p.Stats().Next.Sub(start); next != 6*time.Minute {
 			t.Errorf("the next push is announced for %s after the start, want 6m", next)
 		}
-		p.Wake()
-		_, _, err = p.PushHistory(t.Context(), []netatmo.Measurement{{Reading: outdoor("02:00", time.Now(), 1), Time: time.Now(), Values: netatmo.Values{{Field: netatmo.Temperature, Number: 1}}}})
-		if f := Classify(err); f == nil || f.Reason != reasonThrottled || f.RetryAfter != 5*time.Minute-time.Second {
+		b.wake()
+		_, _, err = pushHistory(t.Context(), p, now("02:00"))
+		if f := otlp.Classify(err); f == nil || f.Reason != otlp.Throttled || f.RetryAfter != 5*time.Minute-time.Second {
 			t.Errorf("history while the backend wants a pause: %v", err)
 		}
 		time.Sleep(5 * time.Minute)
@@ -320,17 +297,42 @@ func TestTheBackendsWishToWaitIsRespected(t *testing.T) {
 	})
 }
 
+// However long a backend asks to wait, the agent waits no longer than a value
+// is repeated, and still attempts the last push.
+func TestTheWaitIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, log, start := &backend{}, &testLog{}, time.Now()
+		throttle, err := status.New(codes.Unavailable, "later").WithDetails(&errdetails.RetryInfo{RetryDelay: durationpb.New(1e9 * time.Second)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.answer = func(*colmetricpb.ExportMetricsServiceRequest) (*colmetricpb.ExportMetricsServiceResponse, error) {
+			return nil, throttle.Err()
+		}
+		p := newTestPusher(t, b, log, nil) // values are repeated for 20 minutes
+		stop := running(t, p)
+		time.Sleep(25 * time.Minute)
+		stop()
+		if want, got := []int{60, 21 * 60, 25 * 60}, b.since(start); !slices.Equal(got, want) {
+			t.Errorf("pushes after %v seconds, want %v", got, want)
+		}
+		if log.lines("waiting_until=2000-01-01T00:21:00") != 1 {
+			t.Errorf("log:\n%s", log)
+		}
+	})
+}
+
 func TestTheLastPushTakesFiveSecondsAtMost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &backend{delay: time.Hour}
 		p := newTestPusher(t, b, &testLog{}, nil)
 		stop := running(t, p)
-		p.Wake()
+		b.wake()
 		time.Sleep(time.Second)
 		start := time.Now()
 		stop()
 		if took := time.Since(start); took > 5*time.Second {
-			t.Errorf("the end took %s", took)
+			t.Errorf("the stop took %s", took)
 		}
 	})
 }
@@ -345,8 +347,7 @@ func TestResources(t *testing.T) {
 	if err := p.PushNow(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	now := time.Now()
-	if _, _, err := p.PushHistory(t.Context(), []netatmo.Measurement{{Reading: outdoor("02:00", now, 1), Time: now, Values: netatmo.Values{{Field: netatmo.Temperature, Number: 1}}}}); err != nil {
+	if _, _, err := pushHistory(t.Context(), p, now("02:00")); err != nil {
 		t.Fatal(err)
 	}
 	for _, r := range b.requests {
@@ -356,14 +357,14 @@ func TestResources(t *testing.T) {
 		if scope := r.GetResourceMetrics()[0].GetScopeMetrics()[0].GetScope(); scope.GetName() != "netatmo-agent" || scope.GetVersion() != "" {
 			t.Errorf("scope %v", scope)
 		}
-		got = append(got, stringMap(r.GetResourceMetrics()[0].GetResource().GetAttributes()))
+		got = append(got, otlp.Points(r)[0].Resource)
 	}
 	identifying := map[string]string{"service.name": "netatmo-agent", "service.namespace": "home", "service.instance.id": "an-instance"}
-	if !maps.Equal(got[1], identifying) {
-		t.Errorf("history's resource %v, want %v", got[1], identifying)
-	}
 	identifying["deployment.environment"] = "cellar"
 	if !maps.Equal(got[0], identifying) {
 		t.Errorf("live resource %v, want %v", got[0], identifying)
+	}
+	if !maps.Equal(got[1], identifying) {
+		t.Errorf("history's resource %v, want %v", got[1], identifying)
 	}
 }

@@ -12,10 +12,11 @@ import (
 	"google.golang.org/grpc/status"
 
 	"netatmo-agent/agent/netatmo"
+	"netatmo-agent/agent/otlp"
 )
 
-// Several modules that the backend does not like cost no other anything, and
-// not the agent's own points either. There is a limit to the search for them.
+// Several modules that the backend refuses affect no other, nor the agent's own
+// points. The search for them is limited.
 func TestSeveralBadModules(t *testing.T) {
 	for _, tt := range []struct {
 		modules  int
@@ -37,7 +38,7 @@ func TestSeveralBadModules(t *testing.T) {
 				want = append(want, moduleID(i))
 			}
 		}
-		p.live.readings = func() []netatmo.Reading { return readings }
+		p.o.Readings = func() []netatmo.Reading { return readings }
 		p.o.Delivered = func(_ time.Time, rs []netatmo.Reading) {
 			for _, r := range rs {
 				delivered = append(delivered, r.ModuleID)
@@ -53,9 +54,9 @@ func TestSeveralBadModules(t *testing.T) {
 			}
 			return nil, nil
 		}
-		for range 2 { // the search begins anew for each push
+		for range 2 { // the search begins again for each push
 			delivered, b.requests = nil, nil
-			if f := Classify(p.PushNow(t.Context())); f == nil || f.Reason != reasonRefused {
+			if f := otlp.Classify(p.PushNow(t.Context())); f == nil || f.Reason != otlp.Refused {
 				t.Errorf("%d of %d: failure %v", len(tt.bad), tt.modules, f)
 			}
 			if slices.Sort(delivered); !slices.Equal(delivered, want) {
@@ -71,7 +72,7 @@ func TestSeveralBadModules(t *testing.T) {
 	}
 }
 
-// A backend that likes no module is not asked for each of thousands.
+// If a backend refuses every module, the agent does not try each of thousands.
 func TestTheSearchForBadModulesEnds(t *testing.T) {
 	b := &backend{answer: func(r *colmetricpb.ExportMetricsServiceRequest) (*colmetricpb.ExportMetricsServiceResponse, error) {
 		if slices.ContainsFunc(samples(r), func(s sample) bool { return strings.HasPrefix(s.series, "netatmo.temperature{") }) {
@@ -87,17 +88,17 @@ func TestTheSearchForBadModulesEnds(t *testing.T) {
 			return all
 		}
 	})
-	if f := Classify(p.PushNow(t.Context())); f == nil || f.Reason != reasonRefused {
+	if f := otlp.Classify(p.PushNow(t.Context())); f == nil || f.Reason != otlp.Refused {
 		t.Errorf("failure %v", f)
 	}
-	if n := b.count(); n > 70 {
+	if n := b.count(); n > 80 {
 		t.Errorf("%d requests", n)
 	}
 }
 
-// When history alone fails, the log says so once, and when it works again. When
-// the backend is away altogether, the live push says it.
-func TestHistoryThatFailsAloneIsSaid(t *testing.T) {
+// If only history fails, the log says so once, and when it works again. If the
+// backend is down altogether, the live push logs it.
+func TestHistoryThatFailsAloneIsLogged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, log := &backend{}, &testLog{}
 		p := newTestPusher(t, b, log, nil)
@@ -112,7 +113,7 @@ func TestHistoryThatFailsAloneIsSaid(t *testing.T) {
 			t.Helper()
 			before := len(log.String())
 			for range 3 {
-				_, _, _ = p.PushHistory(t.Context(), past(1, time.Hour, 30*time.Minute))
+				_, _, _ = pushHistory(t.Context(), p, past(1, time.Hour, 30*time.Minute))
 				_ = p.PushNow(t.Context())
 				time.Sleep(time.Minute)
 			}
@@ -123,7 +124,7 @@ func TestHistoryThatFailsAloneIsSaid(t *testing.T) {
 			live, history error
 			says          []string
 		}{
-			{nil, nil, []string{"the first push is accepted"}},
+			{nil, nil, nil},
 			{nil, fault, []string{`level=WARN msg="pushing history failed" error="the backend has a fault (Internal: boom)`}},
 			{nil, fault, nil},
 			{nil, nil, []string{"pushing history works again"}},

@@ -1,123 +1,140 @@
 package telemetry
 
 import (
+	"context"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/sdk/instrumentation"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/exemplar"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	"go.opentelemetry.io/otel/sdk/resource"
 
+	"netatmo-agent/agent/catalogue"
 	"netatmo-agent/agent/netatmo"
 )
 
-// maxPoints is the most points that one request carries. A Collector refuses
-// more than 4 MiB; a point with long names takes some 400 bytes.
-const maxPoints = 5000
+// maxValues is how many values a request carries at most: about 256 kB, which
+// any backend accepts and a slow line carries within the timeout.
+const maxValues = 1000
 
-// request is what one export carries: whole modules, so that its fate is
-// theirs.
-type request struct {
-	own     bool // the agent's own points are in it
-	modules []*module
-	metrics []metricdata.Metrics
-	points  int
+const scopeName = "netatmo-agent"
+
+// newMeter returns the meter and the reader that collects from it. The
+// environment does not count: no limit to the number of series, no exemplars,
+// cumulative sums.
+func newMeter() (metric.Meter, *sdkmetric.ManualReader) {
+	reader := sdkmetric.NewManualReader()
+	provider := sdkmetric.NewMeterProvider(
+		sdkmetric.WithReader(reader),
+		sdkmetric.WithCardinalityLimit(0),
+		sdkmetric.WithExemplarFilter(exemplar.AlwaysOffFilter),
+	)
+	return provider.Meter(scopeName), reader
 }
 
-// split makes requests out of what was collected and gives all points one
-// time. Points that belong to no module, the agent's own, go with the first.
-func (l *live) split(collected []metricdata.ScopeMetrics, at time.Time) []request {
-	requests := []request{{own: true}}
-	for _, m := range l.modules {
-		if m.points == 0 {
+// request is one live request. It contains whole sources, which are accepted or
+// rejected together. Their points are collected when it is sent.
+type request struct {
+	own     bool // the agent's metrics about itself, too
+	sources []*source
+}
+
+// requests distributes sources over requests of about so many values at most. The
+// agent's own metrics go with the first.
+func requests(sources []*source, most int) []request {
+	all, values := []request{{own: true}}, maxAgentPoints
+	for _, s := range sources {
+		if len(s.values) == 0 {
 			continue
 		}
-		if last := requests[len(requests)-1]; last.points+m.points > maxPoints-maxAgentPoints {
-			requests = append(requests, request{})
+		if values += len(s.values); values > most {
+			all, values = append(all, request{}), len(s.values)
 		}
-		m.request = len(requests) - 1
-		last := &requests[m.request]
-		last.modules = append(last.modules, m)
-		last.points += m.points
+		last := &all[len(all)-1]
+		last.sources = append(last.sources, s)
 	}
-	for _, scope := range collected {
-		l.distribute(scope.Metrics, requests, at)
-	}
-	return requests
+	return all
 }
 
-// divisible reports whether a request can be taken apart.
-func (r *request) divisible() bool {
-	return len(r.modules) > 1 || len(r.modules) == 1 && r.own
-}
-
-// apart splits a request in two: the agent's own points, which hardly any
-// backend refuses, from those of modules, or these in halves.
-func (l *live) apart(r request, at time.Time) []request {
-	half := len(r.modules) / 2
+// halves divides a request: it separates the agent's own metrics, which hardly any
+// backend refuses, from those of modules, or divides the latter in two. ok is false
+// if there is nothing to divide.
+func (r request) halves() (first, second request, ok bool) {
+	half := len(r.sources) / 2
 	if r.own {
 		half = 0
 	}
-	requests := []request{{own: r.own, modules: r.modules[:half]}, {modules: r.modules[half:]}}
-	for i := range requests {
-		for _, m := range requests[i].modules {
-			m.request = i
-		}
-	}
-	l.distribute(r.metrics, requests, at)
-	return requests
+	return request{own: r.own, sources: r.sources[:half]}, request{sources: r.sources[half:]},
+		len(r.sources) > 1 || len(r.sources) == 1 && r.own
 }
 
-// distribute hands every point to the request of its module.
-func (l *live) distribute(metrics []metricdata.Metrics, requests []request, at time.Time) {
-	for i := range requests {
-		requests[i].points = 0
-	}
-	for _, m := range metrics {
-		switch data := m.Data.(type) {
-		case metricdata.Gauge[float64]:
-			for i, points := range route(l.route, data.DataPoints, len(requests), at) {
-				requests[i].add(m, metricdata.Gauge[float64]{DataPoints: points}, len(points))
-			}
-		case metricdata.Sum[int64]:
-			for i, points := range route(l.route, data.DataPoints, len(requests), at) {
-				data.DataPoints = points
-				requests[i].add(m, data, len(points))
-			}
-		}
-	}
-}
-
-func route[N int64 | float64](to map[attribute.Distinct]*module, points []metricdata.DataPoint[N], requests int, at time.Time) [][]metricdata.DataPoint[N] {
-	parts := make([][]metricdata.DataPoint[N], requests)
-	for _, p := range points {
-		i := 0
-		if m := to[p.Attributes.Equivalent()]; m != nil {
-			i = m.request
-		}
-		p.Time = at
-		parts[i] = append(parts[i], p)
-	}
-	return parts
-}
-
-func (r *request) add(m metricdata.Metrics, data metricdata.Aggregation, points int) {
-	if points == 0 {
-		return
-	}
-	m.Data = data
-	r.metrics = append(r.metrics, m)
-	r.points += points
-}
-
-// delivered returns the readings of a request that the backend has taken, of
-// those that Netatmo keeps a history of. A module that was reported without
-// such a value, because it is dead or its values are old, is not among them:
-// what it measures meanwhile is still to be fetched.
-func (r *request) delivered() []netatmo.Reading {
-	var all []netatmo.Reading
-	for _, m := range r.modules {
-		if m.history {
-			all = append(all, m.readings...)
-		}
+// readings returns what the request shows, or shows another of the same
+// attributes for.
+func (r request) readings() (all []netatmo.Reading) {
+	for _, s := range r.sources {
+		all = append(all, s.readings...)
 	}
 	return all
+}
+
+// collect returns the request's points, all with the time of the push.
+func (p *Pusher) collect(ctx context.Context, r request) (metrics []metricdata.Metrics, points int, err error) {
+	p.gauges.shown, p.agent.shown = r.sources, r.own
+	var collected metricdata.ResourceMetrics
+	if err := p.reader.Collect(ctx, &collected); err != nil {
+		return nil, 0, err
+	}
+	for _, scope := range collected.ScopeMetrics {
+		for _, m := range scope.Metrics {
+			switch data := m.Data.(type) {
+			case metricdata.Gauge[float64]:
+				points += setTime(data.DataPoints, p.stamp)
+			case metricdata.Sum[int64]:
+				points += setTime(data.DataPoints, p.stamp)
+				for i := range data.DataPoints {
+					data.DataPoints[i].StartTime = p.counting
+				}
+				if p.deltas != nil {
+					m.Data = p.deltas.since(m.Name, data)
+				}
+			}
+			metrics = append(metrics, m)
+		}
+	}
+	return metrics, points, nil
+}
+
+func setTime[N int64 | float64](points []metricdata.DataPoint[N], at time.Time) int {
+	for i := range points {
+		points[i].Time = at
+	}
+	return len(points)
+}
+
+// resourceMetrics is what one request carries.
+func resourceMetrics(r *resource.Resource, metrics []metricdata.Metrics) *metricdata.ResourceMetrics {
+	return &metricdata.ResourceMetrics{
+		Resource:     r,
+		ScopeMetrics: []metricdata.ScopeMetrics{{Scope: instrumentation.Scope{Name: scopeName}, Metrics: metrics}},
+	}
+}
+
+// Probe pushes one point, netatmo.agent.info, with the agent's identity, to find
+// out whether the backend accepts it. otlp.Classify explains the error.
+func Probe(ctx context.Context, o Options) error {
+	live, _ := resources(o)
+	return o.Exporter.Export(ctx, resourceMetrics(live, infoPoint(o.Version)))
+}
+
+// infoPoint is netatmo.agent.info now.
+func infoPoint(version string) []metricdata.Metrics {
+	point := metricdata.DataPoint[float64]{
+		Attributes: attribute.NewSet(attribute.String("version", version)), Time: time.Now().Truncate(time.Millisecond), Value: 1,
+	}
+	return []metricdata.Metrics{{
+		Name: catalogue.AgentInfo, Data: metricdata.Gauge[float64]{DataPoints: []metricdata.DataPoint[float64]{point}},
+	}}
 }

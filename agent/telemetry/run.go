@@ -6,19 +6,19 @@ import (
 
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.opentelemetry.io/otel/sdk/resource"
+
+	"netatmo-agent/agent/otlp"
+	"netatmo-agent/agent/outage"
 )
 
-const (
-	firstPause  = 5 * time.Second // after a failure; doubled for each further one
-	longestWait = time.Hour       // that a backend is granted when it asks for more
-)
+const firstPause = 5 * time.Second // after a failure; doubled for each further one
 
 // LastPush is how long the push at the end may take.
 const LastPush = 5 * time.Second
 
-// Run pushes at every Push.Interval and when woken, sooner than that again
-// after a failure that may pass, until ctx ends; then it pushes a last time, for
-// 5 s at most, and shuts the exporter down.
+// Run pushes at every Push.Interval and when readings change, sooner after a failure that may
+// pass, until ctx ends; then it pushes a last time, for 5 s at most, whatever the
+// backend asks, and shuts the exporter down.
 func (p *Pusher) Run(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -35,11 +35,11 @@ func (p *Pusher) Run(ctx context.Context) {
 			p.finish(context.WithoutCancel(ctx))
 			return
 		case <-timer.C:
-			if f := p.waiting(); f != nil { // history was told so
+			if f := p.waiting(); f != nil { // the answer to history asked for it
 				pushIn(f.RetryAfter)
 				continue
 			}
-		case <-p.wake:
+		case <-p.o.Changed:
 			if p.waiting() != nil {
 				continue
 			}
@@ -59,8 +59,8 @@ func (p *Pusher) pause() time.Duration {
 	n := p.failed
 	p.mu.Unlock()
 	pause := p.o.Push.Interval
-	if n > 0 && n < 10 {
-		pause = min(pause, firstPause<<(n-1))
+	if n > 0 {
+		pause = outage.Backoff(n, min(firstPause, pause), pause)
 	}
 	if f := p.waiting(); f != nil {
 		pause = max(pause, f.RetryAfter)
@@ -71,25 +71,25 @@ func (p *Pusher) pause() time.Duration {
 func (p *Pusher) finish(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, LastPush)
 	defer cancel()
-	if p.waiting() == nil {
-		_ = p.PushNow(ctx) // logged
-	}
+	_ = p.PushNow(ctx) // logged
 	_ = p.o.Exporter.Shutdown(ctx)
 }
 
 // export makes one request. The turn must be held.
-func (p *Pusher) export(ctx context.Context, r *resource.Resource, metrics []metricdata.Metrics) *Failure {
-	f := Classify(p.o.Exporter.Export(ctx, resourceMetrics(r, metrics)))
+func (p *Pusher) export(ctx context.Context, r *resource.Resource, metrics []metricdata.Metrics) *otlp.Failure {
+	f := otlp.Classify(p.o.Exporter.Export(ctx, resourceMetrics(r, metrics)))
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if f == nil {
 		p.throttled = 0
-	} else if f.Reason == reasonThrottled || f.RetryAfter > 0 {
-		if f.RetryAfter == 0 { // it does not say how long
-			f.RetryAfter = p.o.Push.Interval << min(p.throttled, 3)
-		}
-		f.RetryAfter = min(f.RetryAfter, longestWait)
+	} else if f.Reason == otlp.Throttled || f.RetryAfter > 0 {
 		p.throttled++
+		if f.RetryAfter == 0 { // it does not say how long
+			f.RetryAfter = outage.Backoff(p.throttled, p.o.Push.Interval, 8*p.o.Push.Interval)
+		}
+		if most := p.o.Stale; most > 0 {
+			f.RetryAfter = min(f.RetryAfter, most)
+		}
 		p.waitFor, p.waitUntil = f, time.Now().Add(f.RetryAfter)
 	}
 	return f
@@ -97,7 +97,7 @@ func (p *Pusher) export(ctx context.Context, r *resource.Resource, metrics []met
 
 // waiting returns the failure that made the backend ask to wait, with the time
 // that is left, or nil.
-func (p *Pusher) waiting() *Failure {
+func (p *Pusher) waiting() *otlp.Failure {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	left := time.Until(p.waitUntil)
@@ -112,7 +112,7 @@ func (p *Pusher) waiting() *Failure {
 // backendAway returns why the last live push found no working backend, nil if it
 // did. Live pushes are small and come every minute; what is more waits for one
 // that is accepted.
-func (p *Pusher) backendAway() *Failure {
+func (p *Pusher) backendAway() *otlp.Failure {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.away

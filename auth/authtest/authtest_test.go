@@ -22,7 +22,7 @@ const callback = "http://agent.test/auth/callback"
 
 var app = authtest.Options{ClientID: "app", ClientSecret: "secret"}
 
-// far is a server with a client that speaks to it over loopback and follows
+// far is a server with a client that connects to it over loopback and follows
 // no redirect.
 type far struct {
 	*authtest.Server
@@ -323,7 +323,7 @@ func TestScopes(t *testing.T) {
 	}
 }
 
-// serve answers without a network, so that a test with a fake clock can wait.
+// serve answers without a network, for tests with a fake clock.
 func serve(s http.Handler, form url.Values) *httptest.ResponseRecorder {
 	form.Set("client_id", "app")
 	form.Set("client_secret", "secret")

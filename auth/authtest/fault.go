@@ -10,11 +10,11 @@ import (
 // FaultKind is a way in which a token request goes wrong.
 type FaultKind int
 
-// Faults that leave the pair as it was, unless they say otherwise.
+// These faults leave the pair unchanged unless they say otherwise.
 const (
 	Slow    FaultKind = iota // takes effect at once, answers after the delay
 	Refuse                   // 403 without a body, seen after requests in too quick a succession
-	HTML403                  // these six: a status with a page of HTML, as a gateway answers
+	HTML403                  // these six: a status with an HTML page, as a gateway answers
 	HTML429
 	HTML500
 	HTML502
@@ -30,8 +30,8 @@ const (
 	ScopeSuperset      // takes effect, and grants more scopes than were asked for
 )
 
-// Fault is something to go wrong at the next token requests that are well
-// formed and carry the right credentials.
+// Fault is a fault of the next token requests that are well formed and carry the
+// right credentials.
 type Fault struct {
 	Kind  FaultKind
 	Times int           // how many requests; 0: one; negative: all until Heal
@@ -54,7 +54,7 @@ var errorString = map[FaultKind]string{
 	TooManyConnections: "too_many_connections",
 }
 
-// Inject queues a fault behind those that are still to come.
+// Inject queues a fault.
 func (s *Server) Inject(f Fault) {
 	if f.Times == 0 {
 		f.Times = 1
@@ -64,15 +64,15 @@ func (s *Server) Inject(f Fault) {
 	s.faults = append(s.faults, f)
 }
 
-// Heal drops all faults that are still to come.
+// Heal drops all queued faults.
 func (s *Server) Heal() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.faults = nil
 }
 
-// nextFault takes one turn of the first fault in the queue, nil when there is
-// none. The caller holds mu.
+// nextFault returns the first fault in the queue and counts it, or nil if there
+// is none. The caller holds mu.
 func (s *Server) nextFault() *Fault {
 	if len(s.faults) == 0 {
 		return nil
@@ -88,7 +88,7 @@ func (s *Server) nextFault() *Fault {
 }
 
 // before returns the answer of a fault that strikes before the request takes
-// effect, nil when the request goes on.
+// effect, or nil if the request proceeds.
 func (f *Fault) before() *answer {
 	if f == nil {
 		return nil
@@ -113,7 +113,7 @@ func (f *Fault) before() *answer {
 	return a
 }
 
-// after delays the answer to a request, and spoils it if the request took
+// after delays the answer to a request, and damages it if the request took
 // effect.
 func (f *Fault) after(a *answer) {
 	if f == nil {

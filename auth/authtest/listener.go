@@ -7,24 +7,23 @@ import (
 	"syscall"
 )
 
-// Listener is a way to a server within the process. A synctest bubble can wait
-// for what passes on it, as it cannot with a network. It is safe for concurrent
-// use.
+// Listener accepts connections from the same process. Unlike a network, it works
+// in a synctest bubble. It is safe for concurrent use.
 type Listener struct {
 	conns  chan net.Conn
 	closed chan struct{}
 	close  func()
 }
 
-// NewListener returns a Listener that belongs to the bubble it is made in.
+// NewListener returns a Listener, which belongs to the current bubble.
 func NewListener() *Listener {
 	l := &Listener{conns: make(chan net.Conn), closed: make(chan struct{})}
 	l.close = sync.OnceFunc(func() { close(l.closed) })
 	return l
 }
 
-// Dial connects to the server, whatever the address. It waits for Accept, and is
-// refused once the Listener is closed.
+// Dial connects to the server, whatever the address. It waits for Accept and fails
+// once the Listener is closed.
 func (l *Listener) Dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	ours, theirs := net.Pipe()
 	select {
@@ -47,7 +46,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 	}
 }
 
-// Close implements [net.Listener]. Connections that are there stay.
+// Close implements [net.Listener]. Open connections stay open.
 func (l *Listener) Close() error { l.close(); return nil }
 
 // Addr implements [net.Listener].

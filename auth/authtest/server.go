@@ -13,19 +13,19 @@ import (
 const (
 	defaultUser  = "5a1b2c3d4e5f60718293a4b5"
 	defaultLife  = 3 * time.Hour
-	defaultScope = "read_station" // what Netatmo grants when nothing is asked for
+	defaultScope = "read_station" // what Netatmo grants if no scope is requested
 	codeLife     = 10 * time.Minute
 )
 
 // Options describe the app and the account that the server knows.
 type Options struct {
 	ClientID, ClientSecret string
-	RedirectURIs           []string         // as registered at the app; empty: any is good
+	RedirectURIs           []string         // as registered with the app; empty: any works
 	TokenLife              time.Duration    // of an access token; 0: 3 h
-	UserID                 string           // 24 hex digits, the first half of every token; empty: an invented one
+	UserID                 string           // 24 hex digits, the first half of every token; empty: a made-up one
 	AutoConsent            bool             // /oauth2/authorize redirects at once, without a consent page
 	NoRotation             bool             // as before June 2024: a refresh keeps the refresh token, and the access token while it is valid
-	GrantScopes            []string         // granted whatever is asked for; nil: as asked
+	GrantScopes            []string         // always granted; nil: those requested
 	Now                    func() time.Time // nil: time.Now
 }
 
@@ -35,7 +35,7 @@ type Server struct {
 	opts Options
 
 	mu         sync.Mutex // never held while waiting
-	current    grant      // zero when nothing was granted, or all was revoked
+	current    grant      // zero if nothing was granted or everything was revoked
 	codes      map[string]code
 	faults     []Fault
 	requests   map[Request]int
@@ -61,16 +61,16 @@ type code struct {
 	expiry      time.Time
 }
 
-// Verdict is what the API has to know about an access token. One that is
-// neither valid nor expired is unknown: the API answers with code 2, and with
-// code 3 to an expired one.
+// Verdict is what the API needs to know about an access token. To a token that is
+// neither valid nor expired the API answers with code 2, to an expired one with
+// code 3.
 type Verdict struct {
 	Valid, Expired bool
 	Scopes         []string
 	User           string
 }
 
-// Request names a kind of request to /oauth2/token and what became of it.
+// Request is a kind of request to /oauth2/token and its outcome.
 type Request struct {
 	Grant   string // "authorization_code", "refresh_token", … as sent
 	Outcome string // "ok", "lost" (took effect, answer not sent), "hung up", an error string such as "invalid_grant", or an HTTP status such as "503"
@@ -83,10 +83,10 @@ type Issued struct {
 	Answered bool   // the answer that carries it was sent
 }
 
-// Stats is what happened so far.
+// Stats counts what has happened so far.
 type Stats struct {
 	Requests      map[Request]int
-	MaxConcurrent int      // most refreshes under way at the same time
+	MaxConcurrent int      // highest number of refreshes at the same time
 	Issued        []Issued // every pair ever made, oldest first
 }
 
@@ -133,7 +133,7 @@ func (s *Server) Check(accessToken string) Verdict {
 }
 
 // Grant makes a pair as the token generator of the developer portal does, and
-// kills the one before. Without scopes it grants read_station.
+// invalidates the previous one. Without scopes it grants read_station.
 func (s *Server) Grant(scopes ...string) Pair {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -142,29 +142,29 @@ func (s *Server) Grant(scopes ...string) Pair {
 	return s.current.Pair
 }
 
-// Current returns the living pair; it is zero when there is none.
+// Current returns the current pair, zero if there is none.
 func (s *Server) Current() Pair {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.current.Pair
 }
 
-// Revoke kills the living pair, as when the user takes the app's permission
-// away.
+// Revoke invalidates the current pair, as when the user withdraws the app's
+// permission.
 func (s *Server) Revoke() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.current = grant{}
 }
 
-// Stats returns a copy of what was counted so far.
+// Stats returns a copy of the counts.
 func (s *Server) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return Stats{Requests: maps.Clone(s.requests), MaxConcurrent: s.maxAtOnce, Issued: slices.Clone(s.issued)}
 }
 
-// issue replaces the living pair. The caller holds mu.
+// issue replaces the current pair. The caller holds mu.
 func (s *Server) issue(grantType string, scopes []string) {
 	if s.opts.GrantScopes != nil {
 		scopes = s.opts.GrantScopes
@@ -179,7 +179,7 @@ func (s *Server) issue(grantType string, scopes []string) {
 	s.issued = append(s.issued, Issued{Pair: s.current.Pair, Grant: grantType})
 }
 
-// renew does what a refresh does to the living pair. The caller holds mu.
+// renew does what a refresh does to the current pair. The caller holds mu.
 func (s *Server) renew() {
 	old := s.current
 	s.issue(refreshGrant, old.scopes)

@@ -40,7 +40,8 @@ func (s *Server) serveToken(w http.ResponseWriter, r *http.Request) {
 	if a.delay > 0 && !wait(r.Context(), a.delay) && a.outcome == "ok" {
 		a.outcome = "lost"
 	}
-	// Before the answer goes out, so that who has it finds it counted.
+	// Counted before the answer is sent, so that a client with the answer finds
+	// it counted.
 	s.leave(grantType, a)
 	a.send(w)
 }
@@ -91,8 +92,8 @@ func (s *Server) leave(grantType string, a *answer) {
 	}
 }
 
-// readForm returns the request's form and the answer to a request that is
-// malformed or does not come from the app, nil when it is good.
+// readForm returns the request's form. The answer is nil, unless the request is
+// malformed or does not come from the app.
 func (s *Server) readForm(w http.ResponseWriter, r *http.Request) (url.Values, *answer) {
 	mediaType, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if r.Method != http.MethodPost || mediaType != "application/x-www-form-urlencoded" {

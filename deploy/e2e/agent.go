@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// agentBinary builds the agent, once for a run of the tests. Each source tree
-// has a place of its own for it.
+// agentBinary builds the agent once per test run, at a different path for each
+// source tree.
 var agentBinary = sync.OnceValues(func() (string, error) {
 	src, err := root()
 	if err != nil {
@@ -36,8 +36,8 @@ func AgentBinary(t testing.TB) string {
 	return path
 }
 
-// Agent is an agent on a state directory of its own. The embedded Process is
-// its present or latest run.
+// Agent is an agent with its own state directory. The embedded Process is its
+// current or latest run.
 type Agent struct {
 	*Process
 	Env  Env
@@ -46,8 +46,8 @@ type Agent struct {
 	args []string
 }
 
-// NewAgent prepares an agent: a home, an address for its pages, and on top of
-// that the settings of env. It does not start it.
+// NewAgent prepares an agent: a home, an address for its pages, and the
+// settings of env, which win. It does not start it.
 func NewAgent(t testing.TB, env Env, args ...string) *Agent {
 	t.Helper()
 	home := t.TempDir()
@@ -60,7 +60,7 @@ func NewAgent(t testing.TB, env Env, args ...string) *Agent {
 	return &Agent{Env: base.With(env), Home: home, t: t, args: args}
 }
 
-// Start starts the agent, for the first time or again.
+// Start starts or restarts the agent.
 func (a *Agent) Start() *Agent {
 	a.t.Helper()
 	a.Process = startProcess(a.t, a.Env, AgentBinary(a.t), a.args...)
@@ -78,7 +78,7 @@ func (a *Agent) state(name string) string {
 }
 
 // Command runs another command of the agent in the same environment until it
-// ends.
+// exits.
 func (a *Agent) Command(args ...string) Result {
 	a.t.Helper()
 	p := startProcess(a.t, a.Env, AgentBinary(a.t), args...)
@@ -86,7 +86,7 @@ func (a *Agent) Command(args ...string) Result {
 	return Result{Code: code, Output: p.Output(), Log: p.Log()}
 }
 
-// Result is what a command left behind.
+// Result is the result of a command.
 type Result struct {
 	Code   int    // exit code
 	Output string // standard output

@@ -9,7 +9,7 @@ import (
 )
 
 // The cases of testdata/alerts.yaml are exact: which alerts fire at a time,
-// with all that they say, and which do not.
+// with all their texts, and which do not.
 func TestAlertRules(t *testing.T) {
 	t.Parallel()
 	for name, args := range map[string][]string{
@@ -25,7 +25,7 @@ func TestAlertRules(t *testing.T) {
 }
 
 var (
-	ruleName  = regexp.MustCompile(`- alert: (\w+)`)
+	ruleName  = regexp.MustCompile(`(?m)^ *- alert: (\w+)`)
 	caseOfOne = regexp.MustCompile(`alertname: (\w+)[,\s]+exp_alerts:( \[\])?`)
 )
 

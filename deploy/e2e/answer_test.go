@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// listing is points for a golden file: one a line, those that are times moved
-// back by shift seconds.
+// listing formats points for a golden file: one per line, times shifted back by
+// shift seconds.
 func listing(points []Point, shift int64) string {
 	var b strings.Builder
 	for _, p := range points {
@@ -21,7 +21,7 @@ func listing(points []Point, shift int64) string {
 	return b.String()
 }
 
-// The other tests judge by the oracle; this one shows what it says.
+// The other tests compare with the oracle; this one pins what it expects.
 func TestOracle(t *testing.T) {
 	answer, err := os.ReadFile("testdata/getstationsdata.json")
 	if err != nil {

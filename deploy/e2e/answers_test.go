@@ -18,9 +18,9 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// How Prometheus answers to points that come late is what the agent judges a
-// refused request by, so it is pinned here, words included. Each step pushes
-// points of one module, aged as given, after those of the steps before it.
+// The agent classifies a refused request by Prometheus' answer to late points,
+// so this test pins that answer, including its text. Each step pushes points of
+// one module, with the given ages, after those of the steps before.
 func TestAnswersToLatePoints(t *testing.T) {
 	const day = 24 * time.Hour
 	type step struct {
@@ -81,8 +81,8 @@ func TestAnswersToLatePoints(t *testing.T) {
 	}
 }
 
-// checkForwarded pushes by way of a Collector without a queue: it passes a
-// refusal on, but never its reason, so that the agent cannot rely on one.
+// checkForwarded pushes through a Collector without a queue. It passes a
+// refusal on, but never its reason, so the agent cannot rely on one.
 func checkForwarded(t *testing.T, c *Collector, what string, want int, points func(way string) pmetric.Metrics) {
 	t.Helper()
 	got, text := pushHTTP(t, "http://"+c.HTTP, points("HTTP "))
@@ -101,7 +101,8 @@ func checkForwarded(t *testing.T, c *Collector, what string, want int, points fu
 	}
 }
 
-// A Collector that cannot reach its backend says so; the agent keeps its mark.
+// A Collector that cannot reach its backend says so, and the agent keeps its
+// mark.
 func TestForwarderWithoutBackendRefuses(t *testing.T) {
 	c := NewForwarder(t, "http://"+FreeAddr(t)).Start()
 	md := temperatures("a", time.Now(), []time.Duration{0})
@@ -113,7 +114,7 @@ func TestForwarderWithoutBackendRefuses(t *testing.T) {
 	}
 }
 
-func TestVictoriaMetricsTakesLatePoints(t *testing.T) {
+func TestVictoriaMetricsAcceptsLatePoints(t *testing.T) {
 	t.Parallel()
 	v := NewVictoria(t).Start()
 	now := time.Now().Truncate(time.Millisecond)
@@ -134,8 +135,8 @@ func TestVictoriaMetricsTakesLatePoints(t *testing.T) {
 	}
 }
 
-// temperatures is a request with one series of points of the given ages, in
-// that order.
+// temperatures returns a request with one series of points of the given ages,
+// in that order.
 func temperatures(module string, now time.Time, ages []time.Duration) pmetric.Metrics {
 	md := pmetric.NewMetrics()
 	rm := md.ResourceMetrics().AppendEmpty()
@@ -154,7 +155,7 @@ func temperatures(module string, now time.Time, ages []time.Duration) pmetric.Me
 	return md
 }
 
-// pushHTTP returns the status and, where it is text, the body of the answer.
+// pushHTTP returns the status of the answer and, if it is text, the body.
 func pushHTTP(t testing.TB, endpoint string, md pmetric.Metrics) (int, string) {
 	t.Helper()
 	body, err := pmetricotlp.NewExportRequestFromMetrics(md).MarshalProto()

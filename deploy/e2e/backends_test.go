@@ -13,8 +13,8 @@ import (
 	"netatmo-agent/agent/simcloud"
 )
 
-// Grafana Cloud needs two variables, and what arrives there can be queried
-// under the names of the golden file.
+// Grafana Cloud needs two variables, and its data can be queried under the
+// names of the golden file.
 func TestGrafanaCloudInTwoVariables(t *testing.T) {
 	t.Parallel()
 	const instance, token = "123456", "glc_TheTokenOfTheStack"
@@ -32,12 +32,12 @@ func TestGrafanaCloudInTwoVariables(t *testing.T) {
 		return expectedOf(t, cloud, "getstationsdata", "gethomecoachsdata")
 	})
 	if gateway.Refused() > 0 {
-		t.Errorf("%d requests came without the login", gateway.Refused())
+		t.Errorf("%d requests had no credentials", gateway.Refused())
 	}
 	checkNoSecrets(t, cloud, agent)
 }
 
-// A login that is refused is said once, without showing it.
+// Refused credentials are logged once, without their value.
 func TestRefusedByTheGateway(t *testing.T) {
 	t.Parallel()
 	const wrong = "glc_OfAnotherStack"
@@ -57,12 +57,12 @@ func TestRefusedByTheGateway(t *testing.T) {
 		t.Errorf("%d lines about the refusal, want one", n)
 	}
 	if strings.Contains(agent.Log(), wrong) || strings.Contains(agent.Log(), encoded) {
-		t.Error("prints the login")
+		t.Error("the log shows the credentials")
 	}
 }
 
-// waitForStored waits until Prometheus has, under the translated names, the
-// values that are wanted.
+// waitForStored waits until Prometheus has the wanted values under the
+// translated names.
 func waitForStored(t *testing.T, a *Agent, prom *Prometheus, want func() []Point) {
 	t.Helper()
 	kinds := map[string]catalogue.Metric{}

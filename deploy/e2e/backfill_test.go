@@ -15,28 +15,29 @@ import (
 // backfillCase is a backfill of 30 days into a backend.
 type backfillCase struct {
 	setup
-	// beside is whether an agent runs beside it, else one starts afterwards.
-	// Without a window, its live points would leave nothing to be taken.
+	// beside: an agent runs during the backfill, else one starts afterwards.
+	// Without an out-of-order window, its live points would make the backend
+	// refuse all history.
 	beside      bool
 	interrupted bool
 }
 
 var backfillCases = []backfillCase{
-	{setup{grpcCollector, prometheusShipped, ""}, true, false},
-	{setup{httpsGateway, prometheusShipped, attributes[1]}, true, true},
-	{setup{httpDirect, victoria, ""}, true, true},
-	{setup{httpDirect, prometheusNoWindow, ""}, false, false},
-	{setup{httpCollector, prometheusNoWindow, ""}, false, true},
+	{setup{way: grpcCollector, backend: prometheusShipped}, true, false},
+	{setup{way: httpsGateway, backend: prometheusShipped, attributes: attributes[1]}, true, true},
+	{setup{way: httpDirect, backend: victoria}, true, true},
+	{setup{way: httpDirect, backend: prometheusNoWindow}, false, false},
+	{setup{way: httpCollector, backend: prometheusNoWindow}, false, true},
 }
 
 func (c backfillCase) String() string { return "30d/" + c.setup.String() }
 
-// backfillTime is far more than a backfill of 30 days takes: it asks Netatmo
-// for some 60 pages and at most once in five seconds.
+// backfillTime is much longer than a backfill of 30 days takes: about 60 pages,
+// at most one in five seconds.
 const backfillTime = 10 * time.Minute
 
-// TestBackfill checks what a backend has after 30 days of history, at the real
-// cadence. What was interrupted goes on where it was.
+// TestBackfill checks what a backend has after a backfill of 30 days, at the
+// real cadence. An interrupted backfill resumes where it stopped.
 func TestBackfill(t *testing.T) {
 	t.Parallel()
 	var results table
@@ -94,8 +95,8 @@ func runBackfill(t *testing.T, c backfillCase) result {
 
 var backfillSummary = regexp.MustCompile(`(\d+) points delivered, (\d+) refused by the backend`)
 
-// backfill runs the command to its end, or interrupts it on the way, and
-// returns what it says.
+// backfill runs the command until it exits, or interrupts it, and returns the
+// counts that it prints.
 func (r *chain) backfill(interrupt bool) (delivered, refused int) {
 	r.t.Helper()
 	p := startProcess(r.t, r.agent.Env, AgentBinary(r.t), "backfill", "--since", "30d")
@@ -105,7 +106,7 @@ func (r *chain) backfill(interrupt bool) (delivered, refused int) {
 	}
 	for deadline := time.Now().Add(backfillTime); p.Running(); time.Sleep(time.Second) {
 		if time.Now().After(deadline) {
-			r.t.Fatalf("backfill: waited %v in vain for its end", backfillTime)
+			r.t.Fatalf("backfill did not end within %v", backfillTime)
 		}
 	}
 	if code := p.Wait(); code != 0 || strings.Contains(p.Output(), "Interrupted") != interrupt {

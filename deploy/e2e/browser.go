@@ -20,10 +20,11 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// Browser is a headless Chromium that finds every host below .test, and
-// loopback, on this machine, and nothing else anywhere. Agent and cloud go by
-// two names: between two ports of one name, and on loopback, browsers do not
-// enforce what they enforce between sites. Certificates need not be valid.
+// Browser is a headless Chromium that resolves every host below .test, and
+// loopback, to this machine, and no other host. Agent and cloud have two
+// different names, because browsers do not enforce between two ports of one
+// name, or on loopback, what they enforce between sites. Certificates need not
+// be valid.
 type Browser struct{ ctx context.Context }
 
 // NewBrowser starts a browser that ends with the test.
@@ -35,7 +36,7 @@ func NewBrowser(t testing.TB) *Browser {
 	}
 	ctx, cancel := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(path),
-		chromedp.NoSandbox, // as root in a container there is no other way
+		chromedp.NoSandbox, // required for root in a container
 		chromedp.DisableGPU,
 		chromedp.IgnoreCertErrors,
 		chromedp.UserDataDir(t.TempDir()),
@@ -52,20 +53,20 @@ func NewBrowser(t testing.TB) *Browser {
 	return &Browser{ctx}
 }
 
-// Tab is a tab of a browser. It remembers what it sent, what it got and what
-// the browser complained of. It is for one goroutine.
+// Tab is a tab of a browser. It records what it sent, what it received and what
+// the browser reported. It is for one goroutine.
 type Tab struct {
 	t     testing.TB
 	ctx   context.Context
 	shown []Shown
 
-	mu         sync.Mutex // the browser's events come on a goroutine of their own
+	mu         sync.Mutex // the browser's events arrive on another goroutine
 	requests   []*network.Request
 	responses  []*network.Response
 	complaints []string
 }
 
-// Tab opens a tab with cookies of its own, as of another browser.
+// Tab opens a tab with separate cookies, like another browser.
 func (b *Browser) Tab(t testing.TB) *Tab {
 	t.Helper()
 	return openTab(b.ctx, t, chromedp.WithNewBrowserContext())
@@ -77,8 +78,8 @@ func (tab *Tab) Another() *Tab {
 	return openTab(tab.ctx, tab.t)
 }
 
-// reportViolations puts what a page's own policy forbids on the console, also
-// where the browser itself keeps quiet about it.
+// reportViolations writes violations of a page's policy to the console, even
+// those that the browser does not report itself.
 const reportViolations = `document.addEventListener("securitypolicyviolation",
 	e => console.error("policy violated:", e.effectiveDirective, e.blockedURI))`
 
@@ -101,8 +102,8 @@ const (
 	phone = 390
 )
 
-// resize makes the window that wide. To take an emulated size back instead
-// leaves it to chance when a window learns of it, and where a click lands.
+// resize sets the width of the window. If an emulated size were reset instead,
+// it would be random when the window notices, and where a click lands.
 func (tab *Tab) resize(width int64) {
 	tab.t.Helper()
 	tab.do("resize", chromedp.EmulateViewport(width, 844))
@@ -132,14 +133,14 @@ func (tab *Tab) note(ev any) {
 	}
 }
 
-// Complained tells whether the browser has complained of something.
+// Complained reports whether the browser has reported something with this text.
 func (tab *Tab) Complained(of string) bool {
 	tab.mu.Lock()
 	defer tab.mu.Unlock()
 	return slices.ContainsFunc(tab.complaints, func(c string) bool { return strings.Contains(c, of) })
 }
 
-// Shown is a page as a tab shows it.
+// Shown is a page as displayed in a tab.
 type Shown struct {
 	URL    *url.URL
 	Status int
@@ -147,13 +148,13 @@ type Shown struct {
 	Source string
 }
 
-// Open goes to an address, as by typing it.
+// Open goes to an address, as if it were typed.
 func (tab *Tab) Open(address string) Shown {
 	tab.t.Helper()
 	return tab.show("open "+address, chromedp.NavigateResponse(address))
 }
 
-// Reload asks for the page again.
+// Reload reloads the page.
 func (tab *Tab) Reload() Shown {
 	tab.t.Helper()
 	return tab.show("reload", func(ctx context.Context, _ *chromedp.Target) (*network.Response, error) {
@@ -161,8 +162,8 @@ func (tab *Tab) Reload() Shown {
 	})
 }
 
-// Press clicks on what a selector finds, and waits for the page that it leads
-// to.
+// Press clicks on the element that a selector finds, and waits for the page
+// that follows.
 func (tab *Tab) Press(selector string) Shown {
 	tab.t.Helper()
 	return tab.show("press "+selector, func(ctx context.Context, _ *chromedp.Target) (*network.Response, error) {
@@ -170,32 +171,32 @@ func (tab *Tab) Press(selector string) Shown {
 	})
 }
 
-// PressInVain clicks on what leads to an address that the browser does not
-// reach, and returns that address.
+// PressInVain clicks on an element that leads to an address that the browser
+// cannot reach, and returns that address.
 func (tab *Tab) PressInVain(selector string) string {
 	tab.t.Helper()
 	ctx, cancel := context.WithTimeout(tab.ctx, patience)
 	defer cancel()
 	if _, err := chromedp.RunResponse(ctx, chromedp.Click(chromedp.CSS(selector))); !errors.Is(err, chromedp.ErrPageLoad) {
-		tab.t.Fatalf("press %s: %v, want that the page it leads to is not reached", selector, err)
+		tab.t.Fatalf("press %s: %v, want a page that cannot be reached", selector, err)
 	}
 	return tab.address()
 }
 
-// Paste puts a text into a field, as from the clipboard.
+// Paste enters a text into a field, as from the clipboard.
 func (tab *Tab) Paste(selector, text string) {
 	tab.t.Helper()
 	tab.do("paste into "+selector, chromedp.Focus(chromedp.CSS(selector)))
 	call(tab, input.InsertText, input.InsertTextParams{Text: text})
 }
 
-// Count counts what a selector finds on the page.
+// Count returns how many elements of the page a selector finds.
 func (tab *Tab) Count(selector string) int {
 	tab.t.Helper()
 	return ask[int](tab, fmt.Sprintf("document.querySelectorAll(%q).length", selector))
 }
 
-// show runs what leads to another page, and reads that.
+// show runs an action that leads to another page, and reads that page.
 func (tab *Tab) show(what string, way chromedp.Action[*network.Response]) Shown {
 	tab.t.Helper()
 	ctx, cancel := context.WithTimeout(tab.ctx, patience)
@@ -217,7 +218,7 @@ func (tab *Tab) show(what string, way chromedp.Action[*network.Response]) Shown 
 	return shown
 }
 
-// address is what stands in the address bar, also above an error.
+// address returns the text of the address bar, also if the page is an error.
 func (tab *Tab) address() string {
 	tab.t.Helper()
 	ctx, cancel := context.WithTimeout(tab.ctx, patience)
@@ -229,7 +230,7 @@ func (tab *Tab) address() string {
 	return history.Entries[history.CurrentIndex].URL
 }
 
-// do runs steps that lead to no other page.
+// do runs steps that do not lead to another page.
 func (tab *Tab) do(what string, steps ...chromedp.Action[chromedp.Void]) {
 	tab.t.Helper()
 	ctx, cancel := context.WithTimeout(tab.ctx, patience)
@@ -251,7 +252,7 @@ func call[P, R any](tab *Tab, command cdp.Command[P, R], params P) R {
 	return result
 }
 
-// ask evaluates a script beside the page's own, whatever the page's policy is.
+// ask evaluates a script independently of the page's policy.
 func ask[T any](tab *Tab, script string) T {
 	tab.t.Helper()
 	ctx, cancel := context.WithTimeout(tab.ctx, patience)

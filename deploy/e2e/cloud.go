@@ -17,8 +17,8 @@ import (
 	"netatmo-agent/agent/simcloud"
 )
 
-// The app that is registered in the simulated cloud. The tests look for the
-// secret where it must not be.
+// The app that is registered in the simulated cloud. The tests search for the
+// secret in places where it must not be.
 const (
 	ClientID     = "5f00000000000000000000aa"
 	ClientSecret = "TheSecretOfTheApp"
@@ -33,8 +33,8 @@ type Cloud struct {
 	served map[string][]byte
 }
 
-// NewCloud starts a cloud. The app in it is ClientID's, and there is no quota
-// unless o says otherwise.
+// NewCloud starts a cloud with ClientID's app, and without a quota unless o
+// says otherwise.
 func NewCloud(t testing.TB, o simcloud.Options) *Cloud {
 	t.Helper()
 	o.ClientID, o.ClientSecret = ClientID, ClientSecret
@@ -51,7 +51,7 @@ func NewCloud(t testing.TB, o simcloud.Options) *Cloud {
 	return c
 }
 
-// ServeHTTP serves as the embedded cloud does and keeps what it served.
+// ServeHTTP serves like the embedded cloud and records what it served.
 func (c *Cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	rec := &recorder{ResponseWriter: w, status: http.StatusOK}
 	c.Cloud.ServeHTTP(rec, r)
@@ -64,8 +64,8 @@ func (c *Cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.served[endpoint] = rec.body
 }
 
-// Served returns the body of the latest good answer of an endpoint, such as
-// getstationsdata.
+// Served returns the body of the latest successful answer of an endpoint, such
+// as getstationsdata.
 func (c *Cloud) Served(endpoint string) []byte {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -93,12 +93,12 @@ func (r *recorder) Write(b []byte) (int, error) {
 // Unwrap lets http.ResponseController reach the connection.
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
-// Env is what an agent needs to know of the cloud.
+// Env returns the settings for an agent that uses the cloud.
 func (c *Cloud) Env() Env {
 	return Env{"NETATMO_API_URL": c.URL, "NETATMO_CLIENT_ID": ClientID, "NETATMO_CLIENT_SECRET": ClientSecret}
 }
 
-// LogIn gives the agent a token file as a login would have left it.
+// LogIn gives the agent a token file like the one that a login writes.
 func (c *Cloud) LogIn(a *Agent, scopes ...string) {
 	a.t.Helper()
 	pair := c.Auth().Grant(scopes...)
@@ -124,8 +124,7 @@ func (a *Agent) WriteToken(token map[string]any) {
 
 var loginLink = regexp.MustCompile(`https?://\S+/\?key=[\w-]+`)
 
-// LoginLink waits for the link that a waiting agent logs and returns the
-// latest.
+// LoginLink waits until the agent logs a login link, and returns the latest.
 func (a *Agent) LoginLink() *url.URL {
 	a.t.Helper()
 	a.Eventually("logs a link to log in", func() bool { return loginLink.MatchString(a.Log()) })
@@ -137,8 +136,8 @@ func (a *Agent) LoginLink() *url.URL {
 	return link
 }
 
-// Authorise does by plain HTTP what a person does with the link that the agent
-// logs: press the button, consent, come back.
+// Authorise does with plain HTTP what a user does with the link that the agent
+// logs: press the button, consent, return.
 func (a *Agent) Authorise() {
 	a.t.Helper()
 	link := a.LoginLink()

@@ -11,8 +11,8 @@ import (
 )
 
 // Collector is an OpenTelemetry Collector with deploy/otelcol.yaml. The
-// embedded Process is its present or latest run; it can be started again on
-// the same addresses.
+// embedded Process is its current or latest run; it can be restarted with the
+// same addresses.
 type Collector struct {
 	*Process
 	GRPC, HTTP string // addresses of its receivers
@@ -20,10 +20,10 @@ type Collector struct {
 	t    testing.TB
 	env  Env
 	args []string
-	file string // where the points go, empty when they go to a backend
+	file string // where the points are written, empty if they go to a backend
 }
 
-// toFile is laid over deploy/otelcol.yaml to write to a file instead of to
+// toFile is merged into deploy/otelcol.yaml to write to a file instead of to
 // Prometheus.
 const toFile = `
 exporters:
@@ -40,17 +40,13 @@ service:
       exporters: [file]
 `
 
-// NewCollector prepares a Collector whose points are read by Points.
+// NewCollector prepares a Collector whose points Points reads.
 func NewCollector(t testing.TB) *Collector {
 	t.Helper()
 	c := newCollector(t)
 	dir := t.TempDir()
 	c.file = filepath.Join(dir, "points.json")
-	overlay := filepath.Join(dir, "overlay.yaml")
-	if err := os.WriteFile(overlay, fmt.Appendf(nil, toFile, c.file), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	c.args = append(c.args, "--config", overlay)
+	c.Overlay(fmt.Sprintf(toFile, c.file))
 	return c
 }
 
@@ -71,8 +67,17 @@ func newCollector(t testing.TB) *Collector {
 	return c
 }
 
-// Start starts the Collector, for the first time or again, and waits until it
-// listens.
+// Overlay lays configuration over deploy/otelcol.yaml, for the next start.
+func (c *Collector) Overlay(text string) {
+	c.t.Helper()
+	file := filepath.Join(c.t.TempDir(), "overlay.yaml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		c.t.Fatal(err)
+	}
+	c.args = append(c.args, "--config", file)
+}
+
+// Start starts or restarts the Collector, and waits until it listens.
 func (c *Collector) Start() *Collector {
 	c.t.Helper()
 	c.Process = startProcess(c.t, c.env, Tool(c.t, "otelcol"), c.args...)
@@ -80,7 +85,7 @@ func (c *Collector) Start() *Collector {
 	return c
 }
 
-// Points reads everything that has arrived so far, in that order.
+// Points reads all points that have arrived so far, in their order of arrival.
 func (c *Collector) Points() []Point {
 	c.t.Helper()
 	b, err := os.ReadFile(c.file)
@@ -89,7 +94,7 @@ func (c *Collector) Points() []Point {
 	}
 	var points []Point
 	lines := bytes.Split(b, []byte("\n"))
-	for request, line := range lines[:len(lines)-1] { // the last one is being written
+	for request, line := range lines[:len(lines)-1] { // the last line is still being written
 		md, err := (&pmetric.JSONUnmarshaler{}).UnmarshalMetrics(line)
 		if err != nil {
 			c.t.Fatalf("line %d of the Collector's file: %v", request+1, err)
@@ -99,7 +104,7 @@ func (c *Collector) Points() []Point {
 	return points
 }
 
-// Latest returns of all points that have arrived the latest of each series.
+// Latest returns the latest point of each series.
 func (c *Collector) Latest() map[string]Point {
 	c.t.Helper()
 	latest := map[string]Point{}

@@ -15,18 +15,19 @@ import (
 )
 
 const (
-	// kills is how often the agent is killed, unless killsVariable says how often.
+	// kills is how often the agent is killed, unless killsVariable is set.
 	kills         = 240
 	killsVariable = "E2E_KILLS"
 
-	crashLanes = 6           // agents at the same time, each with a directory and a cloud of its own
+	crashLanes = 6           // concurrent agents, each with its own directory and cloud
 	crashLife  = time.Second // of an access token, so that most starts have to renew one
 )
 
-// The agent is killed at random moments and started again in the same directory.
-// No login may be lost by that, other than where nothing could be done: Netatmo
-// has made a new pair and so killed the old one, and the new one had not yet come
-// to the disk. Nobody has used it then, since the agent saves before it uses.
+// The agent is killed at random moments and restarted in the same directory.
+// This must lose no login unless nothing could prevent it: Netatmo has made a
+// new pair and so invalidated the old one, and the new one had not yet reached
+// the disk. Then nobody has used the new one, since the agent saves before it
+// uses a pair.
 func TestKilledAtRandomMoments(t *testing.T) {
 	t.Parallel()
 	total := kills
@@ -57,7 +58,7 @@ func TestKilledAtRandomMoments(t *testing.T) {
 		l.finish()
 		sum.add(l.fates)
 	}
-	t.Logf("%d kills: %d logins lost; besides, %d kills fell between Netatmo's new pair and its coming to the disk (%d before Netatmo had answered, %d at most %v after).",
+	t.Logf("%d kills: %d logins lost; %d more kills came between Netatmo's new pair and its save (%d before Netatmo had answered, %d at most %v after).",
 		sum.kills, sum.lost, sum.unsent+sum.unsaved, sum.unsent, sum.unsaved, sum.latest.Round(time.Microsecond))
 	t.Logf("%d kills came after a refresh of the same run, %d before or without one.", sum.renewed, sum.kills-sum.renewed-sum.unsent-sum.unsaved)
 	if sum.kills != total || sum.lost > 0 {
@@ -65,12 +66,12 @@ func TestKilledAtRandomMoments(t *testing.T) {
 	}
 }
 
-// fates counts what became of the login at each kill.
+// fates counts what happened to the login at each kill.
 type fates struct {
 	kills   int
 	lost    int           // although it could have been kept
-	unsent  int           // gone with an answer that was not sent yet
-	unsaved int           // gone with an answer that was sent, but not saved yet
+	unsent  int           // lost with an answer that was not sent yet
+	unsaved int           // lost with an answer that was sent, but not saved yet
 	latest  time.Duration // from sending such an answer to the kill
 	renewed int           // kept, after it was renewed
 }
@@ -84,7 +85,7 @@ func (f *fates) add(o fates) {
 	f.renewed += o.renewed
 }
 
-// lane is an agent that is killed again and again.
+// lane is an agent that is killed repeatedly.
 type lane struct {
 	*rig
 	fates
@@ -100,10 +101,10 @@ func newLane(t *testing.T) *lane {
 	return &lane{rig: r}
 }
 
-// round starts the agent, kills it, and finds out what that did to the login. A
-// lost one is made up for by another.
+// round starts the agent, kills it, and determines what happened to the login.
+// It replaces a lost one.
 func (l *lane) round() error {
-	time.Sleep(rand.N(crashLife)) // the token may have expired, or not
+	time.Sleep(rand.N(crashLife)) // the token may or may not have expired
 	if rand.N(4) == 0 {
 		l.cloud.Inject(simcloud.Fault{Kind: simcloud.TokenExpired})
 	}
@@ -119,13 +120,13 @@ func (l *lane) round() error {
 	return l.judge(before)
 }
 
-// runAndKill kills the agent some time after its start, or some moment after
-// Netatmo has answered to a refresh, when it is about to save. Either is a
-// random one out of the time in which something happens.
+// runAndKill kills the agent some time after its start, or just after Netatmo
+// has answered a refresh, when the agent is about to save. Both times are
+// random within the period in which something happens.
 func (l *lane) runAndKill() error {
 	const whole, saving = 250 * time.Millisecond, 12 * time.Millisecond
 	select {
-	case <-l.door.answered: // in the round before
+	case <-l.door.answered: // from the previous round
 	default:
 	}
 	l.output.Reset()
@@ -139,7 +140,7 @@ func (l *lane) runAndKill() error {
 	} else {
 		select {
 		case <-l.door.answered:
-			time.Sleep(rand.N(1 + rand.N(saving))) // the sooner the likelier
+			time.Sleep(rand.N(1 + rand.N(saving))) // sooner is more likely
 		case <-time.After(2 * whole):
 		}
 	}
@@ -149,8 +150,8 @@ func (l *lane) runAndKill() error {
 	return err
 }
 
-// judge compares what is on the disk with what the cloud has made, before this
-// many pairs before the latest run.
+// judge compares what is on the disk with the pairs that the cloud has made;
+// before is their number before the latest run.
 func (l *lane) judge(before int) error {
 	issued := l.cloud.Auth().Stats().Issued
 	newest := issued[len(issued)-1]
@@ -178,15 +179,14 @@ func (l *lane) judge(before int) error {
 	return nil
 }
 
-// finish checks that the login has outlived all of it, and that nothing is left
-// behind.
+// finish checks that the login still works, and that no files are left over.
 func (l *lane) finish() {
 	l.t.Helper()
 	l.start()
 	l.works()
 	l.stop()
 	if !l.saved() || l.refused() != 0 {
-		l.t.Errorf("the living login is on the disk: %v; %d refreshes with a dead token, want none", l.saved(), l.refused())
+		l.t.Errorf("the valid login is on the disk: %v; %d refreshes with a dead token, want none", l.saved(), l.refused())
 	}
 	entries, err := os.ReadDir(filepath.Dir(l.TokenFile()))
 	must(l.t, err)
@@ -194,7 +194,7 @@ func (l *lane) finish() {
 		switch e.Name() {
 		case "token.json", "token.lock", "agent.lock", "state.json":
 		default:
-			l.t.Errorf("%s is left behind", e.Name())
+			l.t.Errorf("%s is left over", e.Name())
 		}
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// fetch asks one of Prometheus' endpoints for anything.
+// fetch makes a request to one of Prometheus' endpoints.
 func fetch[T any](t *testing.T, prom *Prometheus, path string, form url.Values) T {
 	t.Helper()
 	resp, err := http.Get(prom.URL + path + "?" + form.Encode())
@@ -30,8 +30,8 @@ func fetch[T any](t *testing.T, prom *Prometheus, path string, form url.Values) 
 	return answer.Data
 }
 
-// metricsOf returns the names that an expression selects by, as Prometheus
-// understands it.
+// metricsOf returns the names that an expression selects by, according to
+// Prometheus.
 func metricsOf(t *testing.T, prom *Prometheus, expr string) []string {
 	t.Helper()
 	var names []string
@@ -55,15 +55,16 @@ func metricsOf(t *testing.T, prom *Prometheus, expr string) []string {
 	return names
 }
 
-// grafanaUnits are the ids of Grafana's units, by those of the catalogue. Times
-// and what has no unit are shown in one way or another.
+// grafanaUnits maps the catalogue's units to the ids of Grafana's. Times and
+// values without a unit may have any.
 var grafanaUnits = map[string]string{
 	"Cel": "celsius", "%": "percent", "ppm": "ppm", "dB": "dB", "hPa": "pressurehpa", "mm": "lengthmm",
-	"km/h": "velocitykmh", "deg": "degree", "V": "volt", "dBm": "dBm",
+	"km/h": "velocitykmh", "deg": "degree", "V": "volt", "dBm": "dBm", "W": "watt",
+	"Wh": "watth", "l": "litre",
 }
 
-// checkNames checks that panels ask for metrics of the catalogue, for all of
-// them, and show them in their unit.
+// checkNames checks that panels query metrics of the catalogue, all of them,
+// and show them in their unit.
 func checkNames(t *testing.T, b board, prom *Prometheus) {
 	t.Helper()
 	known, shown := translated(t), map[string]bool{}
@@ -73,7 +74,7 @@ func checkNames(t *testing.T, b board, prom *Prometheus) {
 				shown[name] = true
 				m, ok := known[name]
 				if !ok {
-					t.Errorf("panel %q asks for %q, which the agent does not push", p.Title, name)
+					t.Errorf("panel %q queries %q, which the agent does not push", p.Title, name)
 				}
 				if unit := grafanaUnits[m.Unit]; unit != "" && p.Type != "table" && p.FieldConfig.Defaults.Unit != unit {
 					t.Errorf("panel %q shows %s in %q, want %q", p.Title, name, p.FieldConfig.Defaults.Unit, unit)
@@ -90,14 +91,16 @@ func checkNames(t *testing.T, b board, prom *Prometheus) {
 
 var labelValues = regexp.MustCompile(`^label_values\((.+), (\w+)\)$`)
 
-// checkVariables checks that there is something to choose.
+// checkVariables checks that every variable has values to choose from.
 func checkVariables(t *testing.T, b board, cloud *Cloud, prom *Prometheus) {
 	t.Helper()
 	var moduleNames []string
 	for _, m := range cloud.Modules() {
 		moduleNames = append(moduleNames, m.Name)
 	}
+	moduleNames = append(moduleNames, "Home") // the mode of the home itself
 	slices.Sort(moduleNames)
+	moduleNames = slices.Compact(moduleNames)
 	for _, v := range b.Templating.List {
 		if v.Type == "datasource" {
 			continue
@@ -116,8 +119,8 @@ func checkVariables(t *testing.T, b board, cloud *Cloud, prom *Prometheus) {
 	}
 }
 
-// asPanel runs a query as its panel does, over two days or as long as a panel of
-// days needs.
+// asPanel runs a query as its panel does, over two days or the range that a
+// panel of days needs.
 func asPanel(prom *Prometheus, expr, interval string, instant bool) []Series {
 	now := time.Now()
 	switch {
@@ -141,9 +144,8 @@ func checkPanels(t *testing.T, b board, prom *Prometheus) {
 	}
 }
 
-// checkHistory checks, where Netatmo keeps a history, that curves reach back
-// 30 days, and that they have no holes although a point comes every five
-// minutes only.
+// checkHistory checks that curves with a history reach back 30 days, and that
+// they have no holes although they have a point only every five minutes.
 func checkHistory(t *testing.T, b board, prom *Prometheus) {
 	t.Helper()
 	known, checked, now := translated(t), 0, time.Now()
@@ -172,7 +174,7 @@ func checkHistory(t *testing.T, b board, prom *Prometheus) {
 	}
 }
 
-// checkRainPerDay compares the bars with what the cloud measured.
+// checkRainPerDay compares the bars with the cloud's measurements.
 func checkRainPerDay(t *testing.T, b board, cloud *Cloud, prom *Prometheus) {
 	t.Helper()
 	const lawn = "05:00:00:00:10:05"
@@ -181,7 +183,7 @@ func checkRainPerDay(t *testing.T, b board, cloud *Cloud, prom *Prometheus) {
 		t.Fatalf("rain of %v, want of %s", series, lawn)
 	}
 	var rained int
-	for _, s := range series[0].Samples[1 : len(series[0].Samples)-2] { // whole days of history alone
+	for _, s := range series[0].Samples[1 : len(series[0].Samples)-2] { // whole days of history only
 		var want float64
 		for _, x := range cloud.Held(lawn, "Rain", s.Time.Add(time.Second), s.Time.Add(day)) {
 			want += x.Value
@@ -198,9 +200,9 @@ func checkRainPerDay(t *testing.T, b board, cloud *Cloud, prom *Prometheus) {
 	}
 }
 
-// checkRules checks that Prometheus has loaded the rules, that they ask for
-// metrics of the agent, and that those about the agent are content with one
-// that runs.
+// checkRules checks that Prometheus has loaded the rules, that they query
+// metrics of the agent, and that those about the agent do not fire for a
+// healthy one.
 func checkRules(t *testing.T, prom *Prometheus) {
 	t.Helper()
 	type groups struct {
@@ -215,11 +217,11 @@ func checkRules(t *testing.T, prom *Prometheus) {
 			rules++
 			for _, name := range metricsOf(t, prom, r.Query) {
 				if _, ok := known[name]; !ok {
-					t.Errorf("rule %s asks for %q, which the agent does not push", r.Name, name)
+					t.Errorf("rule %s queries %q, which the agent does not push", r.Name, name)
 				}
 			}
 			if found := prom.Query(r.Query, time.Time{}); g.Name == "netatmo-agent" && len(found) > 0 {
-				t.Errorf("rule %s finds fault with an agent that runs: %v", r.Name, found)
+				t.Errorf("rule %s fires for a healthy agent: %v", r.Name, found)
 			}
 		}
 	}
@@ -228,8 +230,8 @@ func checkRules(t *testing.T, prom *Prometheus) {
 	}
 }
 
-// checkEveryModule checks that "All" means all, also those of no station and
-// of no home, and that a choice leaves out the others.
+// checkEveryModule checks that "All" includes every module, also those without
+// a station or home, and that a choice excludes the others.
 func checkEveryModule(t *testing.T, b board, cloud *Cloud, prom *Prometheus) {
 	t.Helper()
 	shown := func(chosen map[string]string) []string {

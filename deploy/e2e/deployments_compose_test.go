@@ -20,14 +20,14 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// composeProject loads a compose file as docker compose does, .env beside it
-// included. What the loader only warns about, such as a variable that is not
-// set, is an error.
+// composeProject loads a compose file as docker compose does, including the
+// .env beside it. Warnings of the loader, such as about an unset variable, are
+// errors.
 func composeProject(file string, profiles ...string) (*types.Project, error) {
 	warnings := logtest.NewLocal(logrus.StandardLogger())
 	defer logrus.StandardLogger().ReplaceHooks(logrus.LevelHooks{})
 	options, err := cli.NewProjectOptions([]string{file},
-		cli.WithWorkingDirectory(filepath.Dir(file)), cli.WithDotEnv, cli.WithProfiles(profiles))
+		cli.WithWorkingDirectory(filepath.Dir(file)), cli.WithEnvFiles(), cli.WithDotEnv, cli.WithProfiles(profiles))
 	if err != nil {
 		return nil, err
 	}
@@ -53,8 +53,8 @@ func composeProject(file string, profiles ...string) (*types.Project, error) {
 	return project, err
 }
 
-// composeFolder is a copy of the folder of compose.yaml with a .env, and
-// returns the path of the compose file.
+// composeFolder copies the folder of compose.yaml, adds a .env, and returns the
+// path of the compose file.
 func composeFolder(t *testing.T, dotEnv string) string {
 	t.Helper()
 	top := t.TempDir()
@@ -110,12 +110,15 @@ func TestComposeProfiles(t *testing.T) {
 	})
 }
 
-// checkComposeAgent checks what holds for a container of the agent's image:
-// what it has to write to, what it must not, and its way to stop.
+// checkComposeAgent checks a container of the agent's image: what it can write
+// to, what it cannot, and how it stops.
 func checkComposeAgent(t *testing.T, service types.ServiceConfig) {
 	t.Helper()
 	if service.StopGracePeriod == nil || time.Duration(*service.StopGracePeriod) != 45*time.Second {
 		t.Errorf("%s: stop_grace_period %v, want 45s", service.Name, service.StopGracePeriod)
+	}
+	if service.Name == "agent" && service.MemLimit != 96<<20 {
+		t.Errorf("%s: mem_limit %d, want that of the Kubernetes manifest", service.Name, service.MemLimit)
 	}
 	if !service.ReadOnly || !slices.Equal(service.CapDrop, []string{"ALL"}) || !slices.Equal(service.SecurityOpt, []string{"no-new-privileges:true"}) {
 		t.Errorf("%s is not confined", service.Name)
@@ -142,14 +145,14 @@ func checkComposeAgent(t *testing.T, service types.ServiceConfig) {
 		t.Errorf("%s: the app in .env is not the agent's", service.Name)
 	}
 	if p := service.Ports; len(p) != 1 || p[0].HostIP != "127.0.0.1" || *env["NETATMO_EXTERNAL_URL"] != fmt.Sprintf("http://localhost:%s", p[0].Published) {
-		t.Errorf("%s: NETATMO_EXTERNAL_URL %s does not fit the ports %v", service.Name, *env["NETATMO_EXTERNAL_URL"], p)
+		t.Errorf("%s: NETATMO_EXTERNAL_URL %s does not match the ports %v", service.Name, *env["NETATMO_EXTERNAL_URL"], p)
 	}
 }
 
 var urlInText = regexp.MustCompile(`https?://[^\s"']+`)
 
-// checkHosts checks that every address that a service is given is one of the
-// same project.
+// checkHosts checks that every address in a service's settings is a service of
+// the same project.
 func checkHosts(t *testing.T, project *types.Project) {
 	t.Helper()
 	for name, service := range project.Services {
@@ -166,7 +169,7 @@ func checkHosts(t *testing.T, project *types.Project) {
 	}
 }
 
-// The images are of the versions that these tests run.
+// The images have the versions that these tests run.
 func TestComposeImages(t *testing.T) {
 	project, err := composeProject(Source(t, "deploy", "compose.yaml"), "demo")
 	if err != nil {
@@ -194,7 +197,7 @@ func TestComposeImages(t *testing.T) {
 	}
 }
 
-// Grafana finds a data source of the kind that the dashboard asks for, and the
+// Grafana finds a data source of the type that the dashboard needs, and the
 // dashboard where its provider looks.
 func TestComposeProvisionsGrafana(t *testing.T) {
 	project, err := composeProject(Source(t, "deploy", "compose.yaml"))
@@ -245,7 +248,7 @@ func TestComposeProvisionsGrafana(t *testing.T) {
 	}
 }
 
-func TestComposePrometheusTakesHistory(t *testing.T) {
+func TestComposePrometheusAcceptsHistory(t *testing.T) {
 	project, err := composeProject(Source(t, "deploy", "compose.yaml"))
 	if err != nil {
 		t.Fatal(err)
@@ -284,7 +287,7 @@ func strictYAML(t *testing.T, path string, into any) {
 	}
 }
 
-// The tests above are worth something only if the loader refuses anything.
+// The tests above prove something only if the loader rejects mistakes.
 func TestComposeLoaderRefusesMistakes(t *testing.T) {
 	for name, edit := range map[string][2]string{
 		"unknown key":     {"    read_only: true", "    read_onyl: true"},

@@ -34,8 +34,8 @@ type cluster struct {
 	config   *corev1.ConfigMap
 }
 
-// kustomize builds a folder with kustomize itself and decodes the result as
-// strictly as an API server that is told to: no unknown fields, none twice.
+// kustomize builds a folder with kustomize itself and decodes the result as a
+// strict API server does: no unknown and no duplicate fields.
 func kustomize(dir string) (*cluster, error) {
 	built, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), dir)
 	if err != nil {
@@ -84,8 +84,8 @@ func (c *cluster) complete() error {
 	return nil
 }
 
-// kubernetesFolder is a copy of deploy/kubernetes with the secret that the
-// guide has users make.
+// kubernetesFolder copies deploy/kubernetes and adds the secret that the guide
+// asks users to create.
 func kubernetesFolder(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -105,8 +105,7 @@ func applied(t *testing.T) *cluster {
 	return c
 }
 
-// One agent at a time, on a volume of its own, that is given the time to
-// finish a refresh.
+// One agent at a time, with its own volume and enough time to finish a refresh.
 func TestKubernetesStatefulSet(t *testing.T) {
 	c := applied(t)
 	spec := c.stateful.Spec
@@ -143,7 +142,8 @@ func TestKubernetesStatefulSet(t *testing.T) {
 			t.Errorf("no memory in %s", name)
 		}
 	}
-	// Netatmo's service would give the agent variables that look like settings.
+	// A service called netatmo would give the agent variables that look like
+	// settings.
 	if links := spec.Template.Spec.EnableServiceLinks; links == nil || *links {
 		t.Error("service links are on")
 	}
@@ -158,8 +158,8 @@ func onlyContainer(t *testing.T, c *cluster) corev1.Container {
 	return pod.Containers[0]
 }
 
-// Both probes read the heartbeat, and none asks whether the agent is ready:
-// it serves nobody.
+// Both probes read the heartbeat. There is no readiness probe, because the
+// agent serves no clients.
 func TestKubernetesProbes(t *testing.T) {
 	container := onlyContainer(t, applied(t))
 	for name, probe := range map[string]*corev1.Probe{"liveness": container.LivenessProbe, "startup": container.StartupProbe} {
@@ -167,7 +167,7 @@ func TestKubernetesProbes(t *testing.T) {
 			t.Errorf("%s probe %v", name, probe)
 			continue
 		}
-		// For so long an agent may wait for the token file at its start.
+		// An agent may wait this long for the token file at its start.
 		if patience := probe.PeriodSeconds * probe.FailureThreshold; patience <= 105 || probe.TimeoutSeconds < 5 {
 			t.Errorf("%s probe gives up after %d s, or %d s for one try", name, patience, probe.TimeoutSeconds)
 		}
@@ -177,8 +177,8 @@ func TestKubernetesProbes(t *testing.T) {
 	}
 }
 
-// A namespace that enforces the strictest of the Pod Security Standards takes
-// the pod, judged by the code of its admission plugin.
+// A namespace that enforces the strictest of the Pod Security Standards admits
+// the pod, according to the code of its admission plugin.
 func TestKubernetesPodIsRestricted(t *testing.T) {
 	template := applied(t).stateful.Spec.Template
 	evaluator, err := policy.NewEvaluator(policy.DefaultChecks(), nil)
@@ -197,15 +197,15 @@ func TestKubernetesPodIsRestricted(t *testing.T) {
 		t.Error("the root file system can be written")
 	}
 	if token := template.Spec.AutomountServiceAccountToken; token == nil || *token {
-		t.Error("the pod is given a token for the cluster")
+		t.Error("the pod gets a token for the cluster")
 	}
 }
 
-// The service is the one that a StatefulSet has to have, and leads to the pages.
+// The service is the one that a StatefulSet requires, and leads to the pages.
 func TestKubernetesService(t *testing.T) {
 	c := applied(t)
 	if c.stateful.Spec.ServiceName != c.service.Name || c.service.Spec.ClusterIP != corev1.ClusterIPNone {
-		t.Errorf("the StatefulSet wants the headless service %q, there is %q with cluster IP %q",
+		t.Errorf("the StatefulSet needs the headless service %q, but there is %q with cluster IP %q",
 			c.stateful.Spec.ServiceName, c.service.Name, c.service.Spec.ClusterIP)
 	}
 	if !klabels.SelectorFromSet(c.service.Spec.Selector).Matches(klabels.Set(c.stateful.Spec.Template.Labels)) {
@@ -221,8 +221,8 @@ func TestKubernetesService(t *testing.T) {
 	}
 }
 
-// The agent gets its settings from the map and the secret that kustomize made,
-// and each of them is a setting.
+// The agent gets its settings from the map and the secret that kustomize
+// created, and each of them is a setting.
 func TestKubernetesSettings(t *testing.T) {
 	c := applied(t)
 	container := onlyContainer(t, c)
@@ -238,7 +238,7 @@ func TestKubernetesSettings(t *testing.T) {
 	}
 	agent := NewAgent(t, env.With(c.config.Data))
 	if got := agent.Command("check", "--offline"); got.Code != 3 || strings.Contains("\n"+got.Output, "\nwarn") {
-		t.Errorf("check ends with %d, want 3 for the login that is missing, and no warning:\n%s", got.Code, got.Output)
+		t.Errorf("check ends with %d, want 3 for the missing login, and no warning:\n%s", got.Code, got.Output)
 	}
 	for _, name := range []string{c.stateful.Name, c.service.Name, c.secret.Name, c.config.Name} {
 		if problems := validation.IsDNS1123Label(name); len(problems) > 0 {
@@ -247,7 +247,7 @@ func TestKubernetesSettings(t *testing.T) {
 	}
 }
 
-// The tests above are worth something only if the decoder refuses anything.
+// The tests above prove something only if the decoder rejects mistakes.
 func TestKustomizeRefusesMistakes(t *testing.T) {
 	for name, tt := range map[string]struct{ file, old, replacement string }{
 		"unknown field in a manifest":          {"statefulset.yaml", "replicas: 1", "replica: 1"},
@@ -271,7 +271,7 @@ func TestKustomizeRefusesMistakes(t *testing.T) {
 				t.Fatal(err)
 			}
 			if _, err := kustomize(dir); err == nil {
-				t.Error("is taken")
+				t.Error("is accepted")
 			}
 		})
 	}

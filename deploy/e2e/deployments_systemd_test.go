@@ -15,12 +15,12 @@ import (
 
 const unitFile = "netatmo-agent@.service"
 
-// exposure is the most that systemd-analyze security may find, times ten. What
-// is left of its scale is mostly the network, which the agent needs.
+// exposure is the highest allowed score of systemd-analyze security, times ten.
+// Most of what remains is the network, which the agent needs.
 const exposure = "13"
 
-// verifyUnit lets systemd judge a unit as the instance of an account. Whatever
-// it prints is an error: about an unknown setting it only warns.
+// verifyUnit checks a unit as the instance of an account with systemd. Any
+// output is an error, because systemd only warns about an unknown setting.
 func verifyUnit(path, instance string) error {
 	b, err := os.ReadFile(path)
 	if err != nil {
@@ -55,7 +55,7 @@ func verifyUnit(path, instance string) error {
 	return nil
 }
 
-// unitSetting is the value of a setting that a unit has once.
+// unitSetting returns the value of a setting that a unit has once.
 func unitSetting(unit, name string) string {
 	values := unitSettings(unit, name)
 	if len(values) != 1 {
@@ -85,7 +85,8 @@ func TestSystemdUnit(t *testing.T) {
 	for name, want := range map[string]string{
 		"ExecStart":      "/usr/local/bin/netatmo-agent run",
 		"TimeoutStopSec": "45",
-		// One directory, credential and file of settings for each account.
+		// A separate directory, credential and file of settings for each
+		// account.
 		"StateDirectory":   "netatmo-agent/%i",
 		"RuntimeDirectory": "netatmo-agent/%i",
 		"LoadCredential":   "client-secret:/etc/netatmo-agent/%i.secret",
@@ -99,20 +100,21 @@ func TestSystemdUnit(t *testing.T) {
 	if after := strings.Fields(unitSetting(string(b), "After")); !slices.Contains(after, "time-sync.target") {
 		t.Errorf("starts after %v, want after time-sync.target", after)
 	}
-	// systemd.special(7): to be ordered after, but not to be pulled in.
+	// systemd.special(7): units order themselves after it, but do not pull it
+	// in.
 	if wants := unitSetting(string(b), "Wants"); wants != "network-online.target" {
-		t.Errorf("wants %s, of the two network-online.target alone is pulled in by those who need it", wants)
+		t.Errorf("wants %s, but units may only pull in network-online.target", wants)
 	}
 }
 
-// tracedCall is the start of a call in strace's output, after the thread's
-// number. A call that strace no longer could look at, because its thread ended,
-// has the name ??? there.
+// tracedCall matches the start of a call in strace's output, after the number
+// of the thread. A call that strace could not examine, because its thread
+// ended, has the name ???.
 var tracedCall = regexp.MustCompile(`(?m)^\d+ +([a-z_]\w*)\(`)
 
-// The system calls that the unit admits are enough for the agent: it goes
+// The system calls that the unit allows are enough for the agent: it goes
 // through a login, polls, saves and pushes under strace.
-func TestSystemdUnitAdmitsWhatTheAgentDoes(t *testing.T) {
+func TestSystemdUnitAllowsTheAgentsSystemCalls(t *testing.T) {
 	t.Parallel()
 	b, err := os.ReadFile(Source(t, "deploy", "systemd", unitFile))
 	if err != nil {
@@ -132,7 +134,7 @@ func TestSystemdUnitAdmitsWhatTheAgentDoes(t *testing.T) {
 			}
 		}
 	}
-	dir, err := os.MkdirTemp("", "unit-") //nolint:usetesting // the test's own is for root alone
+	dir, err := os.MkdirTemp("", "unit-") //nolint:usetesting // only root may enter the test's own
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,7 +180,7 @@ func syscallSets(t *testing.T) setsOfCalls {
 	return sets
 }
 
-// expand lists the system calls of a set, or the one that is named.
+// expand lists the system calls of a set, or the single named call.
 func (s setsOfCalls) expand(name string) map[string]bool {
 	calls := map[string]bool{}
 	if !strings.HasPrefix(name, "@") {
@@ -192,7 +194,7 @@ func (s setsOfCalls) expand(name string) map[string]bool {
 	return calls
 }
 
-// The verdict above is worth something only if systemd refuses anything.
+// The test above proves something only if systemd rejects mistakes.
 func TestSystemdRefusesMistakes(t *testing.T) {
 	b, err := os.ReadFile(Source(t, "deploy", "systemd", unitFile))
 	if err != nil {
@@ -200,7 +202,7 @@ func TestSystemdRefusesMistakes(t *testing.T) {
 	}
 	for name, edit := range map[string][2]string{
 		"unknown setting": {"TimeoutStopSec=", "TimeoutStopSeconds="},
-		"unknown type":    {"Type=exec", "Type=execute"},
+		"unknown type":    {"Type=notify", "Type=notifies"},
 		"no hardening":    {"SystemCallFilter=@system-service", "SystemCallFilter="},
 		"all privileges":  {"CapabilityBoundingSet=\n", ""},
 	} {
@@ -210,7 +212,7 @@ func TestSystemdRefusesMistakes(t *testing.T) {
 				t.Fatal(err)
 			}
 			if verifyUnit(path, "home") == nil {
-				t.Error("is taken")
+				t.Error("is accepted")
 			}
 		})
 	}

@@ -13,8 +13,8 @@ import (
 	"netatmo-agent/auth/authtest"
 )
 
-// privateMounts moves the test, and the processes that it starts, to where
-// nobody else sees what it mounts. It needs root.
+// privateMounts moves the test, and the processes that it starts, into a mount
+// namespace, so that its mounts are invisible to others. It needs root.
 func privateMounts(t *testing.T) {
 	t.Helper()
 	runtime.LockOSThread() // never unlocked: the thread ends with the test, and its mounts with the thread
@@ -22,14 +22,14 @@ func privateMounts(t *testing.T) {
 	must(t, syscall.Mount("none", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""))
 }
 
-// mount mounts for the time of the test.
+// mount mounts a file system until the test ends.
 func mount(t *testing.T, source, target, kind string, flags uintptr, options string) {
 	t.Helper()
 	must(t, syscall.Mount(source, target, kind, flags, options))
 	t.Cleanup(func() { must(t, syscall.Unmount(target, syscall.MNT_DETACH)) })
 }
 
-// mountedRig is a rig whose state directory is a disk of its own.
+// mountedRig is a rig whose state directory is a separate disk.
 func mountedRig(t *testing.T, o simcloud.Options) (r *rig, dir string) {
 	t.Helper()
 	privateMounts(t)
@@ -40,7 +40,7 @@ func mountedRig(t *testing.T, o simcloud.Options) (r *rig, dir string) {
 	return r, dir
 }
 
-// A single file that is bind-mounted, as people do with Docker, is written over
+// A single file that is bind-mounted, as people do with Docker, is overwritten
 // in place; the log says what to mount instead.
 func TestFileMountedAlone(t *testing.T) {
 	t.Parallel()
@@ -64,7 +64,7 @@ func TestFileMountedAlone(t *testing.T) {
 	r.works()
 	r.WaitLog("level=WARN", "mount its directory instead")
 	if strings.Count(r.Log(), "in place") != 1 {
-		t.Error("the same thing is said twice")
+		t.Error("the same thing is logged twice")
 	}
 	r.Kill()
 	onTheHost()
@@ -81,8 +81,8 @@ func TestFileMountedAlone(t *testing.T) {
 	}
 }
 
-// The first login into a file that is bind-mounted alone; Docker users make an
-// empty one for that.
+// The first login into a file that is bind-mounted alone; for that, Docker
+// users create an empty file.
 func TestEmptyFileMountedAlone(t *testing.T) {
 	t.Parallel()
 	privateMounts(t)
@@ -99,9 +99,9 @@ func TestEmptyFileMountedAlone(t *testing.T) {
 	}
 }
 
-// A disk that fills up while Netatmo is making the new pair stops no refresh
-// then or later and costs no login, whatever happens to the process. When there
-// is space again, all is as before.
+// A disk that becomes full while Netatmo makes the new pair stops no refresh,
+// then or later, and loses no login, whatever happens to the process. When it
+// has space again, everything is as before.
 func TestDiskThatFillsUp(t *testing.T) {
 	t.Parallel()
 	r, dir := mountedRig(t, simcloud.Options{})
@@ -135,15 +135,15 @@ func TestDiskThatFillsUp(t *testing.T) {
 	empty()
 	r.stop()
 	if os.SameFile(full, stat(t, r.TokenFile())) {
-		t.Error("with space on the disk, the file is still written over in place")
+		t.Error("with space on the disk, the file is still overwritten in place")
 	}
 	if refreshes := r.cloud.Auth().Stats().Refreshes(); r.refused() != 0 || refreshes != 2 || !r.saved() {
 		t.Errorf("%d refreshes, %d refused, want 2 and none; saved: %v", refreshes, r.refused(), r.saved())
 	}
 }
 
-// madeNewPair waits until the cloud has made a pair by a refresh, whether or not
-// it has answered.
+// madeNewPair waits until the cloud has made a pair with a refresh, whether or
+// not it has answered.
 func (r *rig) madeNewPair() {
 	r.t.Helper()
 	r.Eventually("asks for a new pair", func() bool {
@@ -152,21 +152,22 @@ func (r *rig) madeNewPair() {
 	})
 }
 
-// On a full disk there is no place for a first login.
+// A full disk has no space for a first login.
 func TestDiskThatIsFull(t *testing.T) {
 	t.Parallel()
 	r, dir := mountedRig(t, simcloud.Options{})
 	disk, err := os.OpenRoot(dir)
 	must(t, err)
 	defer disk.Close()
-	must(t, disk.WriteFile("agent.lock", []byte("1\n"), 0o600)) // of an earlier start
+	must(t, disk.WriteFile("agent.lock", []byte("1\n"), 0o600)) // from an earlier start
 	must(t, disk.WriteFile("token.lock", []byte("1\n"), 0o600))
 	fill(t, disk)
 	r.start()
 	r.endsBeforeAnyRequest("no space left on device", "free some space")
 }
 
-// endsBeforeAnyRequest checks an end with code 2 that says what is wrong.
+// endsBeforeAnyRequest checks that the process exits with code 2 and says what
+// is wrong.
 func (r *rig) endsBeforeAnyRequest(says ...string) {
 	r.t.Helper()
 	if code := r.Wait(); code != 2 {
@@ -174,7 +175,7 @@ func (r *rig) endsBeforeAnyRequest(says ...string) {
 	}
 	for _, text := range says {
 		if !strings.Contains(r.Log(), text) {
-			r.t.Errorf("it does not say %q but:\n%s", text, r.Log())
+			r.t.Errorf("the log does not contain %q:\n%s", text, r.Log())
 		}
 	}
 	if r.asked() != 0 || len(r.cloud.Requests()) != 0 {
@@ -198,10 +199,10 @@ func TestDiskThatIsReadOnly(t *testing.T) {
 	}
 }
 
-// A disk that becomes read-only, as Linux does with a failing SD card, or is
-// taken away: the refresh token is not spent, since the new pair could not be
-// kept. It is renewed as soon as the disk can be written again.
-func TestDiskThatCannotBeWrittenAnyMore(t *testing.T) {
+// A disk that becomes read-only, as Linux does with a failing SD card, or that
+// is removed: the refresh token is not used, since the new pair could not be
+// saved. The token is renewed as soon as the disk is writable again.
+func TestDiskThatBecomesReadOnly(t *testing.T) {
 	for name, tt := range map[string]struct {
 		prepare func(r *rig) (forbid func(on bool))
 		says    string
@@ -215,7 +216,7 @@ func TestDiskThatCannotBeWrittenAnyMore(t *testing.T) {
 			},
 			"read-only file system",
 		},
-		"another's": { // but for the locks
+		"another's": { // except for the locks
 			func(r *rig) func(bool) {
 				r.put(r.grant(time.Hour))
 				r.asNobody()
@@ -242,12 +243,12 @@ func TestDiskThatCannotBeWrittenAnyMore(t *testing.T) {
 			r.Eventually("asks the API", func() bool { return r.door.waiting() > 0 })
 			forbid(true)
 			r.door.shut.Unlock()
-			r.WaitLog("could not be renewed", tt.says)
+			r.WaitLog("renewing the access token failed", tt.says)
 			if r.asked() != 0 {
-				t.Error("the refresh token was spent although the new pair cannot be kept")
+				t.Error("the refresh token was spent although the new pair cannot be saved")
 			}
 			if had, has := parse(content), parse(r.content()); has.Refresh != had.Refresh {
-				t.Error("the pair on the disk is another")
+				t.Error("the pair on the disk has changed")
 			}
 			forbid(false)
 			r.madeNewPair()
@@ -260,9 +261,9 @@ func TestDiskThatCannotBeWrittenAnyMore(t *testing.T) {
 	}
 }
 
-// The same, when Netatmo has the refresh token already: the agent works with the
-// new pair, says that it is in memory alone, and saves it as soon as it can.
-func TestDiskThatBecomesReadOnlyTooLate(t *testing.T) {
+// The same after Netatmo has received the refresh token: the agent works with
+// the new pair, says that it is only in memory, and saves it as soon as it can.
+func TestDiskThatBecomesReadOnlyDuringARefresh(t *testing.T) {
 	t.Parallel()
 	r, dir := mountedRig(t, simcloud.Options{})
 	r.put(r.grant(-time.Hour))
@@ -271,9 +272,9 @@ func TestDiskThatBecomesReadOnlyTooLate(t *testing.T) {
 	r.madeNewPair()
 	readOnly(t, dir, true)
 	r.works()
-	r.WaitLog("level=ERROR", "in memory alone", "read-only file system")
+	r.WaitLog("level=ERROR", "exists only in memory", "read-only file system")
 	readOnly(t, dir, false)
-	r.WaitLog("the login is saved now")
+	r.WaitLog("saving the login works again")
 	if !r.saved() {
 		t.Error("the new pair is not on the disk")
 	}
@@ -295,8 +296,8 @@ func readOnly(t *testing.T, dir string, on bool) {
 	must(t, syscall.Mount("none", dir, "", flags, ""))
 }
 
-// What the image of netatmo-exporter has left behind is found where no other
-// token file is set.
+// A token file of netatmo-exporter's image is found if no other token file is
+// configured.
 func TestTokenFileOfTheImageOfNetatmoExporter(t *testing.T) {
 	t.Parallel()
 	privateMounts(t)

@@ -12,7 +12,7 @@ import (
 	"netatmo-agent/agent/simcloud"
 )
 
-// Directories that are missing are made, for the agent's user alone.
+// Missing directories are created with access for the agent's user only.
 func TestDirectoryThatDoesNotExist(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simcloud.Options{})
@@ -34,7 +34,7 @@ func TestDirectoryThatDoesNotExist(t *testing.T) {
 	}
 }
 
-// Links are followed and stay links.
+// Links are followed and remain links.
 func TestLinks(t *testing.T) {
 	for name, link := range map[string]func(r *rig) (target string){
 		"absolute": func(r *rig) string {
@@ -114,8 +114,8 @@ func TestModeIsNarrowed(t *testing.T) {
 	}
 }
 
-// The file of another user: root keeps it that user's, others warn and go on
-// where the directory lets them.
+// A file of another user: root leaves it to that user; others warn and continue
+// if the directory allows it.
 func TestOwnerIsAnother(t *testing.T) {
 	for name, tt := range map[string]struct {
 		prepare func(r *rig)
@@ -141,7 +141,7 @@ func TestOwnerIsAnother(t *testing.T) {
 			tt.prepare(r)
 			r.start()
 			r.works()
-			r.WaitLog("level=WARN", "belongs to another user")
+			r.WaitLog("level=WARN", "belongs to a different user")
 			r.stop()
 			info := stat(t, r.TokenFile())
 			if owner := info.Sys().(*syscall.Stat_t); owner.Uid != tt.owner || info.Mode() != 0o600 {

@@ -1,10 +1,10 @@
-// Package e2e drives the real agent binary between a simulated Netatmo cloud
-// and real backends: the OpenTelemetry Collector, Prometheus, VictoriaMetrics
-// and a browser. It is the harness; the tests stand beside it.
+// Package e2e runs the real agent binary between a simulated Netatmo cloud and
+// real backends: the OpenTelemetry Collector, Prometheus, VictoriaMetrics and a
+// browser. The package is the harness; its tests are in the same folder.
 //
-// The module is one of its own, so that none of this reaches the agent's
-// dependencies. Nothing is mocked: every server is the program that users run,
-// built from its Go modules (tools/) and started on loopback.
+// It is a separate module, so that the agent does not depend on any of this.
+// Nothing is mocked: every server is the program that users run, built from its
+// Go modules (tools/) and started on loopback.
 package e2e
 
 import (

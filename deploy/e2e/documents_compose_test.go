@@ -18,8 +18,8 @@ import (
 )
 
 // composed is a compose project that runs in a world: each service with its
-// command, variables and files, but as a process, and with the program of this
-// machine in the place of the image's. The names of services lead to loopback.
+// command, variables and files, but as a process, and with this machine's
+// program instead of the image's. The names of services resolve to loopback.
 type composed struct {
 	w       *world
 	project *types.Project
@@ -32,7 +32,7 @@ func (c composed) folder(elem ...string) string {
 func (c composed) log(service string) string     { return c.folder(service + ".log") }
 func (c composed) pidFile(service string) string { return c.folder(service + ".pid") }
 
-// ordered lists the services, each after those that it depends on.
+// ordered lists the services, each after its dependencies.
 func (c composed) ordered() (services []types.ServiceConfig, err error) {
 	err = c.project.ForEachService(c.project.ServiceNames(), func(_ string, s *types.ServiceConfig) error {
 		services = append(services, *s)
@@ -41,7 +41,7 @@ func (c composed) ordered() (services []types.ServiceConfig, err error) {
 	return services, err
 }
 
-// up starts what does not run yet, and waits until it serves.
+// up starts the services that do not run yet, and waits until they serve.
 func (c composed) up() error {
 	services, err := c.ordered()
 	if err != nil {
@@ -62,7 +62,7 @@ func (c composed) up() error {
 	return nil
 }
 
-// containerProgram is what stands for an image.
+// containerProgram is the stand-in for an image.
 type containerProgram struct {
 	path  string
 	env   []string
@@ -86,12 +86,12 @@ func (c composed) program(s types.ServiceConfig) (p containerProgram, err error)
 		p.path, p.ready = tools["prometheus"], answers("http://prometheus:9090/-/ready")
 	case "grafana/grafana":
 	default:
-		err = fmt.Errorf("nothing stands for the image %s", s.Image)
+		err = fmt.Errorf("there is no stand-in for the image %s", s.Image)
 	}
 	return p, err
 }
 
-// inRoot finds the absolute paths in arguments.
+// inRoot matches the absolute paths in arguments.
 var inRoot = regexp.MustCompile(`(^|=)/`)
 
 func (c composed) start(s types.ServiceConfig) error {
@@ -127,7 +127,7 @@ func (c composed) environment(s types.ServiceConfig, p containerProgram) []strin
 	return env
 }
 
-// fillRoot makes the part of a container's root that is mounted, and a /tmp.
+// fillRoot creates the mounted part of a container's root, and a /tmp.
 func fillRoot(root string, volumes []types.ServiceVolumeConfig) error {
 	err := os.MkdirAll(filepath.Join(root, "tmp"), 0o700)
 	for _, v := range volumes {
@@ -157,8 +157,8 @@ func (c composed) pid(service string) int {
 
 func (c composed) runs(service string) bool { return c.pid(service) != 0 }
 
-// down stops the services, each before those that it depends on, and within the
-// time that the file grants. All services of the project have to be among them.
+// down stops the services, each before its dependencies, and within the time
+// that the file allows. It fails unless they are all services of the project.
 func (c composed) down() error {
 	services, err := c.ordered()
 	if err != nil {
@@ -187,7 +187,7 @@ func (c composed) down() error {
 	}
 	left, err := filepath.Glob(c.pidFile("*"))
 	if len(left) > 0 {
-		return fmt.Errorf("these go on, their profile was not named: %v", left)
+		return fmt.Errorf("these still run, their profile was not named: %v", left)
 	}
 	return err
 }
@@ -208,7 +208,7 @@ func (c composed) exec(service string, args []string) error {
 	return fmt.Errorf("exec of %v in %s is not among the commands that this stand-in knows", args, service)
 }
 
-// untilItAnswers repeats a query as a reader does who sees nothing yet.
+// untilItAnswers repeats a query, as a reader does who sees no result yet.
 func untilItAnswers(program string, args []string) error {
 	for deadline := time.Now().Add(patience); ; time.Sleep(200 * time.Millisecond) {
 		out, err := exec.Command(program, args...).CombinedOutput()

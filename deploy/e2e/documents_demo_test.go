@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// The README alone leads from a clone to a dashboard that is filled: when its
-// commands for the demo have been run, every panel has data, and the answer
-// that it shows is the one that a reader gets.
+// The README alone leads from a clone to a filled dashboard: after its commands
+// for the demo, every panel has data, and the query's result is the one that it
+// shows.
 func TestReadmeLeadsToAFilledDashboard(t *testing.T) {
 	t.Parallel()
 	var run []block
@@ -49,9 +49,9 @@ func TestReadmeLeadsToAFilledDashboard(t *testing.T) {
 	}
 }
 
-// dashboardIsFilled asks the Prometheus of the world for the panels of the
-// dashboard, until all have data: all but bars of a day, which need more than
-// the moments of a demo.
+// dashboardIsFilled queries the Prometheus of the world for the panels of the
+// dashboard until all have data, except for daily bars, which need more time
+// than a demo.
 func dashboardIsFilled(*world, []string) error {
 	text, err := os.ReadFile("deploy/grafana/netatmo.json")
 	if err != nil {
@@ -85,8 +85,8 @@ func dashboardIsFilled(*world, []string) error {
 	return fmt.Errorf("of %d panels:\n%s", len(b.Panels), strings.Join(empty, "\n"))
 }
 
-// answerOf counts the series that a query gets as its panel asks it, over the
-// quarter of an hour that the README's link shows.
+// answerOf counts the series of a query's result as its panel runs it, over the
+// 15 minutes that the README's link shows.
 func answerOf(expr string, instant bool) (series int, err error) {
 	now := time.Now()
 	path, form := "query", url.Values{"query": {expr}}

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// docker knows compose with a file and profiles, and build, push and run of an
-// image.
+// docker implements compose with a file and profiles, and build, push and run
+// of an image.
 func docker(w *world, args []string) error {
 	if len(args) == 0 {
 		return errors.New("docker without a command")
@@ -42,7 +42,7 @@ var composeCommands = map[string]map[string]bool{
 	"exec": {},
 }
 
-// dockerCompose loads the project as docker compose does, and runs it for real
+// dockerCompose loads the project as docker compose does, and really runs it
 // (see composed).
 func dockerCompose(w *world, args []string) error {
 	global, err := parseArguments(args, map[string]bool{
@@ -105,14 +105,14 @@ func (w *world) inContainer(env, args []string, missing ...string) error {
 	return checks(env, binary, args[1:], missing...)
 }
 
-// imageVariables are those of a container of the agent's image that is given
-// none, with a folder of this machine in the place of its root.
+// imageVariables are those of a container of the agent's image without further
+// variables. A folder of this machine replaces its root.
 func imageVariables(root string) []string {
 	return []string{"PATH=/usr/bin:/bin", "NETATMO_EXPORTER_ADDR=0.0.0.0:9210", "XDG_STATE_HOME=" + filepath.Join(root, "var/lib")}
 }
 
-// dockerRun examines the settings that a container would get, by the agent's
-// own check.
+// dockerRun checks the settings that a container would get with the agent's own
+// check.
 func dockerRun(w *world, args []string) error {
 	a, err := parseArguments(args, map[string]bool{
 		"--detach": false, "--name": true, "--restart": true, "--stop-timeout": true, "--env": true,
@@ -150,7 +150,7 @@ func dockerRun(w *world, args []string) error {
 	return w.examine(env)
 }
 
-// examine lets the agent check the settings of a container.
+// examine runs the agent's check on the settings of a container.
 func (w *world) examine(env []string) error {
 	return w.inContainer(env, []string{"/netatmo-agent", "check", "--offline"})
 }

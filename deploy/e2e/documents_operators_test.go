@@ -28,7 +28,7 @@ func envFile(path string) (variables []string, err error) {
 	return variables, nil
 }
 
-// kubectl knows apply of a kustomization, and what is done with its objects.
+// kubectl implements apply of a kustomization, and commands on its objects.
 func kubectl(w *world, args []string) error {
 	a, err := parseArguments(args, map[string]bool{"-k": true, "--kustomize": true, "--follow": false}, -1)
 	if err != nil {
@@ -79,7 +79,7 @@ func kubectl(w *world, args []string) error {
 	return fmt.Errorf("kubectl %s is not among the commands that this stand-in knows", do)
 }
 
-// variables are those of the pod, as far as the agent is concerned.
+// variables are the pod's variables for the agent.
 func (c *cluster) variables(root string) []string {
 	env := imageVariables(root)
 	for name, value := range c.config.Data {
@@ -91,8 +91,9 @@ func (c *cluster) variables(root string) []string {
 	return env
 }
 
-// systemctl knows enable --now and restart of an instance: it has the unit
-// judged by systemd, and starts what it says with what systemd would give it.
+// systemctl implements enable --now and restart of an instance: it has systemd
+// verify the unit, and starts the unit's command with what systemd would pass
+// to it.
 func systemctl(w *world, args []string) error {
 	a, err := parseArguments(args, map[string]bool{"--now": false}, -1)
 	if err != nil {
@@ -117,9 +118,9 @@ func systemctl(w *world, args []string) error {
 	if info, err := os.Stat(start[0]); err != nil {
 		return err
 	} else if info.Mode()&0o001 == 0 {
-		return fmt.Errorf("%s is not for the user of the instance to run", start[0])
+		return fmt.Errorf("the user of the instance cannot run %s", start[0])
 	}
-	binary, err := w.build("./agent") // what is installed is the stand-in for it
+	binary, err := w.build("./agent") // the installed program is a stand-in for it
 	if err != nil {
 		return err
 	}
@@ -169,8 +170,8 @@ func installedUnit(name string) (unit, error) {
 	return u, nil
 }
 
-// environment is what systemd gives the instance: its variables, and the
-// folders and credentials behind them.
+// environment is what systemd passes to the instance: its variables, and the
+// folders and credentials that they name.
 func (u unit) environment(w *world) (env []string, err error) {
 	credentials := filepath.Join(w.State, "credentials")
 	if err := os.MkdirAll(credentials, 0o700); err != nil {

@@ -15,7 +15,7 @@ import (
 	"strings"
 )
 
-// standIns are the programs that pages call and that are not simply run, by
+// standIns are the programs that pages call but that are not simply run, by
 // name. Each gets the arguments.
 var standIns = map[string]func(w *world, args []string) error{
 	"world":            enterWorld,
@@ -28,16 +28,18 @@ var standIns = map[string]func(w *world, args []string) error{
 	"promtool":         func(w *world, args []string) error { return command(os.Environ(), w.Tools["promtool"], args...) },
 	"docker":           docker,
 	"kubectl":          kubectl,
+	"helm":             helm,
 	"systemctl":        systemctl,
+	"systemd-run":      systemdRun,
 	"journalctl":       journalctl,
 
 	// Called by TestReadmeLeadsToAFilledDashboard, not by pages.
 	"dashboard-is-filled": dashboardIsFilled,
 }
 
-// goTool is go, except that tests are only compiled: this is one of them. What
-// it builds is built once for all pages, and put beside a stand-in for the
-// agent.
+// goTool is go, except that it only compiles tests, because this is one of
+// them. What it builds is built once for all pages, and placed beside a
+// stand-in for the agent.
 func goTool(w *world, args []string) error {
 	switch {
 	case len(args) == 4 && args[0] == "build" && args[1] == "-o":
@@ -66,7 +68,7 @@ func (w *world) goEnv() []string {
 	return append(append(os.Environ(), "GOFLAGS=-trimpath -buildvcs=false", "GOPROXY=off", "GOTOOLCHAIN=local"), w.GoEnv...)
 }
 
-// build builds a package of the project that is the current folder.
+// build builds the package of the project in the current folder.
 func (w *world) build(pkg string) (binary string, err error) {
 	binary = filepath.Join(w.Shared, fmt.Sprintf("%x", sha256.Sum256([]byte(pkg))))
 	if _, err := os.Stat(binary); err == nil {
@@ -83,7 +85,8 @@ func (w *world) build(pkg string) (binary string, err error) {
 	return binary, os.Rename(fresh, binary)
 }
 
-// ciRun is .ci/run, which would run these tests: it only knows its steps.
+// ciRun is .ci/run, which would run these tests: it only checks the names of
+// steps.
 func ciRun(w *world, args []string) error {
 	script, err := os.ReadFile(filepath.Join(w.Source, ".ci", "run"))
 	if err != nil {
@@ -97,7 +100,7 @@ func ciRun(w *world, args []string) error {
 	return nil
 }
 
-// agentServes is the agent that a page has built and put into the PATH.
+// agentServes is the agent that a page has built and added to the PATH.
 func agentServes(w *world, args []string) error {
 	binary, err := w.build("./agent")
 	if err != nil {
@@ -106,8 +109,8 @@ func agentServes(w *world, args []string) error {
 	return w.agent(binary, args)
 }
 
-// agent runs a command of the agent. One that would go on until it is stopped
-// is stopped when it serves.
+// agent runs a command of the agent. A command that runs until it is stopped is
+// stopped as soon as it serves.
 func (w *world) agent(binary string, args []string) error {
 	name := "run"
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
@@ -126,8 +129,8 @@ func (w *world) agent(binary string, args []string) error {
 
 var finding = regexp.MustCompile(`(?m)^(?:warn|fail) +(\w+)`)
 
-// checks runs the agent's check. It may find nothing wrong but what no world
-// has: Netatmo, a login, and what else is named by its area.
+// checks runs the agent's check. It may only report problems with what every
+// world lacks: Netatmo, a login, and the areas in missing.
 func checks(env []string, binary string, args []string, missing ...string) error {
 	cmd := exec.Command(binary, args...)
 	cmd.Env = env
@@ -137,7 +140,7 @@ func checks(env []string, binary string, args []string, missing ...string) error
 	}
 	for _, m := range finding.FindAllStringSubmatch(string(out), -1) {
 		if !slices.Contains(append(missing, "netatmo", "login"), m[1]) {
-			return fmt.Errorf("netatmo-agent %v finds fault with %s", args, m[1])
+			return fmt.Errorf("netatmo-agent %v reports a problem with %s", args, m[1])
 		}
 	}
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() == 3 { // a login is needed
@@ -146,8 +149,8 @@ func checks(env []string, binary string, args []string, missing ...string) error
 	return err
 }
 
-// runAgent is ready when it has said which link to open, and the pages behind
-// the link are there.
+// runAgent is ready when it has logged the link to open, and the pages behind
+// the link answer.
 func (w *world) runAgent(env []string, binary string, args []string) error {
 	pages := listening("127.0.0.1:9210")
 	return w.serve(env, func(output string) bool {
@@ -181,15 +184,15 @@ func answers(url string) func(string) bool {
 	}
 }
 
-// arguments are those of docker, kubectl and the like, taken apart.
+// arguments are the parsed arguments of docker, kubectl and the like.
 type arguments struct {
 	flags map[string][]string
 	words []string
 }
 
-// parseArguments takes arguments apart. flags names those that are known, mapped to
-// whether a value follows. After the given number of words, or a --, all else
-// are words.
+// parseArguments parses arguments. flags maps the known flags to whether a
+// value follows. After the given number of words, or a --, all others are
+// words.
 func parseArguments(args []string, flags map[string]bool, words int) (arguments, error) {
 	a := arguments{flags: map[string][]string{}}
 	for i := 0; i < len(args); i++ {
@@ -208,14 +211,14 @@ func parseArguments(args []string, flags map[string]bool, words int) (arguments,
 			i++
 			value = args[i]
 		case takesValue && !joined:
-			return a, fmt.Errorf("%s wants a value", name)
+			return a, fmt.Errorf("%s needs a value", name)
 		}
 		a.flags[name] = append(a.flags[name], value)
 	}
 	return a, nil
 }
 
-// flag is the last value of a flag by its long or its short name.
+// flag returns the last value of a flag by its long or its short name.
 func (a arguments) flag(names ...string) string {
 	value := ""
 	for _, name := range names {

@@ -27,7 +27,7 @@ func (b block) String() string { return fmt.Sprintf("%s:%d", b.page, b.line) }
 
 var fence = regexp.MustCompile("^( *)```(.*)$")
 
-// fenced reads the fenced blocks of a page, as they are within lists too.
+// fenced reads the fenced blocks of a page, also within lists.
 func fenced(t *testing.T, page string) (all []block) {
 	t.Helper()
 	b, err := os.ReadFile(Source(t, page))
@@ -69,23 +69,26 @@ func pages(t *testing.T) []string {
 	return all
 }
 
-// noCommands are the languages of blocks that hold no commands.
+// noCommands are the languages of blocks without commands.
 var noCommands = []string{"", "nginx", "yaml"}
 
-// Every command of the documentation works, in the order of its page, for
-// somebody who begins with a clone. For the pages in deploy/ that begins with
-// the commands of deploy/README.md, as they say.
+// Every command of the documentation works, in the order of its page, for a
+// reader who begins with a clone. Pages in deploy/ begin with the commands of
+// deploy/README.md, as they say.
 //
-// The commands run as root in namespaces of their own (see enterWorld): with no
-// network but loopback, and with empty system folders. The agent, the Collector,
-// Prometheus and VictoriaMetrics are the real ones; what no test machine has,
-// such as docker or a running systemd, is played by stand-ins that judge what
-// they are given by the parsers of the real ones (see standIns). Servers run as
-// if in another terminal, to the end of the page; the agent is stopped as soon as
-// it serves.
+// The commands run as root in separate namespaces (see enterWorld): with no
+// network but loopback, and with empty system folders. The agent, the
+// Collector, Prometheus and VictoriaMetrics are the real ones. Stand-ins
+// replace what no test machine has, such as docker or a running systemd; they
+// check their input with the parsers of the real programs (see standIns).
+// Servers run until the end of the page, as if in another terminal; the agent
+// is stopped as soon as it serves.
 func TestDocuments(t *testing.T) {
 	shared := t.TempDir()
 	for _, page := range pages(t) {
+		if slices.Contains(installedPages, page) {
+			continue
+		}
 		t.Run(page, func(t *testing.T) {
 			t.Parallel()
 			var run []block
@@ -120,16 +123,16 @@ func commands(t *testing.T, page string) (run []block) {
 	return run
 }
 
-// world is the machine on which a page is read.
+// world is the machine that a page is read on.
 type world struct {
 	t       *testing.T
 	Project string // a clone
 	Home    string
 	StandIn string // folder of the stand-ins, first in the PATH
-	State   string // what the stand-ins have seen on this page
+	State   string // state that the stand-ins keep for this page
 	Lib     string // /var/lib
-	Shared  string // what they have built, for all pages
-	Source  string // the tree that is tested
+	Shared  string // what the stand-ins have built, for all pages
+	Source  string // the tree under test
 	Go      string
 	GoEnv   []string // the caches of this machine
 	Tools   map[string]string
@@ -148,6 +151,7 @@ func newWorld(t *testing.T, shared string) *world {
 	for name := range tools {
 		w.Tools[name] = Tool(t, name)
 	}
+	w.Tools["helm"] = Helm(t)
 	for _, name := range []string{"GOCACHE", "GOMODCACHE", "GOPATH"} {
 		w.GoEnv = append(w.GoEnv, name+"="+run(t, "go", "env", name))
 	}
@@ -164,10 +168,10 @@ func newWorld(t *testing.T, shared string) *world {
 	for name := range standIns {
 		link := filepath.Join(w.StandIn, name)
 		switch name {
-		case "run": // of .ci/
+		case "run": // in .ci/
 			link = filepath.Join(w.Project, ".ci", name)
 			_ = os.Remove(link)
-		case "netatmo-agent": // is where a page builds it
+		case "netatmo-agent": // where a page builds it
 			continue
 		}
 		if err := os.Symlink(self, link); err != nil {
@@ -186,7 +190,7 @@ func newWorld(t *testing.T, shared string) *world {
 
 func (w *world) file() string { return filepath.Join(w.State, "world.json") }
 
-// clone copies what git knows, or would know after git add, of the tree.
+// clone copies what git knows of the tree, or would know after git add.
 func (w *world) clone() {
 	w.t.Helper()
 	files := run(w.t, "git", "-C", w.Source, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
@@ -209,13 +213,13 @@ func (w *world) clone() {
 
 const trace = "finished"
 
-// finished lists the blocks that were run to their end.
+// finished lists the blocks that ran to their end.
 func (w *world) finished() []string {
 	b, _ := os.ReadFile(filepath.Join(w.State, trace))
 	return strings.Fields(string(b))
 }
 
-// run lets bash run blocks, one after another in one shell.
+// run runs blocks with bash, one after another in one shell.
 func (w *world) run(blocks []block) (output string, err error) {
 	script := "set -euo pipefail\n"
 	for _, b := range blocks {
@@ -230,14 +234,14 @@ func (w *world) run(blocks []block) (output string, err error) {
 	if err := cmd.Start(); err != nil {
 		return "", err
 	}
-	// With the first process of the world ends all that runs in it.
+	// When the first process of the world ends, all others in it end.
 	late := time.AfterFunc(5*patience, func() { _ = cmd.Process.Kill() })
 	defer late.Stop()
 	err = cmd.Wait()
 	return tail(out.String(), 60), err
 }
 
-// The test above is worth something only if mistakes are found.
+// The test above proves something only if it finds mistakes.
 func TestDocumentsWithMistakes(t *testing.T) {
 	shared := t.TempDir()
 	const app = `printf 'NETATMO_CLIENT_ID=id\nNETATMO_CLIENT_SECRET=secret\n' > `
@@ -273,7 +277,7 @@ func TestDocumentsWithMistakes(t *testing.T) {
 			w := newWorld(t, shared)
 			run := append(commands(t, "deploy/README.md"), block{"mistake", 1, "sh", text + "\n"})
 			if out, err := w.run(run); err == nil {
-				t.Errorf("nobody noticed:\n%s", out)
+				t.Errorf("no mistake was found:\n%s", out)
 			}
 			if got := w.finished(); len(got) != len(run)-1 {
 				t.Errorf("finished %v, want all but the mistake", got)

@@ -15,7 +15,8 @@ import (
 	"unsafe"
 )
 
-// TestMain lets the test binary be what it is called by, for TestDocuments.
+// TestMain makes the test binary act as the program that it is called by, for
+// TestDocuments.
 func TestMain(m *testing.M) {
 	if standIn, ok := standIns[filepath.Base(os.Args[0])]; ok {
 		w, err := here()
@@ -34,7 +35,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// here is the world that a stand-in is in.
+// here returns the world that a stand-in is in.
 func here() (*world, error) {
 	b, err := os.ReadFile(os.Getenv("E2E_WORLD"))
 	if err != nil {
@@ -45,7 +46,7 @@ func here() (*world, error) {
 }
 
 // enterWorld completes the namespaces that the process was started in, and
-// becomes the program that it is given.
+// executes the given program.
 func enterWorld(w *world, args []string) error {
 	if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
 		return err
@@ -80,7 +81,7 @@ func enterWorld(w *world, args []string) error {
 	return syscall.Exec(path, args, os.Environ())
 }
 
-// loopbackUp switches the loopback of a new network namespace on.
+// loopbackUp enables the loopback interface of a new network namespace.
 func loopbackUp() error {
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_DGRAM, 0)
 	if err != nil {
@@ -100,14 +101,14 @@ func loopbackUp() error {
 	return nil
 }
 
-// note and noted remember something for a later command of the page.
+// note and noted record something for a later command of the page.
 func (w *world) note(what string) error {
 	return os.WriteFile(w.notePath(what), nil, 0o600)
 }
 
 func (w *world) noted(what string) error {
 	if _, err := os.Stat(w.notePath(what)); err != nil {
-		return fmt.Errorf("%s is not there: no command before it made it so", what)
+		return fmt.Errorf("%s is missing: no earlier command created it", what)
 	}
 	return nil
 }
@@ -116,7 +117,7 @@ func (w *world) notePath(what string) string {
 	return filepath.Join(w.State, strings.NewReplacer("/", "∕", " ", "_").Replace(what))
 }
 
-// command runs a program to its end.
+// command runs a program until it exits.
 func command(env []string, program string, args ...string) error {
 	cmd := exec.Command(program, args...)
 	cmd.Env = env
@@ -124,7 +125,7 @@ func command(env []string, program string, args ...string) error {
 	return cmd.Run()
 }
 
-// server is a program that runs until it is stopped, and writes into a file.
+// server is a program that runs until it is stopped, and writes to a file.
 type server struct {
 	cmd   *exec.Cmd
 	log   string
@@ -146,8 +147,8 @@ func startServer(cmd *exec.Cmd, log string) (*server, error) {
 	return s, nil
 }
 
-// wait waits until the server is ready, which its log may tell. To end
-// meanwhile is an error.
+// wait waits until the server is ready, according to ready or its log. It is an
+// error if the server exits first.
 func (s *server) wait(ready func(log string) bool) error {
 	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
 		said, err := os.ReadFile(s.log)
@@ -168,8 +169,8 @@ func (s *server) wait(ready func(log string) bool) error {
 	}
 }
 
-// leave starts a server and, when it is ready, leaves it to run as long as the
-// page is read.
+// leave starts a server and, when it is ready, leaves it running until the end
+// of the page.
 func (w *world) leave(ready func(log string) bool, program string, args []string) error {
 	s, err := startServer(exec.Command(program, args...), filepath.Join(w.State, filepath.Base(program)+".log"))
 	if err != nil {
@@ -178,8 +179,8 @@ func (w *world) leave(ready func(log string) bool, program string, args []string
 	return s.wait(ready)
 }
 
-// serve starts a server, waits until it is ready, and ends it as an operator
-// does. It must end with 0.
+// serve starts a server, waits until it is ready, and stops it as an operator
+// does. It must exit with 0.
 func (w *world) serve(env []string, ready func(log string) bool, program string, args ...string) error {
 	cmd := exec.Command(program, args...)
 	cmd.Env = env
@@ -196,7 +197,7 @@ func (w *world) serve(env []string, ready func(log string) bool, program string,
 	return <-s.ended
 }
 
-// listening is ready when all addresses take connections.
+// listening is ready when all addresses accept connections.
 func listening(addrs ...string) func(string) bool {
 	return func(string) bool {
 		for _, addr := range addrs {

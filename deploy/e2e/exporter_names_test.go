@@ -20,9 +20,9 @@ var (
 	exporterSeries = flag.String("exporter-series", "testdata/exporter-series.txt", "what netatmo-exporter prints for it")
 )
 
-// With NETATMO_METRIC_NAMES=netatmo-exporter Prometheus has, but for job,
-// instance and the agent's own health, exactly the series that it had when it scraped
-// netatmo-exporter.
+// With NETATMO_METRIC_NAMES=netatmo-exporter, Prometheus has exactly the series
+// that it had when it scraped netatmo-exporter, except for job, instance and
+// the agent's own health.
 func TestExporterNames(t *testing.T) {
 	t.Parallel()
 	began := time.Now()
@@ -48,7 +48,7 @@ func TestExporterNames(t *testing.T) {
 		v, there := got[series]
 		delete(got, series)
 		if name, _, _ := strings.Cut(series, "{"); !there || !fits(name, v, want[series], measured, began, expiry) {
-			t.Errorf("%s is %v (there: %t), want %v", series, v, there, want[series])
+			t.Errorf("%s is %v (present: %t), want %v", series, v, there, want[series])
 		}
 	}
 	for series, v := range got {
@@ -56,7 +56,7 @@ func TestExporterNames(t *testing.T) {
 	}
 }
 
-// fits compares a value with netatmo-exporter's, which knows only float32, or
+// fits compares a value with netatmo-exporter's, which has only float32, or
 // with the times of this test.
 func fits(name string, got, want float64, measured, began, expiry time.Time) bool {
 	recent := got >= float64(began.Unix()) && got <= float64(time.Now().Unix())
@@ -73,8 +73,8 @@ func fits(name string, got, want float64, measured, began, expiry time.Time) boo
 	return got == want || float64(float32(got)) == want
 }
 
-// measuredAt reads an answer and changes it to one of now, in which everything
-// was measured at t.
+// measuredAt reads an answer and shifts its times so that everything was
+// measured at t.
 func measuredAt(t *testing.T, path string, at time.Time) []byte {
 	t.Helper()
 	b, err := os.ReadFile(path)
@@ -96,8 +96,8 @@ func measuredAt(t *testing.T, path string, at time.Time) []byte {
 	return b
 }
 
-// exposition names series as a page of metrics does, without job and instance.
-// Prometheus takes an empty label for none.
+// exposition names series like a page of metrics, without job and instance.
+// Prometheus treats an empty label as absent.
 func exposition(series []Series) map[string]float64 {
 	values := map[string]float64{}
 	for _, s := range series {

@@ -10,9 +10,9 @@ import (
 	"netatmo-agent/agent/simcloud"
 )
 
-// Whatever Netatmo answers, the agent says so in a line that names the family,
-// goes on pushing its own health, and has the readings as soon as the answers
-// are good again.
+// Whatever Netatmo answers, the agent logs it in a line that names the family,
+// continues to push its own health, and has readings as soon as the answers are
+// right again.
 func TestBadAnswers(t *testing.T) {
 	for name, fault := range map[string]func(c *Cloud){
 		"HTML page":          inject(simcloud.HTML),
@@ -41,8 +41,8 @@ func TestBadAnswers(t *testing.T) {
 	}
 }
 
-// startWithFault starts an agent into a fault and waits until it has asked and
-// pushed its own health.
+// startWithFault starts an agent during a fault and waits until it has made
+// requests and pushed its own health.
 func startWithFault(t *testing.T, fault func(*Cloud)) (*Cloud, *Collector, *Agent) {
 	t.Helper()
 	cloud := NewCloud(t, fast)
@@ -55,13 +55,13 @@ func startWithFault(t *testing.T, fault func(*Cloud)) (*Cloud, *Collector, *Agen
 		return cloud.Requests()["getstationsdata"] > 0 && len(collector.Points()) > 0
 	})
 	if hasReadings(collector.Points()) {
-		t.Error("made readings of it")
+		t.Error("made readings from it")
 	}
 	return cloud, collector, agent
 }
 
-// Answers that are whole, but hold nothing that could be understood, are those
-// of an account without devices.
+// Answers that are complete, but contain nothing that the agent understands,
+// are those of an account without devices.
 func TestEmptyAnswers(t *testing.T) {
 	for name, body := range map[string]string{
 		"no devices":         `{"devices":[]}`,
@@ -75,9 +75,9 @@ func TestEmptyAnswers(t *testing.T) {
 			if left := strings.Count(agent.Log(), "a device in Netatmo's answer is left out"); (left == 0) != (name == "no devices") {
 				t.Errorf("%d lines about devices that are left out", left)
 			}
-			agent.Eventually("goes on pushing its own health", func() bool { return len(collector.Points()) > 50 })
+			agent.Eventually("continues to push its own health", func() bool { return len(collector.Points()) > 50 })
 			if got := readings(collector.Latest()); len(got) > 0 {
-				t.Errorf("made readings of it: %v", got)
+				t.Errorf("made readings from it: %v", got)
 			}
 		})
 	}
@@ -87,7 +87,7 @@ func inject(kind simcloud.Kind) func(*Cloud) {
 	return func(c *Cloud) { c.Inject(simcloud.Fault{Kind: kind, Times: -1}) }
 }
 
-// withBody is a whole answer of now.
+// withBody returns a complete, current answer.
 func withBody(body string) func(*Cloud) {
 	return answer(fmt.Sprintf(`{"status":"ok","time_server":%d,"body":%s}`, time.Now().Unix(), body))
 }
@@ -96,8 +96,8 @@ func answer(body string) func(*Cloud) {
 	return func(c *Cloud) { c.Answer("getstationsdata", []byte(body)) }
 }
 
-// One module that cannot be understood, and one station that is unreachable,
-// cost nothing but themselves.
+// One module that the agent does not understand, and one unreachable station,
+// affect no other.
 func TestOneBadModuleCostsNoOther(t *testing.T) {
 	t.Parallel()
 	now := time.Now().Unix()

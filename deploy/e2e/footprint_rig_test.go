@@ -18,14 +18,14 @@ import (
 	"go.opentelemetry.io/collector/pdata/pmetric/pmetricotlp"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	_ "google.golang.org/grpc/encoding/gzip" // what a Collector understands
+	_ "google.golang.org/grpc/encoding/gzip" // the compression of Collectors
 	"google.golang.org/grpc/status"
 
 	"netatmo-agent/agent/simcloud"
 )
 
-// till is a backend that takes everything and keeps nothing but the count, so
-// that it costs little beside what is measured.
+// till is a backend that accepts everything and only counts it, so that it
+// costs little compared with what is measured.
 type till struct {
 	pmetricotlp.UnimplementedGRPCServer
 	grpc, http string // addresses
@@ -33,8 +33,8 @@ type till struct {
 	down     atomic.Bool
 	requests atomic.Int64
 	points   atomic.Int64
-	received atomic.Int64 // bytes that the agent sent, HTTP and HTTP/2 included
-	sent     atomic.Int64 // bytes that the agent got for them
+	received atomic.Int64 // bytes that the agent sent, including HTTP and HTTP/2
+	sent     atomic.Int64 // bytes that the agent received
 
 	mu    sync.Mutex
 	first time.Time // when the first request with readings was answered
@@ -163,8 +163,8 @@ func (p *Process) memory(name string) int64 {
 	return 0
 }
 
-// cpu returns the time that the process has had of all cores, user and system,
-// to the nanosecond: the sum over its threads, of which a Go program ends none.
+// cpu returns the CPU time of the process, user and system, to the nanosecond:
+// the sum over its threads, none of which a Go program ends.
 func (p *Process) cpu() time.Duration {
 	p.t.Helper()
 	files, err := filepath.Glob(p.proc("task", "*", "schedstat"))

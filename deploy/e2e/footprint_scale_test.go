@@ -7,8 +7,8 @@ import (
 	"netatmo-agent/agent/simcloud"
 )
 
-// An account of a thousand stations is polled and pushed by one agent. The
-// size is a limit, the time is only said.
+// One agent polls and pushes an account of a thousand stations. The memory has
+// a limit; the time is only logged.
 func TestFootprintOfAThousandStations(t *testing.T) {
 	t.Parallel()
 	const stations = 1000
@@ -18,7 +18,7 @@ func TestFootprintOfAThousandStations(t *testing.T) {
 	cloud.LogIn(agent, "read_station")
 	begin := time.Now()
 	agent.Start()
-	// A push is over when nothing of it came for a while.
+	// A push has ended when nothing has arrived for a while.
 	last, since := int64(0), time.Now()
 	agent.Eventually("pushes all stations", func() bool {
 		if now := backend.points.Load(); now != last {

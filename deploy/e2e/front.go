@@ -11,18 +11,18 @@ import (
 	"testing"
 )
 
-// Front is what stands between the browser and the agent's pages.
+// Front is a proxy between the browser and the agent's pages.
 type Front struct {
-	Prefix string // of the path under which the pages are, such as /netatmo
-	Strip  bool   // the prefix is taken off, else the agent sees it
+	Prefix string // of the path below which the pages are, such as /netatmo
+	Strip  bool   // the prefix is removed, else the agent sees it
 	Tell   bool   // X-Forwarded-… headers, as Traefik and Caddy send them
 	TLS    bool   // https to the browser
 	Rename bool   // the Host header becomes the agent's address, as nginx does
 }
 
-// Start starts the front before an address, and returns the address at which a
-// browser finds the pages, under the given name and a port of its own. A front
-// without options is a port that is mapped.
+// Start starts the front for an address, and returns the address at which a
+// browser finds the pages, under the given name and a separate port. A front
+// without options is a mapped port.
 func (f Front) Start(t testing.TB, name, addr string) string {
 	t.Helper()
 	forward := &httputil.ReverseProxy{
@@ -51,9 +51,9 @@ func (f Front) Start(t testing.TB, name, addr string) string {
 	return at.String()
 }
 
-// buffered passes a request on when it has come whole, as nginx does. Go's
-// server ends the reading of a request when the answer begins, and a ReverseProxy
-// that has not seen its end by then cuts the answer off.
+// buffered forwards a request after it has arrived completely, as nginx does.
+// Go's server stops reading a request when the answer begins, and a
+// ReverseProxy that has not seen its end by then cuts off the answer.
 func buffered(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)

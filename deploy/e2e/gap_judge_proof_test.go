@@ -9,9 +9,9 @@ import (
 	"netatmo-agent/agent/simcloud"
 )
 
-// The judge is worth something only if it finds what is wrong. Here a module
-// measures every 5 s, uploads every 10 s, and was away for two minutes; the
-// backend has live points every 2 s before and after, and history between.
+// The judge is useful only if it finds errors. Here a module measures every 5
+// s, uploads every 10 s, and was away for two minutes; the backend has live
+// points every 2 s before and after, and history between.
 func TestJudge(t *testing.T) {
 	s := sensor{simcloud.Module{ID: "02:00:00:00:00:01", Name: "Garden"}, "Temperature", "netatmo_temperature_celsius"}
 	start := time.Unix(1_800_000_000, 0)
@@ -34,7 +34,7 @@ func TestJudge(t *testing.T) {
 				measured = append(measured, Sample{at(sec), float64(m.Unix())})
 			}
 		}
-		live(0.4, 60) // the last at 58.4
+		live(0.4, 60) // the last one at 58.4
 		for sec := 60.0; sec <= 180; sec += 5 {
 			points = append(points, Sample{at(sec), value(at(sec))})
 		}

@@ -11,7 +11,7 @@ import (
 	"netatmo-agent/agent/simcloud"
 )
 
-// sensor is what one module measures of one type with a history.
+// sensor is one type of measurement of a module, with a history.
 type sensor struct {
 	simcloud.Module
 	typ    string
@@ -45,24 +45,26 @@ func sensorsOf(t *testing.T, cloud *Cloud) []sensor {
 type truth struct {
 	stale time.Duration // how long a live value is repeated
 	hole  time.Duration // a longer silence between live points is a gap
-	// mark is what was acknowledged before the first point; zero if nothing was.
+	// mark is what was acknowledged before the first point; zero if nothing
+	// was.
 	mark time.Time
-	// until ends every gap, if it is not zero, before the reading that ended it.
-	// Rooms do not say when they measured, so they need it.
+	// until, if it is not zero, ends every gap before the reading that ended
+	// it. Rooms need it, because they do not say when they measured.
 	until time.Time
-	// horizon is how old a sample the backend takes; zero: any.
+	// horizon is the maximum age of a sample that the backend accepts; zero:
+	// any.
 	horizon time.Duration
-	// held is what the cloud holds of a sensor, between two times.
+	// held returns the cloud's samples of a sensor, between two times.
 	held func(s sensor, from, to time.Time) []simcloud.Sample
 }
 
-// verdict is what a backend made of the samples of gaps.
+// verdict is what a backend has of the samples of gaps.
 type verdict struct {
 	expected, present      int           // samples
 	duplicated, outOfPlace int           // points
 	series                 int           // with points of sensors
-	heldBack               time.Duration // longest that live values waited for history
-	faults                 []string      // the first few, in words
+	heldBack               time.Duration // longest time that live values waited for history
+	faults                 []string      // the first few
 }
 
 func (v *verdict) fault(format string, args ...any) {
@@ -81,10 +83,10 @@ func (v *verdict) add(w verdict) {
 	v.faults = append(v.faults, w.faults[:min(len(w.faults), max(0, 8-len(v.faults)))]...)
 }
 
-// judge judges the points of one sensor: those of its own times have to be
-// its samples, all others are live ones, whose value the sensor has to have
-// had within the stale limit before. In each gap between live points every
-// sample has to be there, up to that of the reading that ended the gap.
+// judge checks the points of one sensor. Points with a sample's time must be
+// that sample. All others are live, and the sensor must have had their value
+// within the stale limit before. In each gap between live points every sample
+// must be present, up to that of the reading that ended the gap.
 func (x truth) judge(s sensor, stored []Series) verdict {
 	var v verdict
 	points, series := pointsOf(stored, s.metric, s.ID)
@@ -123,7 +125,7 @@ func (x truth) judge(s sensor, stored []Series) verdict {
 	return v
 }
 
-// judgeGap judges the gap of a sensor between two live points.
+// judgeGap checks a sensor's gap between two live points.
 func (x truth) judgeGap(s sensor, before, after time.Time, measured []Sample, samples []simcloud.Sample, own map[int64]bool) verdict {
 	var v verdict
 	old, _ := measurementAt(measured, before)
@@ -132,7 +134,7 @@ func (x truth) judgeGap(s sensor, before, after time.Time, measured []Sample, sa
 		end = after
 	}
 	end = earlier(end, x.until)
-	for _, m := range measured { // when the reading that ended the gap was there
+	for _, m := range measured { // when the reading that ended the gap was available
 		if m.Time.After(before) && m.Time.Before(after) && m.Value > float64(old.Unix()) {
 			v.heldBack = after.Sub(m.Time)
 			break
@@ -152,8 +154,8 @@ func (x truth) judgeGap(s sensor, before, after time.Time, measured []Sample, sa
 	return v
 }
 
-// pointsOf returns the points of a metric of a module in time order, and of
-// how many series they are.
+// pointsOf returns the points of a metric of a module in time order, and the
+// number of their series.
 func pointsOf(stored []Series, metric, module string) (points []Sample, series int) {
 	for _, s := range stored {
 		if s.Labels["__name__"] == metric && s.Labels["module_id"] == module {
@@ -165,7 +167,7 @@ func pointsOf(stored []Series, metric, module string) (points []Sample, series i
 	return points, series
 }
 
-// measurementAt is the time of measurement of the values that were pushed at t.
+// measurementAt returns the measurement time of the values pushed at t.
 func measurementAt(measured []Sample, t time.Time) (time.Time, bool) {
 	i, found := slices.BinarySearchFunc(measured, t, func(m Sample, t time.Time) int { return m.Time.Compare(t) })
 	if !found {
@@ -185,7 +187,7 @@ func (x truth) isLive(samples []simcloud.Sample, p Sample) bool {
 	})
 }
 
-// earlier returns the earlier time; a zero b is none.
+// earlier returns the earlier time; a zero b counts as none.
 func earlier(a, b time.Time) time.Time {
 	if b.IsZero() || a.Before(b) {
 		return a
@@ -193,8 +195,8 @@ func earlier(a, b time.Time) time.Time {
 	return b
 }
 
-// longestSilence is the longest time without a point between from and to, and
-// when it began.
+// longestSilence returns the longest time without a point between from and to,
+// and when it began.
 func longestSilence(points []Sample, from, to time.Time) (longest time.Duration, begin time.Time) {
 	for _, p := range append(slices.Clone(points), Sample{Time: to}) {
 		if p.Time.After(from) && !p.Time.After(to) {

@@ -11,7 +11,7 @@ import (
 )
 
 // Images builds and runs container images with buildah, which needs no daemon,
-// in a store of its own. It needs root.
+// in a separate store. It needs root.
 type Images struct {
 	t       testing.TB
 	options []string
@@ -26,7 +26,7 @@ func NewImages(t testing.TB) *Images {
 	}}
 }
 
-// buildah runs a command and returns what it prints.
+// buildah runs a command and returns its output.
 func (im *Images) buildah(args ...string) string {
 	im.t.Helper()
 	return run(im.t, "buildah", append(im.options, args...)...)
@@ -44,9 +44,9 @@ func run(t testing.TB, name string, args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// StandIn makes an image that does for a Dockerfile what golang's does, under
-// its name, out of this machine's own busybox, git and CA certificates. The Go
-// tree and the module cache are not in it; Build mounts them.
+// StandIn makes a replacement for the image golang, under its name, from this
+// machine's busybox, git and CA certificates. It does not contain the Go tree
+// and the module cache; Build mounts them.
 func (im *Images) StandIn(name string) {
 	im.t.Helper()
 	container := im.buildah("from", "scratch")
@@ -67,7 +67,7 @@ func (im *Images) StandIn(name string) {
 			im.t.Fatal(err)
 		}
 	}
-	passwd := []byte("root:x:0:0::/root:/bin/sh\n") // the home of root is where the build cache is kept
+	passwd := []byte("root:x:0:0::/root:/bin/sh\n") // the build cache is in root's home
 	if err := os.WriteFile(filepath.Join(root, "etc/passwd"), passwd, 0o600); err != nil {
 		im.t.Fatal(err)
 	}
@@ -78,7 +78,7 @@ func (im *Images) StandIn(name string) {
 	im.buildah("commit", "--quiet", "--rm", container, name)
 }
 
-// Build builds the agent's Dockerfile without any network.
+// Build builds the agent's Dockerfile without a network.
 func (im *Images) Build(tag string, args ...string) {
 	im.t.Helper()
 	run(im.t, "go", "-C", Source(im.t), "mod", "download")
@@ -89,20 +89,20 @@ func (im *Images) Build(tag string, args ...string) {
 	run(im.t, "unshare", append(append(all, args...), Source(im.t))...)
 }
 
-// Container makes a container of an image and returns its name.
+// Container creates a container of an image and returns its name.
 func (im *Images) Container(tag string) string {
 	im.t.Helper()
 	return im.buildah("from", "--pull-never", tag)
 }
 
-// Mount returns where the files of a container are.
+// Mount returns the root directory of a container.
 func (im *Images) Mount(container string) string {
 	im.t.Helper()
 	return im.buildah("mount", container)
 }
 
 // Start runs the entrypoint of a container of the agent's image with arguments,
-// variables on top of the image's, and a directory in the place of its volume.
+// variables in addition to the image's, and a directory instead of its volume.
 func (im *Images) Start(container string, env Env, volume string, args ...string) *Process {
 	im.t.Helper()
 	all := append(im.options, "run", "--isolation", "chroot", "--volume", volume+":/var/lib/netatmo-agent")
@@ -121,7 +121,7 @@ func innermost(pid int) int {
 		lists, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid)) // any thread may have started it
 		child := 0
 		for _, list := range lists {
-			b, _ := os.ReadFile(list) // a thread that has ended has none
+			b, _ := os.ReadFile(list) // a thread that has ended has no list
 			for word := range strings.FieldsSeq(string(b)) {
 				child, _ = strconv.Atoi(word)
 			}
@@ -158,7 +158,7 @@ func look(t testing.TB, program string) string {
 	return path
 }
 
-// libraries lists the shared objects that a program is linked to.
+// libraries lists the shared libraries that a program is linked to.
 func libraries(t testing.TB, program string) []string {
 	t.Helper()
 	var files []string
@@ -168,4 +168,20 @@ func libraries(t testing.TB, program string) []string {
 		}
 	}
 	return files
+}
+
+// goImage is the image that the Dockerfile builds with.
+func goImage(t testing.TB) string {
+	t.Helper()
+	dockerfile, err := os.ReadFile(Source(t, "Dockerfile"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(dockerfile)) {
+		if fields := strings.Fields(line); len(fields) == 5 && fields[0] == "FROM" && fields[4] == "build" {
+			return "docker.io/library/" + fields[2]
+		}
+	}
+	t.Fatal("the Dockerfile has no stage called build")
+	return ""
 }

@@ -9,12 +9,12 @@ import (
 	"testing"
 )
 
-// The platforms that the Dockerfile promises, built from it as it is. The
-// compiler runs on the building machine, so none of this is emulated.
+// The platforms that the Dockerfile documents, built from the unchanged file.
+// The compiler runs on the building machine, so nothing is emulated.
 func TestImagePlatforms(t *testing.T) {
 	t.Parallel()
 	images := NewImages(t)
-	images.StandIn("docker.io/library/golang:1.26")
+	images.StandIn(goImage(t))
 	for _, tt := range []struct {
 		platform string
 		machine  elf.Machine
@@ -27,7 +27,7 @@ func TestImagePlatforms(t *testing.T) {
 	} {
 		t.Run(tt.platform, func(t *testing.T) {
 			tag := "localhost/netatmo-agent:" + strings.ReplaceAll(tt.platform, "/", "-")
-			// docker sets BUILDPLATFORM by itself, this buildah does not.
+			// Docker sets BUILDPLATFORM, but this version of buildah does not.
 			images.Build(tag, "--platform", tt.platform, "--build-arg", "BUILDPLATFORM=linux/"+runtime.GOARCH)
 			if got := imageArchitecture(t, images, tag); got != tt.want["GOARCH"] {
 				t.Errorf("the image says that it is for %q", got)
@@ -47,8 +47,8 @@ func TestImagePlatforms(t *testing.T) {
 	}
 }
 
-// imageArchitecture is what an engine compares with its machine. The variant
-// beside it is left alone: buildah 1.28 says v7 for every arm.
+// imageArchitecture is what an engine compares with its machine. It excludes
+// the variant: buildah 1.28 says v7 for every arm.
 func imageArchitecture(t *testing.T, images *Images, tag string) string {
 	t.Helper()
 	var image struct {
@@ -63,8 +63,8 @@ func imageArchitecture(t *testing.T, images *Images, tag string) string {
 	return image.Docker.Architecture
 }
 
-// checkELF checks the machine of a program, and that it needs no loader: the
-// image has none.
+// checkELF checks the machine of a program, and that it needs no loader,
+// because the image has none.
 func checkELF(t *testing.T, binary string, machine elf.Machine) {
 	t.Helper()
 	f, err := elf.Open(binary)

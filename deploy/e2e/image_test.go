@@ -17,11 +17,11 @@ import (
 
 const imageUser = 65534
 
-// The image as users build it: what is in it, and a life in it from the first
-// start to an upgrade.
+// The image as users build it: its contents, and a run from the first start to
+// an upgrade.
 func TestImage(t *testing.T) {
 	images := NewImages(t)
-	images.StandIn("docker.io/library/golang:1.26")
+	images.StandIn(goImage(t))
 	const tag = "localhost/netatmo-agent:test"
 	images.Build(tag)
 
@@ -68,13 +68,13 @@ func checkImageConfig(t *testing.T, images *Images, tag string) {
 	}
 	for _, variable := range c.Env {
 		switch name, value, _ := strings.Cut(variable, "="); name {
-		case "PATH": // buildah's own
+		case "PATH": // from buildah
 		case "NETATMO_EXPORTER_ADDR", "XDG_STATE_HOME":
 			if want := map[string]string{"NETATMO_EXPORTER_ADDR": "0.0.0.0:9210", "XDG_STATE_HOME": "/var/lib"}[name]; value != want {
 				t.Errorf("%s is %q, want %q", name, value, want)
 			}
 		default:
-			t.Errorf("sets %s: a variable of the user would not win", variable)
+			t.Errorf("sets %s, which would override a variable of the user", variable)
 		}
 	}
 	if _, ok := c.Volumes["/var/lib/netatmo-agent"]; !ok || len(c.Volumes) != 1 {
@@ -95,12 +95,14 @@ func checkImageFiles(t *testing.T, root string) {
 	t.Helper()
 	settings := buildSettings(t, filepath.Join(root, "netatmo-agent"))
 	if settings["CGO_ENABLED"] != "0" || settings["-trimpath"] != "true" || settings["-tags"] != "timetzdata" {
-		t.Errorf("built with %v: want it static, trimmed and with zone data", settings)
+		t.Errorf("built with %v: want a static, trimmed binary with zone data", settings)
 	}
 	for name, want := range map[string]os.FileMode{
-		"tmp":                               os.ModeDir | os.ModeSticky | 0o777,
-		"var/lib/netatmo-agent":             os.ModeDir | 0o700,
-		"etc/ssl/certs/ca-certificates.crt": 0o644,
+		"tmp":                                         os.ModeDir | os.ModeSticky | 0o777,
+		"var/lib/netatmo-agent":                       os.ModeDir | 0o700,
+		"etc/ssl/certs/ca-certificates.crt":           0o644,
+		"usr/share/doc/netatmo-agent/LICENSE":         0o644,
+		"usr/share/doc/netatmo-agent/THIRD-PARTY.txt": 0o644,
 	} {
 		info, err := os.Stat(filepath.Join(root, name))
 		if err != nil {
@@ -116,7 +118,7 @@ func checkImageFiles(t *testing.T, root string) {
 	}
 }
 
-// liveInImage is a first start, a login, a stop and an upgrade.
+// liveInImage goes through a first start, a login, a stop and an upgrade.
 func liveInImage(t *testing.T, images *Images, tag string) {
 	t.Helper()
 	cloud := NewCloud(t, simcloud.Options{})
@@ -157,7 +159,7 @@ func liveInImage(t *testing.T, images *Images, tag string) {
 	upgraded := images.Start(images.Container(tag), env, volume)
 	upgraded.Eventually("pushes readings after the upgrade", func() bool { return hasReadings(collector.Points()[before:]) })
 	if loginLink.MatchString(upgraded.Log()) {
-		t.Error("the new container asks for a login again")
+		t.Error("the new container needs a login again")
 	}
 	instances := map[string]bool{}
 	for _, p := range collector.Points() {
@@ -177,7 +179,7 @@ func hasReadings(points []Point) bool {
 	return false
 }
 
-// stateVolume is an empty directory as a new volume of the image is one.
+// stateVolume is an empty directory like a new volume of the image.
 func stateVolume(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()

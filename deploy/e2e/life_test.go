@@ -9,16 +9,17 @@ import (
 	"netatmo-agent/auth/authtest"
 )
 
-// fast is a cloud whose stations measure and upload as real ones do, only
-// sixty times as often.
+// fast is a cloud whose stations measure and upload like real ones, but sixty
+// times as often.
 var fast = simcloud.Options{Measure: 5 * time.Second, Upload: 10 * time.Second}
 
-// stopsInTime is how long the agent may take to end when no token is being
-// refreshed.
+// stopsInTime is how long the agent may take to stop while no token refresh is
+// under way.
 const stopsInTime = 8 * time.Second
 
-// A restart needs neither a login nor a token request while the access token
-// is good, keeps the identity, and goes on pushing; also after a power cut.
+// A restart needs neither a login nor a token request while the access token is
+// valid, keeps the identity, and continues to push; so does one after a power
+// cut.
 func TestRestart(t *testing.T) {
 	for name, end := range map[string]func(t *testing.T, a *Agent){
 		"after SIGTERM": func(t *testing.T, a *Agent) {
@@ -43,7 +44,7 @@ func TestRestart(t *testing.T) {
 			agent.Start()
 			agent.Eventually("pushes readings again", func() bool { return hasReadings(collector.Points()[len(before):]) })
 			if loginLink.MatchString(agent.Log()) {
-				t.Error("asks for a login again")
+				t.Error("needs a login again")
 			}
 			if stats := cloud.Auth().Stats(); stats.Requests[authtest.Request{Grant: "authorization_code", Outcome: "ok"}] != 1 || len(stats.Requests) != 1 {
 				t.Errorf("token requests %v, want the one of the login", stats.Requests)
@@ -60,7 +61,7 @@ func TestRestart(t *testing.T) {
 	}
 }
 
-// SIGTERM ends an agent in whatever state it is, within the time and with 0.
+// SIGTERM stops an agent in any state, in time and with code 0.
 func TestTerminateAtAnyTime(t *testing.T) {
 	for name, tt := range map[string]struct {
 		prepare func(cloud *Cloud)
@@ -99,7 +100,8 @@ func TestTerminateAtAnyTime(t *testing.T) {
 	}
 }
 
-// A module that leaves the account leaves the backend; the others go on.
+// A module that leaves the account disappears from the backend; the others
+// continue.
 func TestRemovedModule(t *testing.T) {
 	t.Parallel()
 	cloud := NewCloud(t, fast)

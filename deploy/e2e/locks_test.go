@@ -17,7 +17,8 @@ import (
 )
 
 // A second agent in the directory is refused with the process id of the first,
-// whose login it leaves alone; when the first is killed, its place is free.
+// whose login it leaves alone. After the first is killed, another agent can
+// start.
 func TestOneAgentPerDirectory(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simcloud.Options{})
@@ -36,7 +37,7 @@ func TestOneAgentPerDirectory(t *testing.T) {
 		t.Error("the second agent touched the login of the first")
 	}
 	if page, err := http.Get("http://" + r.Env["NETATMO_LISTEN_ADDR"]); err != nil || page.StatusCode != http.StatusOK {
-		t.Errorf("the first agent does not go on: %v", err)
+		t.Errorf("the first agent does not continue: %v", err)
 	}
 	r.Kill()
 	r.start()
@@ -53,8 +54,8 @@ func stat(t *testing.T, path string) os.FileInfo {
 // takenUp is how long a waiting agent may take to find a login in the file.
 const takenUp = 5 * time.Second
 
-// Whatever puts a login into the file of a waiting agent, the agent goes on with
-// it within seconds. The dialogue of the login command has tests of its own.
+// Whatever puts a login into the file of a waiting agent, the agent uses it
+// within seconds. The dialogue of the login command has separate tests.
 func TestLoginBesideAWaitingAgent(t *testing.T) {
 	for name, logIn := range map[string]func(r *rig){
 		"refresh token on standard input": func(r *rig) {
@@ -73,7 +74,7 @@ func TestLoginBesideAWaitingAgent(t *testing.T) {
 		"typed slowly": func(r *rig) {
 			content := r.grant(time.Hour)
 			r.put(content[:40])
-			r.WaitLog("cannot be understood")
+			r.WaitLog("token file is now damaged")
 			r.put(content)
 		},
 	} {
@@ -86,23 +87,23 @@ func TestLoginBesideAWaitingAgent(t *testing.T) {
 			logIn(r)
 			written := stat(t, r.TokenFile()).ModTime()
 			r.Eventually("has readings", func() bool { return strings.Contains(r.Output(), " netatmo.temperature ") })
-			if took := r.loggedAt("logged in to Netatmo").Sub(written); took > takenUp {
-				t.Errorf("taken up %v after it was written, want %v at most", took, takenUp)
+			if took := r.loggedAt("loaded the login").Sub(written); took > takenUp {
+				t.Errorf("adopted %v after it was written, want %v at most", took, takenUp)
 			}
 			if kept := r.bad(); len(kept) != 0 {
-				t.Errorf("kept beside it without need: %q", kept)
+				t.Errorf("kept an unneeded copy: %q", kept)
 			}
 			r.stop()
 			if !r.saved() || r.refused() != 0 {
-				t.Errorf("the living login is on the disk: %v; %d refreshes refused", r.saved(), r.refused())
+				t.Errorf("the valid login is on the disk: %v; %d refreshes refused", r.saved(), r.refused())
 			}
 		})
 	}
 }
 
-// While the access token runs out again and again under a polling agent, and
-// Netatmo takes its time, other commands on the same directory use the same
-// login: at no time are there two refreshes of one pair.
+// While the access token of a polling agent expires repeatedly, and Netatmo is
+// slow, other commands in the same directory use the same login: a pair is
+// never refreshed twice at the same time.
 func TestCommandsBesideAPollingAgent(t *testing.T) {
 	t.Parallel()
 	o := busy
@@ -114,17 +115,22 @@ func TestCommandsBesideAPollingAgent(t *testing.T) {
 	r.works()
 	enough, stop := context.WithCancel(t.Context())
 	var commands sync.WaitGroup
+	probes := 0 // a plain check tries the app with a made-up token
 	for _, c := range []struct {
-		unless string // a way to fail that is none
+		unless string // an error that is not a failure
 		args   []string
 	}{
-		// It renews nothing, so that the token may die in its hands.
+		// It renews nothing, so the token may expire while it runs.
 		{"it was renewed elsewhere", []string{"check"}},
 		{"", []string{"check", "--refresh"}},
 		{"", []string{"check", "--refresh"}},
 		{"", []string{"backfill", "--since", "10m"}},
 	} {
-		commands.Go(func() { r.repeat(enough, c.unless, c.args...) })
+		commands.Go(func() {
+			if runs := r.repeat(enough, c.unless, c.args...); len(c.args) == 1 {
+				probes = runs
+			}
+		})
 	}
 	// The agent does not know the cadence yet, and polls after ten seconds.
 	polls := r.cloud.Requests()["gethomecoachsdata"]
@@ -134,28 +140,29 @@ func TestCommandsBesideAPollingAgent(t *testing.T) {
 	stop()
 	commands.Wait()
 	stats := r.cloud.Auth().Stats()
-	if stats.MaxConcurrent != 1 || r.refused() != 0 {
+	if stats.MaxConcurrent != 1 || r.refused() > probes {
 		t.Errorf("%d refreshes at the same time, %d with a dead token", stats.MaxConcurrent, r.refused())
 	}
 	r.wantsNoLogin()
 	r.stop()
 	if !r.saved() {
-		t.Error("the living pair is not on the disk")
+		t.Error("the valid pair is not on the disk")
 	}
 }
 
-// repeat runs a command until ctx ends, and says if one fails.
-func (r *rig) repeat(ctx context.Context, unless string, args ...string) {
-	runs := 0
+// repeat runs a command until ctx ends, reports failures, and returns how often
+// it ran.
+func (r *rig) repeat(ctx context.Context, unless string, args ...string) (runs int) {
 	for ; ctx.Err() == nil; runs++ {
 		cmd := exec.Command(AgentBinary(r.t), args...)
 		cmd.Env = r.Env.list()
 		out, err := cmd.CombinedOutput()
 		if err != nil && (unless == "" || !strings.Contains(string(out), unless)) {
 			r.t.Errorf("%v: %v\n%s", args, err, tail(string(out), 30))
-			return
+			return runs
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
 	r.t.Logf("%v ran %d times", args, runs)
+	return runs
 }

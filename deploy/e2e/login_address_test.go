@@ -5,11 +5,11 @@ import (
 	"strings"
 )
 
-// matching is the setting that a page names as the one that would match.
+// matching finds the setting that a page suggests.
 var matching = regexp.MustCompile(`NETATMO_EXTERNAL_URL=(\S+)`)
 
-// startAsNamed starts the agent again with the external URL that the page in
-// the tab named, and returns the link of then.
+// startAsNamed restarts the agent with the external URL that the page in the
+// tab suggests, and returns the new link.
 func (s *scene) startAsNamed(p Shown, want string) string {
 	s.t.Helper()
 	named := matching.FindStringSubmatch(p.Text)
@@ -20,45 +20,45 @@ func (s *scene) startAsNamed(p Shown, want string) string {
 	s.setExternal(named[1])
 	link := s.start()
 	if !strings.HasPrefix(link, want+"/?key=") {
-		s.t.Errorf("the link is %s, want it below %s", link, want)
+		s.t.Errorf("the link is %s, want one below %s", link, want)
 	}
 	return link
 }
 
-// passThrough goes all the way from the link: by both pages that answer a
-// callback, and the form, so that every link and form on the pages is used.
+// passThrough logs in from the link: through both pages that answer a callback,
+// and the form, so that every link and form on the pages is used.
 func (s *scene) passThrough(tab *Tab, link string) {
 	s.t.Helper()
 	p := tab.Open(link)
 	s.says(p, 200, s.external()+"/auth/callback")
-	if m := matching.FindString(p.Text); m != "" && !strings.Contains(p.Text, "If your address bar shows the former, all is well") {
-		s.t.Errorf("the page takes itself for opened under another address: %s", m)
+	if m := matching.FindString(p.Text); m != "" && !strings.Contains(p.Text, "If your address bar shows the first address, all is well") {
+		s.t.Errorf("the page claims to be opened under another address: %s", m)
 	}
 	tab.Press(button)
-	s.says(tab.Press(refusal), 403, "Access was not given")
+	s.says(tab.Press(refusal), 403, "Access was not granted")
 	tab.Paste(field, "a token, please!")
-	s.says(tab.Press(pasteButton), 400, "That could not be used")
+	s.says(tab.Press(pasteButton), 400, "This could not be used")
 	tab.Press(button)
 	s.says(tab.Press(accept), 200, "Done. You are logged in")
 	s.says(tab.Reload(), 200, "Connected to Netatmo")
 	s.loggedIn()
 }
 
-// A browser that comes under another name would lose its way: the callback goes
-// to the name that is set up. The page says so, and what to set.
+// A browser that opens the page under another name would get lost: the callback
+// goes to the configured name. The page says so, and what to set.
 func wrongName(s *scene) {
 	link, tab := s.start(), s.tab()
 	other := "http://" + s.at("other.test")
 	p := tab.Open(strings.Replace(link, s.external(), other, 1))
-	s.says(p, 200, "Opened under another address", "set up for "+s.external(), "open at "+other)
+	s.says(p, 200, "Opened at a different address", "configured for "+s.external(), "open at "+other)
 	s.look(tab, "wrong name")
 	tab.Press(button)
-	s.says(tab.Press(accept), 400, "under the address that it was begun with")
+	s.says(tab.Press(accept), 400, "at the address where you started it")
 	s.notLoggedIn()
 	s.passThrough(tab, s.startAsNamed(p, other))
 }
 
-// In a container that maps its port, the agent cannot know the port that the
+// In a container with a mapped port, the agent cannot know the port that the
 // browser sees.
 func mappedPort(s *scene) {
 	addr := s.Env["NETATMO_LISTEN_ADDR"]
@@ -69,20 +69,20 @@ func mappedPort(s *scene) {
 
 	link, tab := s.start(), s.tab()
 	if base := "http://localhost:" + port + "/"; !strings.HasPrefix(link, base) {
-		s.t.Errorf("the link is %s, want it below %s", link, base)
+		s.t.Errorf("the link is %s, want one below %s", link, base)
 	}
 	p := tab.Open(strings.Replace(link, "http://localhost:"+port, mapped, 1))
-	s.says(p, 200, "Opened under another address")
+	s.says(p, 200, "Opened at a different address")
 	s.passThrough(tab, s.startAsNamed(p, mapped))
 }
 
-// behind is a reverse proxy that the agent is told of.
+// behind is a reverse proxy that the agent is configured for.
 func behind(front Front) func(*scene) {
 	return func(s *scene) {
 		s.setExternal(s.front(front, "home.test"))
 		if front.TLS {
-			// From a page with TLS, browsers send no form to one without, unless
-			// that is on loopback.
+			// From a page with TLS, browsers send no form to an address
+			// without, unless that is on loopback.
 			s.Env["NETATMO_API_URL"] = s.cloud.URL
 		}
 		link := s.start()
@@ -93,8 +93,8 @@ func behind(front Front) func(*scene) {
 	}
 }
 
-// unannounced is a reverse proxy that the agent was not told of. The page names
-// what to set.
+// unannounced is a reverse proxy that the agent is not configured for. The page
+// says what to set.
 func unannounced(front Front) func(*scene) {
 	return func(s *scene) {
 		base := s.front(front, "home.test")
@@ -104,7 +104,7 @@ func unannounced(front Front) func(*scene) {
 	}
 }
 
-// front puts something between the browser and the agent.
+// front puts a proxy between the browser and the agent.
 func (s *scene) front(f Front, name string) (base string) {
 	s.t.Helper()
 	base = f.Start(s.t, name, strings.Replace(s.Env["NETATMO_LISTEN_ADDR"], "0.0.0.0", "127.0.0.1", 1))

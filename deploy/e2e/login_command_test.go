@@ -15,7 +15,7 @@ import (
 	"netatmo-agent/agent/simcloud"
 )
 
-// terminal is the login command, as somebody sees it who types.
+// terminal is the login command with a user who types.
 type terminal struct {
 	*Process
 	t     *testing.T
@@ -24,14 +24,14 @@ type terminal struct {
 
 const prompt = "Paste that address, or the code in it:"
 
-// login starts the login command for an agent.
+// startLogin starts the login command for an agent.
 func startLogin(t *testing.T, a *Agent, args ...string) *terminal {
 	t.Helper()
 	p, input := startDialogue(t, a.Env, AgentBinary(t), append([]string{"login"}, args...)...)
 	return &terminal{p, t, input}
 }
 
-// asks waits until the command has asked for the n-th time.
+// asks waits until the command has prompted n times.
 func (tm *terminal) asks(n int) {
 	tm.t.Helper()
 	tm.Eventually("asks", func() bool { return strings.Count(tm.Output(), prompt) >= n })
@@ -46,26 +46,26 @@ func (tm *terminal) types(line string) {
 
 var authorizeURL = regexp.MustCompile(`https?://\S+/oauth2/authorize\?\S+`)
 
-// address is the one that the command prints to be opened.
+// address is the one that the command prints.
 func (tm *terminal) address() string {
 	tm.t.Helper()
 	tm.asks(1)
 	return authorizeURL.FindString(tm.Output())
 }
 
-// ended checks how the command ended.
+// ended checks how the command has exited.
 func (tm *terminal) ended(code int, says string) {
 	tm.t.Helper()
 	if got := tm.Wait(); got != code {
 		tm.t.Errorf("exit code %d, want %d", got, code)
 	}
 	if printed := tm.Output() + tm.Log(); !strings.Contains(printed, says) {
-		tm.t.Errorf("it does not say %q but:\n%s", says, printed)
+		tm.t.Errorf("the output does not contain %q:\n%s", says, printed)
 	}
 }
 
-// consent accepts what the page at an address asks for, and returns the address
-// that the browser is sent to.
+// consent accepts on the page at an address, and returns the address that the
+// browser is sent to.
 func consent(t *testing.T, address string) (back *url.URL) {
 	t.Helper()
 	u, err := url.Parse(address)
@@ -110,7 +110,7 @@ func TestLoginCommand(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if q := address.Query(); q.Get("scope") != "read_station read_thermostat" || q.Get("redirect_uri") != "http://nas.test:8080/auth/callback" || q.Get("state") == "" {
+			if q := address.Query(); q.Get("scope") != "read_station read_thermostat read_smarther" || q.Get("redirect_uri") != "http://nas.test:8080/auth/callback" || q.Get("state") == "" {
 				t.Errorf("the address to open asks for %v", q)
 			}
 			if !strings.Contains(login.Output(), "http://nas.test:8080/auth/callback\n") {
@@ -124,20 +124,20 @@ func TestLoginCommand(t *testing.T) {
 	}
 }
 
-// checkSavedLogin checks that the token file holds the login that the cloud
-// knows, for its owner's eyes only.
+// checkSavedLogin checks that the token file contains the cloud's login, and
+// that only its owner can read it.
 func checkSavedLogin(t *testing.T, a *Agent, cloud *Cloud) {
 	t.Helper()
 	if have, want := readLogin(t, os.DirFS(filepath.Dir(a.TokenFile()))), cloud.Auth().Current(); have.Access != want.Access || have.Refresh != want.Refresh {
-		t.Error("the token file does not hold the login that the cloud has given")
+		t.Error("the token file does not contain the cloud's login")
 	}
 	if info, err := os.Stat(a.TokenFile()); err != nil || info.Mode() != 0o600 {
 		t.Errorf("the token file: %v, %v; want mode 0600", info, err)
 	}
 }
 
-// A mistake costs another try, not the login.
-func TestLoginCommandAsksAgain(t *testing.T) {
+// A mistake leads to another prompt, not to the end of the login.
+func TestLoginCommandPromptsAgain(t *testing.T) {
 	t.Parallel()
 	agent, cloud := machine(t)
 	login := startLogin(t, agent)
@@ -148,19 +148,19 @@ func TestLoginCommandAsksAgain(t *testing.T) {
 	refused.RawQuery = "error=access_denied&state=" + back.Query().Get("state")
 	asked := 1
 	for _, mistake := range []struct{ typed, says string }{
-		{"a token, please!", "neither a refresh token nor a code nor an address"},
-		{other.String(), "this address is of another login"},
-		{refused.String(), "Access was not given"},
-		{login.address(), "carries no code"},
+		{"a token, please!", "not a refresh token, a code or an address"},
+		{other.String(), "this address belongs to another login"},
+		{refused.String(), "Access was not granted"},
+		{login.address(), "contains no code"},
 		{strings.Repeat("0", 32), "did not accept the code"},
 		{"5f00000000000000000000aa|" + strings.Repeat("0", 32), "did not accept the refresh token"},
 	} {
-		login.types("") // of no consequence
+		login.types("") // has no effect
 		login.types(mistake.typed)
 		asked += 2
 		login.asks(asked)
 		if !strings.Contains(login.Output(), mistake.says) {
-			t.Errorf("it does not say %q but:\n%s", mistake.says, login.Output())
+			t.Errorf("the output does not contain %q:\n%s", mistake.says, login.Output())
 		}
 	}
 	if _, err := os.Stat(agent.TokenFile()); !os.IsNotExist(err) {
@@ -171,7 +171,7 @@ func TestLoginCommandAsksAgain(t *testing.T) {
 	checkSavedLogin(t, agent, cloud)
 }
 
-// Nothing pasted, nothing done.
+// Without input, the command does nothing.
 func TestLoginCommandGivenUp(t *testing.T) {
 	for name, row := range map[string]struct {
 		giveUp func(*terminal)
@@ -195,7 +195,7 @@ func TestLoginCommandGivenUp(t *testing.T) {
 	}
 }
 
-func TestLoginCommandTakesARefreshToken(t *testing.T) {
+func TestLoginCommandAcceptsARefreshToken(t *testing.T) {
 	for name, tt := range map[string]struct {
 		typed func(refresh string) string
 		code  int
@@ -206,7 +206,7 @@ func TestLoginCommandTakesARefreshToken(t *testing.T) {
 		"of another":    {func(string) string { return "5f00000000000000000000aa|" + strings.Repeat("0", 32) }, 1, "did not accept the refresh token"},
 		"a code":        {func(string) string { return strings.Repeat("0", 32) + "\n" }, 1, "not a refresh token"},
 		"nothing":       {func(string) string { return "" }, 1, "nothing was pasted"},
-		"access denied": {func(string) string { return "http://localhost:9210/auth/callback?error=access_denied" }, 1, "Access was not given"},
+		"access denied": {func(string) string { return "http://localhost:9210/auth/callback?error=access_denied" }, 1, "Access was not granted"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -229,13 +229,13 @@ func TestLoginCommandTakesARefreshToken(t *testing.T) {
 		agent, cloud := machine(t)
 		refresh := cloud.Auth().Grant(allScopes...).Refresh
 		login := startLogin(t, agent, "--refresh-token", refresh)
-		login.ended(2, "command lines are visible to every user")
+		login.ended(2, "every user of the machine can see command lines")
 		checkNoSecrets(t, cloud, &Agent{Process: login.Process})
 	})
 }
 
-// The agent waits; whether it has pages or not, it takes up the login that the
-// command saves.
+// The waiting agent, with or without pages, adopts the login that the command
+// saves.
 func TestLoginCommandBesideAWaitingAgent(t *testing.T) {
 	for name, listen := range map[string]string{"with pages": "", "without pages": "off"} {
 		t.Run(name, func(t *testing.T) {
@@ -251,12 +251,12 @@ func TestLoginCommandBesideAWaitingAgent(t *testing.T) {
 			}
 			login := startLogin(t, agent)
 			login.types(consent(t, login.address()).String())
-			login.ended(0, "an agent that runs there goes on within seconds")
+			login.ended(0, "a running agent picks it up within 5 seconds")
 			saved := time.Now()
-			agent.Eventually("takes the login up", func() bool { return strings.Contains(agent.Log(), "logged in to Netatmo") })
-			// 5 s are promised; the rest is for a machine that is busy.
+			agent.Eventually("takes the login up", func() bool { return strings.Contains(agent.Log(), "loaded the login") })
+			// The promise is 5 s; the rest is for a busy machine.
 			if took := time.Since(saved); took > 8*time.Second {
-				t.Errorf("taken up after %v, want 5 s at most", took)
+				t.Errorf("adopted after %v, want 5 s at most", took)
 			}
 			agent.Eventually("has readings", func() bool { return strings.Contains(agent.Output(), "netatmo.temperature") })
 			if n := cloud.Auth().Stats().Refreshes(); n != 0 {
@@ -268,8 +268,8 @@ func TestLoginCommandBesideAWaitingAgent(t *testing.T) {
 	}
 }
 
-// The agent works, and somebody logs in anew beside it: the login that it has
-// is dead from then on, and it goes on with the new one.
+// A user logs in again while the agent works: the agent's login no longer works
+// from then on, and it continues with the new one.
 func TestLoginCommandBesideAWorkingAgent(t *testing.T) {
 	t.Parallel()
 	cloud := NewCloud(t, simcloud.Options{Measure: 2 * time.Second, Upload: 4 * time.Second})
@@ -282,7 +282,7 @@ func TestLoginCommandBesideAWorkingAgent(t *testing.T) {
 	login.types(consent(t, login.address()).String())
 	login.ended(0, "Logged in")
 	before := cloud.Requests()["getstationsdata"]
-	agent.Eventually("goes on", func() bool { return cloud.Requests()["getstationsdata"] > before+1 })
+	agent.Eventually("continues", func() bool { return cloud.Requests()["getstationsdata"] > before+1 })
 	if strings.Contains(agent.Log(), "the login is lost") || loginLink.MatchString(agent.Log()) {
 		t.Error("the agent lost its login to the new one")
 	}
@@ -293,7 +293,7 @@ func TestLoginCommandBesideAWorkingAgent(t *testing.T) {
 	checkNoSecrets(t, cloud, agent)
 }
 
-// The command does not give up a login that it has and cannot save.
+// The command does not discard a login that it cannot save.
 func TestLoginCommandOnAFullDisk(t *testing.T) {
 	t.Parallel()
 	agent, cloud := machine(t)
@@ -306,7 +306,7 @@ func TestLoginCommandOnAFullDisk(t *testing.T) {
 	login.types(back.String())
 	login.WaitLog("could not be saved", "no space left", "Ctrl-C gives up and loses this login")
 	if !login.Running() {
-		t.Fatal("it ended without having saved the login")
+		t.Fatal("it exited without saving the login")
 	}
 	empty()
 	login.ended(0, "Logged in")
@@ -316,7 +316,7 @@ func TestLoginCommandOnAFullDisk(t *testing.T) {
 	checkNoSecrets(t, cloud, &Agent{Process: p})
 }
 
-// A browser, the command, and no agent yet.
+// A browser and the command, without an agent.
 func commandAndBrowser(s *scene) {
 	login := startLogin(s.t, s.Agent)
 	tab := s.tab()
@@ -326,6 +326,6 @@ func commandAndBrowser(s *scene) {
 	s.Start()
 	s.loggedIn()
 	if loginLink.MatchString(s.Log()) {
-		s.t.Error("the agent asks for another login")
+		s.t.Error("the agent needs another login")
 	}
 }

@@ -13,15 +13,15 @@ import (
 	"github.com/chromedp/cdproto/network"
 )
 
-// checkBrowsing looks at everything that the tabs of a scene sent, got, showed
-// and complained of, and at all that the agent printed.
+// checkBrowsing checks everything that the tabs of a scene sent, received,
+// showed and reported, and everything that the agent printed.
 func (s *scene) checkBrowsing() {
 	codes := s.codes()
 	for _, tab := range s.tabs {
 		tab.mu.Lock()
 		for _, complaint := range tab.complaints {
 			if !strings.Contains(complaint, statusComplaint) {
-				s.t.Errorf("the browser complains: %s", complaint)
+				s.t.Errorf("the browser reports: %s", complaint)
 			}
 		}
 		for _, r := range tab.responses {
@@ -40,14 +40,14 @@ func (s *scene) checkBrowsing() {
 	s.checkPrinted(codes)
 }
 
-// statusComplaint is on the console for each page of status 400 or more.
+// statusComplaint is in the console for each page with a status of 400 or more.
 const statusComplaint = "the server responded with a status of"
 
-// ours tells whether an address is one of the agent's pages.
+// ours reports whether an address is one of the agent's pages.
 func (s *scene) ours(u *url.URL) bool { return slices.Contains(s.hosts, u.Host) }
 
-// pageHeaders are sent with each of the agent's answers, errors and redirects
-// included.
+// pageHeaders are sent with each of the agent's answers, including errors and
+// redirects.
 var pageHeaders = map[string]string{
 	"cache-control":          "no-store",
 	"x-content-type-options": "nosniff",
@@ -84,8 +84,8 @@ func (s *scene) checkHeaders(r *network.Response) {
 	}
 }
 
-// checkRequest checks that no secret is in an address, and that no page but
-// the agent's own learns from which address somebody comes.
+// checkRequest checks that no address contains a secret, and that only the
+// agent's own pages learn the address that the browser comes from.
 func (s *scene) checkRequest(r *network.Request) {
 	at, err := url.Parse(r.URL)
 	if err != nil || strings.HasPrefix(r.URL, "data:") {
@@ -111,7 +111,7 @@ func (s *scene) checkRequest(r *network.Request) {
 	}
 }
 
-// codes are the codes of all callbacks that the browser came by.
+// codes are the codes of all callbacks that the browser requested.
 func (s *scene) codes() (codes []string) {
 	for _, tab := range s.tabs {
 		tab.mu.Lock()
@@ -125,8 +125,8 @@ func (s *scene) codes() (codes []string) {
 	return codes
 }
 
-// checkPrinted checks that the agent printed no secret, and the key of the link
-// in the line that asks for a login alone.
+// checkPrinted checks that the agent printed no secret, and the link's key only
+// in the line that asks for a login.
 func (s *scene) checkPrinted(codes []string) {
 	if s.Process == nil {
 		return
@@ -135,16 +135,16 @@ func (s *scene) checkPrinted(codes []string) {
 	for line := range strings.Lines(s.Log() + s.Output()) {
 		for _, key := range s.keys {
 			if strings.Contains(line, key) && !strings.Contains(line, "a login is needed") {
-				s.t.Errorf("the key of the link stands elsewhere in the log: %s", line)
+				s.t.Errorf("the key of the link is elsewhere in the log: %s", line)
 			}
 		}
 	}
 }
 
-// checkSecrets looks for the app's secret, for every token there ever was, in
-// whatever encoding, and for more.
+// checkSecrets searches for the app's secret, those of the push, every token that
+// was ever issued, in any encoding, and for more.
 func (s *scene) checkSecrets(what, text string, more []string) {
-	secrets := append([]string{ClientSecret}, more...)
+	secrets := append(s.Env.Secrets(), append(more, ClientSecret)...)
 	for _, pair := range s.cloud.Auth().Stats().Issued {
 		for _, token := range []string{pair.Access, pair.Refresh} {
 			_, random, _ := strings.Cut(token, "|")
@@ -158,13 +158,13 @@ func (s *scene) checkSecrets(what, text string, more []string) {
 	}
 }
 
-// savedLogin is what a token file holds.
+// savedLogin is the content of a token file.
 type savedLogin struct {
 	Access  string `json:"access_token"`
 	Refresh string `json:"refresh_token"`
 }
 
-// readLogin reads the token file in a state directory; there need not be one.
+// readLogin reads the token file in a state directory, if there is one.
 func readLogin(t *testing.T, dir fs.FS) (l savedLogin) {
 	t.Helper()
 	b, err := fs.ReadFile(dir, "token.json")

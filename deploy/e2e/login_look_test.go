@@ -12,11 +12,11 @@ import (
 )
 
 // screenshots is the variable with the directory for pictures of all pages.
-// Without it none are taken.
+// Without it no pictures are taken.
 const screenshots = "E2E_SCREENSHOTS"
 
-// unreadable lists texts with less contrast to what is behind them than WCAG AA
-// asks for, and what is wider than the window.
+// unreadable lists texts with less contrast to their background than WCAG AA
+// requires, and elements that are wider than the window.
 const unreadable = `(() => {
   const rgb = c => c.match(/[\d.]+/g).map(Number);
   const light = c => {
@@ -43,8 +43,8 @@ const unreadable = `(() => {
   return faults;
 })()`
 
-// look checks how the page looks, in both themes, on a desk and on a phone, and
-// takes pictures of it if they are wanted.
+// look checks how the page looks, in both themes, on a desktop and on a phone,
+// and takes pictures of it if requested.
 func (s *scene) look(tab *Tab, name string) {
 	s.t.Helper()
 	grounds := map[string]bool{}
@@ -63,7 +63,7 @@ func (s *scene) look(tab *Tab, name string) {
 	}
 	tab.resize(desk)
 	if len(grounds) != 2 {
-		s.t.Errorf("page %q has the same ground in both themes", name)
+		s.t.Errorf("page %q has the same background in both themes", name)
 	}
 }
 

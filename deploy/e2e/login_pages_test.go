@@ -13,7 +13,7 @@ import (
 	"netatmo-agent/agent/simcloud"
 )
 
-// pageTest is a test of the login pages, as a person meets them.
+// pageTest is a test of the login pages in a browser.
 type pageTest struct {
 	cloud simcloud.Options
 	test  func(*scene)
@@ -42,15 +42,15 @@ var pageTests = map[string]pageTest{
 	"address pasted":                         {test: cutOff(wholeAddress)},
 	"code pasted":                            {test: cutOff(code)},
 	"refresh token pasted":                   {test: cutOff(refreshToken)},
-	"pasted in vain":                         {test: pastedInVain},
+	"unusable paste":                         {test: pastedInVain},
 	"redirect URI not registered":            {test: redirectURIMismatch, cloud: simcloud.Options{RedirectURIs: []string{"http://elsewhere.test/"}}},
 	"scope missing":                          {test: scopeMissing, cloud: simcloud.Options{Measure: 2 * time.Second, Upload: 4 * time.Second}},
 	"disk full":                              {test: diskFull},
 	"login command":                          {test: commandAndBrowser},
 }
 
-// The real agent and a real browser, one for all; each test has a window with
-// cookies of its own in it.
+// The tests share one real browser. Each has a real agent, and a window with
+// separate cookies.
 func TestLoginPages(t *testing.T) {
 	browser := NewBrowser(t)
 	for name, tt := range pageTests {
@@ -61,21 +61,20 @@ func TestLoginPages(t *testing.T) {
 	}
 }
 
-// scene is an agent that waits for a login, a cloud to log in at, and somebody
-// with a browser. The agent, the cloud and everybody else have host names of
-// their own.
+// scene is an agent that waits for a login, a cloud to log in at, and a user
+// with a browser. The agent, the cloud and all others have separate host names.
 type scene struct {
 	*Agent
 	t       *testing.T
 	cloud   *Cloud
 	browser *Browser
 	tabs    []*Tab
-	hosts   []string // under which the pages are served
+	hosts   []string // that serve the pages
 	keys    []string // of all links so far
-	disk    fs.FS    // the state directory, where only the agent finds it under its name
+	disk    fs.FS    // the state directory, which only the agent sees under its name
 }
 
-// newScene prepares a scene. The agent is not started yet; its backend is its
+// newScene prepares a scene. It does not start the agent, whose backend is its
 // standard output.
 func newScene(t *testing.T, browser *Browser, o simcloud.Options) *scene {
 	t.Helper()
@@ -83,9 +82,13 @@ func newScene(t *testing.T, browser *Browser, o simcloud.Options) *scene {
 	_, cloudPort, _ := strings.Cut(strings.TrimPrefix(cloud.URL, "http://"), ":")
 	agent := NewAgent(t, cloud.Env().With(Env{
 		"NETATMO_API_URL":       "http://cloud.test:" + cloudPort,
-		"HTTP_PROXY":            cloud.URL, // where the agent finds that name
+		"HTTP_PROXY":            cloud.URL, // resolves that name for the agent
 		"OTEL_METRICS_EXPORTER": "console",
-		"NETATMO_LOG_LEVEL":     "debug", // the more it says, the more it could give away
+		"NETATMO_LOG_LEVEL":     "debug", // the more it logs, the more it could leak
+
+		// Two more secrets, although nothing is pushed there.
+		"OTEL_EXPORTER_OTLP_ENDPOINT": "https://collectors.test/receiver/v1/otlp/TheAddressIsTheSecret",
+		"OTEL_EXPORTER_OTLP_HEADERS":  "X-Api-Key=TheKeyOfTheBackend",
 	}))
 	s := &scene{Agent: agent, t: t, cloud: cloud, browser: browser}
 	s.setExternal("http://" + s.at("agent.test"))
@@ -93,7 +96,7 @@ func newScene(t *testing.T, browser *Browser, o simcloud.Options) *scene {
 	return s
 }
 
-// at is where the agent's own port is found under a host name.
+// at returns the agent's own address under a host name.
 func (s *scene) at(name string) (host string) {
 	_, port, _ := strings.Cut(s.Env["NETATMO_LISTEN_ADDR"], ":")
 	host = name + ":" + port
@@ -101,7 +104,7 @@ func (s *scene) at(name string) (host string) {
 	return host
 }
 
-// setExternal tells the agent, at its next start, how the browser sees it.
+// setExternal configures the external URL for the agent's next start.
 func (s *scene) setExternal(base string) {
 	s.t.Helper()
 	u, err := url.Parse(base)
@@ -112,10 +115,10 @@ func (s *scene) setExternal(base string) {
 	s.Env["NETATMO_EXTERNAL_URL"] = base
 }
 
-// external is the base of the pages as the agent is told.
+// external is the external URL in the agent's settings.
 func (s *scene) external() string { return s.Env["NETATMO_EXTERNAL_URL"] }
 
-// start starts the agent, again if need be, and returns the link in its log.
+// start starts or restarts the agent, and returns the link in its log.
 func (s *scene) start() string {
 	s.t.Helper()
 	s.Start()
@@ -129,7 +132,7 @@ func (s *scene) link() string {
 	return link.String()
 }
 
-// tab opens a tab of a browser that has not been here before.
+// tab opens a tab of a new browser.
 func (s *scene) tab() *Tab {
 	s.t.Helper()
 	tab := s.browser.Tab(s.t)
@@ -145,7 +148,7 @@ func (s *scene) another(tab *Tab) *Tab {
 	return other
 }
 
-// What there is to press.
+// Selectors of buttons and links.
 const (
 	button      = `form[action$="auth/authorize"] button`
 	field       = `form[action$="auth/token"] input[name=token]`
@@ -163,7 +166,7 @@ func (s *scene) says(p Shown, status int, texts ...string) {
 	}
 	for _, text := range texts {
 		if !strings.Contains(p.Text, text) {
-			s.t.Errorf("the page at %s does not say %q but:\n%s", p.URL.Path, text, p.Text)
+			s.t.Errorf("the page at %s does not contain %q:\n%s", p.URL.Path, text, p.Text)
 		}
 	}
 }
@@ -178,17 +181,17 @@ func (s *scene) saved() savedLogin {
 	return readLogin(s.t, dir)
 }
 
-// loggedIn checks that the login that the cloud knows is the one on the disk,
-// and that the agent uses it.
+// loggedIn checks that the cloud's login is on the disk, and that the agent
+// uses it.
 func (s *scene) loggedIn() {
 	s.t.Helper()
 	if have, want := s.saved(), s.cloud.Auth().Current(); have.Access != want.Access || have.Refresh != want.Refresh || want.Access == "" {
-		s.t.Error("the token file does not hold the login that the cloud has given")
+		s.t.Error("the token file does not contain the cloud's login")
 	}
 	s.Eventually("pushes readings", func() bool { return strings.Contains(s.Output(), "netatmo.temperature") })
 }
 
-// notLoggedIn checks that no login has come to be.
+// notLoggedIn checks that there is no login.
 func (s *scene) notLoggedIn() {
 	s.t.Helper()
 	if have := s.saved(); have.Refresh != "" {
@@ -196,7 +199,7 @@ func (s *scene) notLoggedIn() {
 	}
 }
 
-// tokenRequests counts what the cloud was asked for at its token endpoint.
+// tokenRequests counts the requests to the cloud's token endpoint.
 func (s *scene) tokenRequests() (n int) {
 	for _, times := range s.cloud.Auth().Stats().Requests {
 		n += times

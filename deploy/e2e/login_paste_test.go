@@ -13,8 +13,8 @@ func code(_ *scene, back *url.URL) string { return back.Query().Get("code") }
 
 func refreshToken(s *scene, _ *url.URL) string { return s.cloud.Auth().Grant(allScopes...).Refresh }
 
-// cutOff is a browser that cannot come back, because the redirect URI is on a
-// machine that it does not reach. What stands in its address bar is enough.
+// cutOff is a browser that cannot return, because the redirect URI is on a
+// machine that it does not reach. The text in its address bar is enough.
 func cutOff(paste func(s *scene, back *url.URL) string) func(*scene) {
 	return func(s *scene) {
 		s.setExternal("http://far-away.example:9210")
@@ -41,7 +41,8 @@ func cutOff(paste func(s *scene, back *url.URL) string) func(*scene) {
 	}
 }
 
-// What is of no use is answered with why, and the form is still there.
+// The answer to unusable input says what is wrong with it, and the form
+// remains.
 func pastedInVain(s *scene) {
 	link, tab := s.start(), s.tab()
 	tab.Open(link)
@@ -49,9 +50,9 @@ func pastedInVain(s *scene) {
 	old := s.cloud.Auth().Grant(allScopes...).Refresh
 	_ = s.cloud.Auth().Grant(allScopes...)
 	for pasted, says := range map[string]string{
-		"a token, please!": "neither a refresh token nor a code nor an address",
-		s.external() + "/auth/callback?error=access_denied": "Access was not given",
-		s.external() + "/auth/callback?state=ABC":           "carries no code",
+		"a token, please!": "not a refresh token, a code or an address",
+		s.external() + "/auth/callback?error=access_denied": "Access was not granted",
+		s.external() + "/auth/callback?state=ABC":           "contains no code",
 		strings.Repeat("0", 32):                             "did not accept the code",
 		other:                                               "did not accept the refresh token",
 		old:                                                 "did not accept the refresh token",
@@ -63,7 +64,7 @@ func pastedInVain(s *scene) {
 			s.t.Error("the page repeats what was pasted")
 		}
 	}
-	s.look(tab, "pasted in vain")
+	s.look(tab, "unusable paste")
 	s.notLoggedIn()
 	s.cloud.Auth().Inject(authtest.Fault{Kind: authtest.InvalidClient})
 	tab.Paste(field, s.cloud.Auth().Current().Refresh)

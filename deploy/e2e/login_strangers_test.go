@@ -10,13 +10,13 @@ import (
 	"testing"
 )
 
-// A callback that another browser brings is of no use to it, and leaves the
-// code to whoever began.
+// A callback in another browser does not log in, and does not use the code,
+// which remains for the browser that started the login.
 func anotherBrowser(s *scene) {
 	link, tab, other := s.start(), s.tab(), s.tab()
 	tab.Open(link)
 	back := s.consentAway(tab.Press(button))
-	s.says(other.Open(back.String()), 400, "not begun in this browser")
+	s.says(other.Open(back.String()), 400, "started in another browser")
 	if n := other.Count(anyControl); n != 0 {
 		s.t.Errorf("%d things to press in a browser that never had the key, want none", n)
 	}
@@ -25,8 +25,8 @@ func anotherBrowser(s *scene) {
 	s.loggedIn()
 }
 
-// Two tabs of one browser, each on its way: the first to finish wins, the other
-// finds it done.
+// Two tabs of one browser log in: the first to finish wins, and the other sees
+// that a login exists.
 func secondTab(s *scene) {
 	link, first := s.start(), s.tab()
 	second, third := s.another(first), s.another(first)
@@ -34,7 +34,7 @@ func secondTab(s *scene) {
 		tab.Open(link)
 		tab.Press(button)
 	}
-	s.says(second.Press(refusal), 403, "Access was not given")
+	s.says(second.Press(refusal), 403, "Access was not granted")
 	s.says(first.Press(accept), 200, "Done. You are logged in")
 	s.says(third.Press(accept), 200, "Connected to Netatmo")
 	s.says(second.Press(button), 409, "Connected to Netatmo")
@@ -50,7 +50,7 @@ var trap = template.Must(template.New("").Parse(`<!doctype html><title>Win a pri
 <button>Win</button></form>{{end}}
 {{with .Frame}}<iframe src="{{.}}"></iframe>{{end}}`))
 
-// site serves a page at a port of its own, and returns the port.
+// site serves a page at a separate port, and returns the port.
 func site(t *testing.T, page any) (port string) {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -66,8 +66,8 @@ func site(t *testing.T, page any) (port string) {
 	return u.Port()
 }
 
-// Nobody but the agent's own pages can send its forms, even with the key: not
-// another site, and not another port of the same host.
+// Only the agent's own pages can send its forms, even with the key: not another
+// site, and not another port of the same host.
 func formOfAnotherSite(s *scene) {
 	link, tab := s.start(), s.tab()
 	foreign := s.cloud.Auth().Grant(allScopes...).Refresh
@@ -75,7 +75,7 @@ func formOfAnotherSite(s *scene) {
 		"/auth/authorize": {"key": s.keys[0]},
 		"/auth/token":     {"key": s.keys[0], "token": foreign},
 	}})
-	tab.Open(link) // as good as it gets for the other site: its victim has the key
+	tab.Open(link) // the best case for the other site: its victim has the key
 	for _, host := range []string{"elsewhere.test", "agent.test"} {
 		for _, path := range []string{"/auth/authorize", "/auth/token"} {
 			tab.Open(fmt.Sprintf("http://%s:%s/", host, port))
@@ -87,19 +87,19 @@ func formOfAnotherSite(s *scene) {
 		s.t.Errorf("%d things to press on the page, want none", n)
 	}
 	if s.tokenRequests() != 0 {
-		s.t.Error("the agent did what another site wanted")
+		s.t.Error("the agent obeyed another site")
 	}
 	s.notLoggedIn()
 
-	// A link to a callback is all that is left, and brings nothing.
+	// All that another site can do is link to a callback, which has no effect.
 	code := strings.Repeat("0", 32)
-	s.says(tab.Open(s.external()+"/auth/callback?state=ABCDEFGHIJ&code="+code), 400, "not begun in this browser")
+	s.says(tab.Open(s.external()+"/auth/callback?state=ABCDEFGHIJ&code="+code), 400, "started in another browser")
 	s.notLoggedIn()
 }
 
 func frameOfAnotherSite(s *scene) {
 	port := site(s.t, map[string]any{"Agent": s.external(), "Frame": s.start()})
-	tab := s.browser.Tab(s.t) // not one of the scene's: here the browser has to complain
+	tab := s.browser.Tab(s.t) // not one of the scene's: here the browser must report an error
 	tab.Open("http://elsewhere.test:" + port + "/")
 	s.Eventually("is not shown in a frame", func() bool { return tab.Complained("frame-ancestors") })
 }

@@ -19,8 +19,8 @@ func redirectURIMismatch(s *scene) {
 	s.notLoggedIn()
 }
 
-// A login that does not cover a family of devices: the pages open for it, while
-// the other family goes on.
+// A login without the scope of a device family: the pages open for it, while
+// the other family continues.
 func scopeMissing(s *scene) {
 	s.cloud.LogIn(s.Agent, "read_station")
 	link := s.start()
@@ -28,12 +28,12 @@ func scopeMissing(s *scene) {
 		s.t.Errorf("the line with the link does not name the scope: %s", line)
 	}
 	tab := s.tab()
-	s.says(tab.Open(link), 200, "Let the agent read a little more", "lacks read_homecoach", "Permission missing")
+	s.says(tab.Open(link), 200, "Grant one more permission", "lacks read_homecoach", "Permission missing")
 	s.look(tab, "scope missing")
 	before := s.cloud.Requests()["getstationsdata"]
-	s.Eventually("goes on with the stations", func() bool { return s.cloud.Requests()["getstationsdata"] > before+1 })
+	s.Eventually("continues with the stations", func() bool { return s.cloud.Requests()["getstationsdata"] > before+1 })
 	if strings.Contains(s.Output(), "module.type=home_coach") {
-		s.t.Fatal("there is a reading of a home coach, which nobody allowed")
+		s.t.Fatal("there is a reading of a home coach without its scope")
 	}
 
 	tab.Press(button)
@@ -52,9 +52,9 @@ func lineWith(text, part string) string {
 	return ""
 }
 
-// The disk fills up after the start, so that the first login cannot be saved.
-// The page does not claim otherwise, and once there is space, pressing the
-// button again helps.
+// The disk becomes full after the start, so that the first login cannot be
+// saved. The page does not claim otherwise, and once the disk has space,
+// pressing the button again helps.
 func diskFull(s *scene) {
 	s.Process = startProcess(s.t, s.Env, "unshare", onSmallDisk(filepath.Dir(s.TokenFile()), AgentBinary(s.t))...)
 	link, tab := s.link(), s.tab()
@@ -67,40 +67,40 @@ func diskFull(s *scene) {
 	p := tab.Press(accept)
 	s.says(p, 500, "Logged in, but the login could not be saved", "no space left", s.TokenFile(), "Not saved")
 	if strings.Contains(p.Text, "no such file") {
-		s.t.Errorf("the page names what is not the cause:\n%s", p.Text)
+		s.t.Errorf("the page names a wrong cause:\n%s", p.Text)
 	}
 	s.look(tab, "not saved")
 	s.notLoggedIn()
-	s.WaitLog("level=ERROR", "the login is in memory alone")
+	s.WaitLog("level=ERROR", "exists only in memory")
 	s.Eventually("works with the login nevertheless", func() bool { return strings.Contains(s.Output(), "netatmo.temperature") })
 
 	tab.Press(button)
-	s.says(tab.Press(accept), 500, "could not be saved, so Netatmo was not asked")
+	s.says(tab.Press(accept), 500, "cannot be saved, so Netatmo was not asked")
 	if n := s.tokenRequests(); n != 1 {
-		s.t.Errorf("%d token requests, want one: a login that cannot be kept would kill the one before", n)
+		s.t.Errorf("%d token requests, want one: a login that cannot be saved would invalidate the last one", n)
 	}
 	tab.Press(button)
 	empty()
-	// The agent may have saved the login in this moment, then there is nothing
-	// left to do: either way the browser ends on a page that says so.
+	// The agent may save the login at this moment, so that nothing is left to
+	// do. Either way the browser ends on a page that says so.
 	p = tab.Press(accept)
 	s.says(p, 200)
 	if tab.Count(".tick") != 1 || tab.Count(anyControl) != 0 {
 		s.t.Errorf("the page says:\n%s", p.Text)
 	}
 	s.loggedIn()
-	s.WaitLog("the login is saved now")
+	s.WaitLog("saving the login works again")
 }
 
 // onSmallDisk returns the arguments with which unshare(1) starts a program that
-// finds an empty disk of 64 KiB in place of a directory. Nobody else does.
+// sees an empty disk of 64 KiB at a directory. Other processes do not see it.
 func onSmallDisk(dir, program string, args ...string) []string {
 	script := `mkdir -p "$0" && mount -t tmpfs -o size=64k none "$0" && exec "$@"`
 	return append([]string{"--mount", "/bin/sh", "-c", script, dir, program}, args...)
 }
 
-// diskOf opens a directory as another process sees it. It stays open beyond the
-// end of that process.
+// diskOf opens a directory as another process sees it. It stays open after that
+// process has exited.
 func diskOf(p *Process, dir string) *os.Root {
 	p.t.Helper()
 	root, err := os.OpenRoot(fmt.Sprintf("/proc/%d/root%s", p.cmd.Process.Pid, dir))
@@ -111,7 +111,7 @@ func diskOf(p *Process, dir string) *os.Root {
 	return root
 }
 
-// fill leaves no space on a disk, and returns how to undo that.
+// fill leaves no space on a disk, and returns a function that undoes that.
 func fill(t *testing.T, disk *os.Root) (empty func()) {
 	t.Helper()
 	if err := disk.WriteFile("filler", make([]byte, 1<<20), 0o600); !errors.Is(err, syscall.ENOSPC) {

@@ -42,7 +42,7 @@ func everyMetric() []catalogue.Metric {
 	return slices.Concat(catalogue.Readings(), catalogue.Agent(), catalogue.ExporterReadings(), catalogue.ExporterAgent())
 }
 
-// prometheusName translates as Prometheus does by default.
+// prometheusName translates a name as Prometheus does by default.
 func prometheusName(t *testing.T, m catalogue.Metric) string {
 	t.Helper()
 	var kind otlptranslator.MetricType = otlptranslator.MetricTypeGauge
@@ -67,7 +67,7 @@ func TestPrometheusNames(t *testing.T) {
 	golden(t, "prometheus-names.txt", b.String())
 }
 
-func TestExporterNamesStayAsTheyAre(t *testing.T) {
+func TestExporterNamesAreNotTranslated(t *testing.T) {
 	for _, m := range slices.Concat(catalogue.ExporterReadings(), catalogue.ExporterAgent()) {
 		if name := prometheusName(t, m); name != m.Name {
 			t.Errorf("%s becomes %s in Prometheus", m.Name, name)
@@ -95,7 +95,7 @@ func TestPrometheusLabels(t *testing.T) {
 	}
 }
 
-// The translation above is a library's; this is the server's word for it.
+// The translation above is a library's; this test asks the server.
 func TestPrometheusStoresTheTranslatedNames(t *testing.T) {
 	t.Parallel()
 	prom := NewPrometheus(t, AsShipped).Start()

@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// What the agent has to make of an answer about weather stations and home
-// coaches, written down a second time and as plainly as possible, from what
-// the README promises: each key of the answer, its metric and its unit.
+// The points that the agent must make from an answer about weather stations and
+// home coaches, specified a second time, as simply as possible, from the
+// README: each key of the answer, its metric and its unit.
 var (
 	sensorKeys = map[string][2]string{
 		"time_utc":         {"netatmo.measurement.time", "s"},
@@ -73,8 +73,8 @@ func decode(t testing.TB, answer []byte) object {
 	return o
 }
 
-// expectedOf lists the points that the latest answers of the endpoints make;
-// none before each has answered.
+// expectedOf lists the points for the latest answers of the endpoints; none
+// before each has answered.
 func expectedOf(t testing.TB, cloud *Cloud, endpoints ...string) []Point {
 	t.Helper()
 	var points []Point
@@ -88,7 +88,7 @@ func expectedOf(t testing.TB, cloud *Cloud, endpoints ...string) []Point {
 	return points
 }
 
-// expected lists the points that an answer makes at the time of that answer.
+// expected lists the points for an answer, at the time of that answer.
 func expected(t testing.TB, answer []byte) []Point {
 	t.Helper()
 	o := decode(t, answer)
@@ -104,7 +104,7 @@ func expected(t testing.TB, answer []byte) []Point {
 			attrs := maps.Clone(base)
 			set(attrs, "module.id", id(m))
 			set(attrs, "module.name", cmp.Or(text(m["module_name"]), id(m)))
-			if m["type"] == "NHC" { // what it calls the station's name is the device's
+			if m["type"] == "NHC" { // its station_name is the device's name
 				set(attrs, "module.name", cmp.Or(text(m["module_name"]), text(m["station_name"]), id(m)))
 			}
 			set(attrs, "module.type", moduleTypes[text(m["type"])])
@@ -133,7 +133,7 @@ func ofModule(m object, attrs map[string]string, server time.Time) []Point {
 		add(m, radioKeys)
 	}
 	if reachable && server.Sub(measured) <= staleAge {
-		if m["type"] == "NAModule2" { // a wind gauge has no temperature, whatever it says
+		if m["type"] == "NAModule2" { // a wind gauge has no temperature, whatever it sends
 			dash = maps.Clone(dash)
 			delete(dash, "min_temp")
 			delete(dash, "max_temp")
@@ -143,8 +143,8 @@ func ofModule(m object, attrs map[string]string, server time.Time) []Point {
 	return points
 }
 
-// valueOf turns a value of the answer into the metric's; false where there is
-// none to be had.
+// valueOf converts a value of the answer to the metric's; false if there is
+// none.
 func valueOf(key string, v any) (float64, bool) {
 	switch v := v.(type) {
 	case bool:
@@ -205,8 +205,8 @@ func seconds(v any) time.Time {
 	return time.Unix(s, 0)
 }
 
-// rebase moves every time in an answer so that it was given at now, and
-// returns by how many seconds.
+// rebase shifts every time in an answer so that it was given at now, and
+// returns the shift in seconds.
 func rebase(t testing.TB, answer []byte, now time.Time) ([]byte, int64) {
 	t.Helper()
 	o := decode(t, answer)

@@ -7,11 +7,11 @@ import (
 	"testing"
 )
 
-// The five factors of an outage. All their combinations are the full matrix, but for the devices,
-// which take turns; E2E_OUTAGES=all runs it, else a selection runs that has every
-// pair of values of two factors.
+// The five factors of an outage. All their combinations, with the devices in
+// turn, are the full matrix, which E2E_OUTAGES=all runs. Otherwise a selection
+// runs that has every pair of values of two factors.
 var (
-	// outages name who is away, in the order in which they come back.
+	// outages name what is down, in the order in which it comes back.
 	outages = [][]part{
 		{agentAway}, {stationAway}, {netatmoAway}, {backendAway},
 		{agentAway, stationAway}, {agentAway, netatmoAway}, {agentAway, backendAway},
@@ -20,12 +20,12 @@ var (
 	ways       = []way{grpcCollector, httpCollector, httpDirect, httpsGateway}
 	backends   = []backendKind{prometheusNoWindow, prometheusShipped, victoria}
 	attributes = []string{"", "deployment.environment.name=home,building=7"}
-	// One family at a time: at the pace of these tests two would take all of
+	// One family at a time: at the pace of these tests, two would use all of
 	// the requests that Netatmo allows, and leave none for history.
 	devices = []string{"weather", "homecoach"}
 )
 
-// part is somebody who can be away.
+// part is a part of the chain that can be down.
 type part string
 
 const (
@@ -35,30 +35,32 @@ const (
 	backendAway part = "backend"
 )
 
-// way is how points reach the backend.
+// way is the path of points to the backend.
 type way string
 
 const (
-	grpcCollector way = "grpc+collector" // away is the Collector
-	httpCollector way = "http+collector" // away is the backend behind the Collector
+	grpcCollector way = "grpc+collector" // the Collector can be down
+	httpCollector way = "http+collector" // the backend behind the Collector can be down
 	httpDirect    way = "http"
 	httpsGateway  way = "https+gateway"
 )
 
-// backendKind is where points are stored.
+// backendKind is the kind of backend that stores the points.
 type backendKind string
 
 const (
 	prometheusNoWindow backendKind = "prometheus-0" // Prometheus' default, and Grafana Cloud's
+	prometheusHour     backendKind = "prometheus-1h"
 	prometheusShipped  backendKind = "prometheus-1y"
 	victoria           backendKind = "victoria"
 )
 
-// setup is everything of a case but the outage.
+// setup is a case without its outage.
 type setup struct {
 	way        way
 	backend    backendKind
 	attributes string // OTEL_RESOURCE_ATTRIBUTES
+	promoted   string // those that a Prometheus makes labels of
 }
 
 func (s setup) String() string {
@@ -84,7 +86,7 @@ func (c outageCase) String() string {
 	return strings.Join(names, "+") + "/" + c.devices + "/" + c.setup.String()
 }
 
-// everything asks for the full matrix.
+// everything reports whether to run the full matrix.
 func everything() bool { return os.Getenv("E2E_OUTAGES") == "all" }
 
 // outageCases are the combinations to run.
@@ -106,15 +108,15 @@ func setups() []setup {
 	for _, w := range ways {
 		for _, b := range backends {
 			for _, a := range attributes {
-				all = append(all, setup{w, b, a})
+				all = append(all, setup{way: w, backend: b, attributes: a})
 			}
 		}
 	}
 	return all
 }
 
-// selected reports whether a case belongs to the selection: each outage meets
-// each way once, with the backends and attributes in turn.
+// selected reports whether a case belongs to the selection: each outage is
+// combined with each way once, with the backends and attributes in turn.
 func selected(outage, setup int) bool {
 	attr, backend, way := setup%2, setup/2%len(backends), setup/2/len(backends)
 	return backend == (outage+way)%len(backends) && attr == (outage/2+way)%2

@@ -22,7 +22,7 @@ type chain struct {
 	backendDown func(down bool)
 }
 
-// store is a backend that can be asked what it has.
+// store is a backend that can be queried.
 type store interface {
 	OTLP() string
 	Raw(selector string, begin, end time.Time) []Series
@@ -30,10 +30,10 @@ type store interface {
 
 const gatewayUser, gatewayPassword = "123456", "glc_TheTokenOfTheStack"
 
-// newChain starts a cloud and a backend, and prepares an agent that is logged in.
+// newChain starts a cloud and a backend, and prepares a logged-in agent.
 func newChain(t testing.TB, s setup, o simcloud.Options, env Env) *chain {
 	t.Helper()
-	AgentBinary(t) // building it is not to count as time of the agent's
+	AgentBinary(t) // so that the time to build it does not count as the agent's
 	r := &chain{t: t, setup: s, cloud: NewCloud(t, o), began: time.Now()}
 	push := r.startBackend()
 	if s.attributes != "" {
@@ -44,8 +44,8 @@ func newChain(t testing.TB, s setup, o simcloud.Options, env Env) *chain {
 	return r
 }
 
-// startBackend starts the backend and what is before it, and returns the
-// agent's settings to push there.
+// startBackend starts the backend and what is in front of it, and returns the
+// agent's settings for it.
 func (r *chain) startBackend() Env {
 	r.t.Helper()
 	storeDown := r.startStore()
@@ -78,8 +78,8 @@ func (r *chain) startBackend() Env {
 	return Env{"OTEL_EXPORTER_OTLP_ENDPOINT": r.store.OTLP()}
 }
 
-// startStore starts where points are stored. The store is stopped by SIGTERM,
-// because VictoriaMetrics acknowledges what a SIGKILL would lose.
+// startStore starts the backend that stores points. SIGTERM stops it, because
+// VictoriaMetrics acknowledges points that a SIGKILL would lose.
 func (r *chain) startStore() (down func(bool)) {
 	r.t.Helper()
 	if r.backend == victoria {
@@ -94,10 +94,17 @@ func (r *chain) startStore() (down func(bool)) {
 		}
 	}
 	window := AsShipped
-	if r.backend == prometheusNoWindow {
+	switch r.backend {
+	case prometheusNoWindow:
 		window = 0
+	case prometheusHour:
+		window = time.Hour
 	}
-	p := NewPrometheus(r.t, window).Start()
+	p := NewPrometheus(r.t, window)
+	if r.promoted != "" {
+		p.Promote(r.promoted)
+	}
+	p.Start()
 	p.WaitScraped()
 	r.store = p
 	return func(down bool) {
@@ -109,24 +116,25 @@ func (r *chain) startStore() (down func(bool)) {
 	}
 }
 
-// stored is everything that the agent's pushes have left in the backend.
+// stored returns everything that the agent's pushes have left in the backend.
 func (r *chain) stored() []Series {
 	r.t.Helper()
-	const oldest = 31 * 24 * time.Hour // more than any test asks for
+	const oldest = 31 * 24 * time.Hour // more than any test queries
 	return r.store.Raw(`{__name__=~"netatmo_.*"}`, r.began.Add(-oldest), time.Now().Add(time.Minute))
 }
 
-// eventually waits until the condition holds; asking a backend is not free.
+// eventually waits until the condition holds, with pauses, because backend
+// queries are expensive.
 func (r *chain) eventually(what string, patience time.Duration, cond func() bool) {
 	r.t.Helper()
 	for deadline := time.Now().Add(patience); !cond(); time.Sleep(2 * time.Second) {
 		if time.Now().After(deadline) {
-			r.t.Fatalf("waited %v in vain until the agent %s", patience, what)
+			r.t.Fatalf("after %v, the agent still has not reached this state: %s", patience, what)
 		}
 	}
 }
 
-// state is what the tests read of the agent's state file.
+// state is the part of the agent's state file that the tests read.
 type state struct {
 	Instance string               `json:"instance_id"`
 	Marks    map[string]time.Time `json:"marks"`

@@ -7,11 +7,11 @@ import (
 	"netatmo-agent/agent/simcloud"
 )
 
-// window0 is how old a sample Prometheus takes without an out-of-order window:
-// an hour, less some minutes that pass meanwhile.
+// window0 is the maximum age of a sample that Prometheus accepts without an
+// out-of-order window: an hour, less the minutes until it is pushed.
 const window0 = 55 * time.Minute
 
-// longGap is an agent that was away for hours.
+// longGap is an agent that was down for hours.
 type longGap struct {
 	setup
 	away time.Duration
@@ -19,8 +19,7 @@ type longGap struct {
 
 func (g longGap) String() string { return "away " + g.away.String() + "/" + g.setup.String() }
 
-// longGaps are the cases to run. The longer one is longer than
-// NETATMO_BACKFILL allows.
+// longGaps are the cases to run. The longer one exceeds NETATMO_BACKFILL.
 func longGaps(all bool) []longGap {
 	var cases []longGap
 	for i, away := range []time.Duration{6 * time.Hour, 48 * time.Hour} {
@@ -33,7 +32,7 @@ func longGaps(all bool) []longGap {
 	return cases
 }
 
-// TestLongGaps checks what a backend has after an agent was away for hours, at
+// TestLongGaps checks what a backend has after the agent was down for hours, at
 // the real cadence and with all families. It begins with an old mark.
 func TestLongGaps(t *testing.T) {
 	t.Parallel()
@@ -61,7 +60,7 @@ func runLongGap(t *testing.T, g longGap) result {
 	const backfill = 24 * time.Hour // NETATMO_BACKFILL
 	x := r.truth()
 	x.mark, x.hole = begin.Add(-g.away), time.Hour
-	if g.away > backfill { // what is right at the limit may be beyond it when it is asked for
+	if g.away > backfill { // a sample at the limit may be beyond it when it is requested
 		x.mark = begin.Add(-backfill + time.Minute)
 	}
 	stored := r.stored()
@@ -83,16 +82,16 @@ func runLongGap(t *testing.T, g longGap) result {
 	return res
 }
 
-// newest returns when the newest sample of each sensor that the cloud holds now
-// was measured. What was measured before it can all be had now; what comes
-// after it is uploaded later.
+// newest returns the time of the newest sample of each sensor that the cloud
+// has now. Everything measured before it is available now; everything after it
+// is uploaded later.
 func (r *chain) newest(sensors []sensor) []time.Time {
 	r.t.Helper()
 	var times []time.Time
 	for _, s := range sensors {
 		held := r.cloud.Held(s.ID, s.typ, time.Now().Add(-time.Hour), time.Now())
 		if len(held) == 0 {
-			r.t.Fatalf("%s: the cloud holds nothing of the last hour", s)
+			r.t.Fatalf("%s: the cloud has nothing from the last hour", s)
 		}
 		times = append(times, held[len(held)-1].Time)
 	}
@@ -110,7 +109,7 @@ func pushedAfter(stored []Series, sensors []sensor, t time.Time) bool {
 	return true
 }
 
-// truth is what the backend is judged by, at the real cadence.
+// truth returns what the backend is compared with, at the real cadence.
 func (r *chain) truth() truth {
 	x := truth{stale: staleAge, held: func(s sensor, from, to time.Time) []simcloud.Sample {
 		return r.cloud.Held(s.ID, s.typ, from, to)
@@ -121,7 +120,7 @@ func (r *chain) truth() truth {
 	return x
 }
 
-// horizon is how old a sample the backend takes.
+// horizon is the maximum age of a sample that the backend accepts.
 func (r *chain) horizon() time.Duration {
 	if r.backend == prometheusNoWindow {
 		return window0

@@ -10,22 +10,22 @@ import (
 )
 
 const (
-	away      = 2 * time.Minute  // how long an outage lasts: 24 samples
-	awayAfter = 15 * time.Second // how much longer the second one of two
+	away      = 2 * time.Minute  // duration of an outage: 24 samples
+	awayAfter = 15 * time.Second // how much longer the second of two lasts
 	fastStale = 20 * time.Second // NETATMO_AGE_STALE in proportion to the cadence
-	secondTry = 25 * time.Second // until the agent has looked a second time at a gap: two uploads and a bit
+	secondTry = 25 * time.Second // until the agent has reread a gap: a little more than two uploads
 
-	// atOnce is how long a series that has nothing to wait for may be silent:
-	// far longer than the push interval, for a slow machine, and far shorter than the
-	// two minutes for which live values may wait for a gap.
+	// atOnce is how long a series that waits for nothing may be silent: much
+	// longer than the push interval, for a slow machine, and much shorter than
+	// the two minutes for which live values may wait for a gap.
 	atOnce = 20 * time.Second
 )
 
-// offline is the station, or home coach, that is away when one is.
+// offline is the station or home coach that goes offline.
 var offline = map[string]string{"weather": "70:ee:50:00:10:01", "homecoach": "70:ee:50:00:20:01"}
 
 // twoOfEach is an account with two weather stations and two home coaches, and
-// no more modules than it takes: each costs a request for its history.
+// as few modules as possible, because each costs a request for its history.
 func twoOfEach() *simcloud.Scenario {
 	s := simcloud.Default()
 	h := &s.Homes[0]
@@ -38,7 +38,7 @@ func twoOfEach() *simcloud.Scenario {
 }
 
 // TestOutages checks what a backend has after an outage of two minutes. All
-// cases run at once: they mostly wait.
+// cases run concurrently, because they mostly wait.
 func TestOutages(t *testing.T) {
 	t.Parallel()
 	var results table
@@ -98,7 +98,7 @@ func (r *chain) switchOff(p part, station string, off bool) {
 	}
 }
 
-// delivered reports whether each sensor has a point of its own, live, after t.
+// delivered reports whether each sensor has a live point after t.
 func (r *chain) delivered(sensors []sensor, t time.Time) bool {
 	r.t.Helper()
 	stored := r.stored()
@@ -141,9 +141,9 @@ func (r *chain) judgeOutage(c outageCase, sensors []sensor, begin, end time.Time
 	return res
 }
 
-// goesOn reports whether a series has nothing to wait for in an outage: what
-// the agent says of itself, and, if only a station is away, what there is to say
-// about others, and that it is away.
+// goesOn reports whether a series must continue in an outage: the agent's
+// metrics about itself and, if only a station is offline, everything about the
+// others, and that it is offline.
 func (c outageCase) goesOn(s Series) bool {
 	name := s.Labels["__name__"]
 	if !slices.Equal(c.away, []part{stationAway}) {
@@ -153,8 +153,8 @@ func (c outageCase) goesOn(s Series) bool {
 		s.Labels["module_id"] != "" && s.Labels["station_id"] != offline[c.devices]
 }
 
-// silence is the longest silence of a series that goes on, while agent and
-// backend are there, and which one that was.
+// silence returns the longest silence of a series that must continue, while
+// agent and backend are up, and which series that was.
 func (c outageCase) silence(stored []Series, begin, end time.Time) (longest time.Duration, which string) {
 	for _, s := range stored {
 		if !c.goesOn(s) || len(s.Samples) == 0 {

@@ -12,15 +12,15 @@ import (
 	"go.opentelemetry.io/collector/pdata/pmetric"
 )
 
-// Point is one data point with all that is said about it.
+// Point is one data point with everything known about it.
 type Point struct {
 	Metric, Unit, Description string
-	Type                      string // gauge, counter, or what pdata calls anything else
+	Type                      string // gauge, counter, or pdata's name of another type
 	Scope                     string
 	Attributes, Resource      map[string]string
 	Time                      time.Time
 	Value                     float64
-	Request                   int // number of the request it came in, from 0
+	Request                   int // number of the request that it arrived in, from 0
 }
 
 // Series names the series that p belongs to: metric and attributes.
@@ -38,12 +38,12 @@ func (p Point) Series() string {
 	return b.String()
 }
 
-// String says everything about p but its time, its resource and its request.
+// String describes p without its time, its resource and its request.
 func (p Point) String() string {
 	return fmt.Sprintf("%s %s %s %q", p.Series(), strconv.FormatFloat(p.Value, 'f', -1, 64), p.Type, p.Unit)
 }
 
-// flatten turns a request into points.
+// flatten converts a request to points.
 func flatten(md pmetric.Metrics, request int) []Point {
 	var points []Point
 	for _, rm := range md.ResourceMetrics().All() {
@@ -65,8 +65,8 @@ func flatten(md pmetric.Metrics, request int) []Point {
 	return points
 }
 
-// dataOf names the type of m and returns its points; only a gauge and a sum
-// have any that the agent could have meant.
+// dataOf returns the type of m and its points; only a gauge and a sum have
+// points that the agent can produce.
 func dataOf(m pmetric.Metric) (string, pmetric.NumberDataPointSlice) {
 	switch {
 	case m.Type() == pmetric.MetricTypeGauge:
@@ -87,7 +87,7 @@ func number(dp pmetric.NumberDataPoint) float64 {
 	return dp.DoubleValue()
 }
 
-// texts returns attributes as texts; one that is not a text says so.
+// texts returns attributes as strings; one that is not a string says so.
 func texts(attrs pcommon.Map) map[string]string {
 	m := map[string]string{}
 	for k, v := range attrs.All() {

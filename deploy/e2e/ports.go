@@ -8,10 +8,11 @@ import (
 	"testing"
 )
 
-// Ports come from below 32768, where Linux does not take ports for outgoing
-// connections from, in blocks. A block belongs to the process that listens on
-// its first port, so that no two test processes hand out the same port: asking
-// the kernel for a free port and closing it again would only usually work.
+// Ports are below 32768, because Linux takes ports for outgoing connections
+// from above, and are allocated in blocks. A block belongs to the process that
+// listens on its first port, so that no two test processes use the same port.
+// Asking the kernel for a free port and closing it again would work only
+// usually.
 const (
 	firstPort = 20000
 	blockSize = 100
@@ -24,7 +25,7 @@ var ports struct {
 	next, end int
 }
 
-// FreePort returns a loopback port that nothing else of the tests uses.
+// FreePort returns a loopback port that no other test uses.
 func FreePort(t testing.TB) int {
 	t.Helper()
 	ports.Lock()
@@ -50,7 +51,7 @@ func FreeAddr(t testing.TB) string {
 	return fmt.Sprintf("127.0.0.1:%d", FreePort(t))
 }
 
-// takeBlock makes another block the present one, if one is free.
+// takeBlock switches to another block, if one is free.
 func takeBlock() {
 	for range blocks {
 		start := firstPort + rand.IntN(blocks)*blockSize

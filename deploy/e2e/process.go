@@ -17,13 +17,13 @@ import (
 )
 
 // patience is how long a test waits for something that takes a moment. It is
-// far more than a slow machine needs: only a fault lasts that long.
+// much more than a slow machine needs, so that only a fault takes that long.
 const patience = 60 * time.Second
 
 // Env is the whole environment of a process, by name of variable.
 type Env map[string]string
 
-// With returns a copy of e with the variables of others set on top.
+// With returns a copy of e with the variables of others added; later ones win.
 func (e Env) With(others ...Env) Env {
 	all := Env{}
 	for _, vars := range append([]Env{e}, others...) {
@@ -40,16 +40,16 @@ func (e Env) list() []string {
 	return list
 }
 
-// Process is a running program. When its test ends it is stopped, and if the
-// test failed, the last lines of what it printed are shown.
+// Process is a running program. When its test ends it is stopped. If the test
+// failed, the last lines of its output are logged.
 type Process struct {
 	t    testing.TB
 	name string
 	cmd  *exec.Cmd
-	done chan struct{} // closed when it has ended
+	done chan struct{} // closed when it has exited
 
-	// signalled maps the process that was started to the one to be signalled,
-	// where that is another.
+	// signalled maps the started process to the one to signal, if that is
+	// different.
 	signalled func(pid int) int
 
 	mu             sync.Mutex
@@ -64,7 +64,7 @@ func startProcess(t testing.TB, env Env, binary string, args ...string) *Process
 	return p
 }
 
-// startDialogue starts a program whose standard input is what the test writes.
+// startDialogue starts a program whose standard input the test writes.
 func startDialogue(t testing.TB, env Env, binary string, args ...string) (p *Process, input io.WriteCloser) {
 	t.Helper()
 	p = newProcess(t, env, binary, args...)
@@ -91,7 +91,7 @@ func (p *Process) start() {
 		p.t.Fatalf("start %s: %v", p.name, err)
 	}
 	go func() {
-		_ = p.cmd.Wait() // ProcessState says it
+		_ = p.cmd.Wait() // ProcessState has the result
 		close(p.done)
 	}()
 	p.t.Cleanup(p.cleanUp)
@@ -110,21 +110,21 @@ func (p *Process) cleanUp() {
 	}
 }
 
-// Output is what the process has written to standard output so far.
+// Output returns what the process has written to standard output so far.
 func (p *Process) Output() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.stdout.String()
 }
 
-// Log is what the process has written to standard error so far.
+// Log returns what the process has written to standard error so far.
 func (p *Process) Log() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.stderr.String()
 }
 
-// WaitLog waits until standard error contains every one of the texts.
+// WaitLog waits until standard error contains all of the texts.
 func (p *Process) WaitLog(texts ...string) {
 	p.t.Helper()
 	for _, text := range texts {
@@ -132,17 +132,17 @@ func (p *Process) WaitLog(texts ...string) {
 	}
 }
 
-// Eventually waits until cond is true and fails the test if that does not
-// happen, or if the process ends before.
+// Eventually waits until cond is true. It fails the test if that takes too
+// long, or if the process exits first.
 func (p *Process) Eventually(what string, cond func() bool) {
 	p.t.Helper()
 	deadline := time.Now().Add(patience)
 	for !cond() {
 		if !p.Running() && !cond() {
-			p.t.Fatalf("%s ended (exit code %d) before this: %s", p.name, p.cmd.ProcessState.ExitCode(), what)
+			p.t.Fatalf("%s ended (exit code %d) before: %s", p.name, p.cmd.ProcessState.ExitCode(), what)
 		}
 		if time.Now().After(deadline) {
-			p.t.Fatalf("%s: waited %v in vain for this: %s", p.name, patience, what)
+			p.t.Fatalf("%s: after %v, not reached: %s", p.name, patience, what)
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
@@ -162,7 +162,7 @@ func (p *Process) WaitListening(addrs ...string) {
 	}
 }
 
-// Running tells whether the process has not ended.
+// Running reports whether the process has not exited.
 func (p *Process) Running() bool {
 	select {
 	case <-p.done:
@@ -172,18 +172,19 @@ func (p *Process) Running() bool {
 	}
 }
 
-// Wait waits for the end and returns the exit code, −1 after a signal.
+// Wait waits until the process exits and returns the exit code, −1 after a
+// signal.
 func (p *Process) Wait() int {
 	p.t.Helper()
 	select {
 	case <-p.done:
 	case <-time.After(patience):
-		p.t.Fatalf("%s: waited %v in vain for its end", p.name, patience)
+		p.t.Fatalf("%s: it did not exit within %v", p.name, patience)
 	}
 	return p.cmd.ProcessState.ExitCode()
 }
 
-// Signal sends a signal; one that has ended already does not mind.
+// Signal sends a signal; it is not an error if the process has exited.
 func (p *Process) Signal(sig syscall.Signal) {
 	p.t.Helper()
 	var err error
@@ -206,7 +207,7 @@ func (p *Process) Terminate() (code int, took time.Duration) {
 	return code, time.Since(start)
 }
 
-// Kill ends the process as a power cut would.
+// Kill ends the process like a power cut.
 func (p *Process) Kill() {
 	p.t.Helper()
 	p.Signal(syscall.SIGKILL)

@@ -15,8 +15,7 @@ import (
 )
 
 // Prometheus is a Prometheus server with deploy/prometheus.yaml. The embedded
-// Process is its present or latest run; it can be started again on the same
-// data.
+// Process is its current or latest run; it can be restarted with the same data.
 type Prometheus struct {
 	*Process
 	URL string
@@ -25,14 +24,14 @@ type Prometheus struct {
 	args []string
 }
 
-// AsShipped is the out-of-order window that deploy/prometheus.yaml has.
+// AsShipped is the out-of-order window of deploy/prometheus.yaml.
 const AsShipped time.Duration = -1
 
 var windowSetting = regexp.MustCompile(`(out_of_order_time_window): \w+`)
 
 // NewPrometheus prepares a Prometheus with an out-of-order window; 0 is
-// Prometheus' own default. It scrapes itself, as everybody's does, so that the
-// newest sample of its database is never older than a second.
+// Prometheus' own default. It scrapes itself, as is usual, so that the newest
+// sample of its database is never older than a second.
 func NewPrometheus(t testing.TB, window time.Duration) *Prometheus {
 	t.Helper()
 	addr, dir := FreeAddr(t), t.TempDir()
@@ -62,13 +61,26 @@ func NewPrometheus(t testing.TB, window time.Duration) *Prometheus {
 func replaceOnce(t testing.TB, s, old, replacement string) string {
 	t.Helper()
 	if old == "" || strings.Count(s, old) != 1 {
-		t.Fatalf("%q does not stand exactly once in a shipped file", old)
+		t.Fatalf("%q is not exactly once in a shipped file", old)
 	}
 	return strings.Replace(s, old, replacement, 1)
 }
 
-// Start starts Prometheus, for the first time or again, and waits until it is
-// ready.
+// Promote makes a label of a resource attribute.
+func (p *Prometheus) Promote(attribute string) {
+	p.t.Helper()
+	file := strings.TrimPrefix(p.args[0], "--config.file=")
+	b, err := os.ReadFile(file)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	config := replaceOnce(p.t, string(b), "otlp:\n", "otlp:\n  promote_resource_attributes: ["+attribute+"]\n")
+	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// Start starts or restarts Prometheus, and waits until it is ready.
 func (p *Prometheus) Start() *Prometheus {
 	p.t.Helper()
 	p.Process = startProcess(p.t, Env{}, Tool(p.t, "prometheus"), p.args...)
@@ -83,8 +95,8 @@ func (p *Prometheus) Start() *Prometheus {
 	return p
 }
 
-// WaitScraped waits until Prometheus has scraped itself, which decides what is
-// too old for it.
+// WaitScraped waits until Prometheus has scraped itself, because that decides
+// which points are too old for it.
 func (p *Prometheus) WaitScraped() {
 	p.t.Helper()
 	p.Eventually("has scraped itself", func() bool { return len(p.Query("up == 1", time.Time{})) > 0 })
@@ -99,14 +111,14 @@ type Series struct {
 	Samples []Sample
 }
 
-// Sample is one value in time.
+// Sample is one value at one time.
 type Sample struct {
 	Time  time.Time
 	Value float64
 }
 
 // Query evaluates an instant query at a time (zero: now). Each series has one
-// sample, or, for a range like m[1h], all the samples that are stored.
+// sample or, for a range like m[1h], all stored samples.
 func (p *Prometheus) Query(query string, at time.Time) []Series {
 	p.t.Helper()
 	form := url.Values{"query": {query}}
@@ -124,8 +136,7 @@ func (p *Prometheus) QueryRange(query string, begin, end time.Time, step time.Du
 	})
 }
 
-// Raw returns the samples of a selector as they are stored, those after begin
-// and up to end.
+// Raw returns the stored samples of a selector after begin and up to end.
 func (p *Prometheus) Raw(selector string, begin, end time.Time) []Series {
 	p.t.Helper()
 	return p.Query(fmt.Sprintf("%s[%dms]", selector, end.Sub(begin).Milliseconds()), end)
@@ -135,8 +146,8 @@ func unixText(t time.Time) string {
 	return strconv.FormatFloat(float64(t.UnixMilli())/1000, 'f', 3, 64)
 }
 
-// get asks one of the query endpoints; a query that Prometheus does not
-// understand fails the test.
+// get makes a request to one of the query endpoints; an invalid query fails the
+// test.
 func (p *Prometheus) get(path string, form url.Values) []Series {
 	p.t.Helper()
 	resp, err := http.PostForm(p.URL+path, form)
@@ -179,7 +190,7 @@ func (r promSeries) series() Series {
 	return s
 }
 
-// promSample is [seconds, "value"] on the wire.
+// promSample is [seconds, "value"] in JSON.
 type promSample Sample
 
 // UnmarshalJSON implements json.Unmarshaler.

@@ -13,9 +13,9 @@ import (
 	"testing"
 )
 
-// Gateway stands for Grafana Cloud's: https with a certificate of its own CA,
-// a Basic login, OTLP over HTTP below /otlp, everything passed on to a
-// backend. It can be switched off.
+// Gateway replaces Grafana Cloud's: https with a certificate of its own CA,
+// Basic credentials, OTLP over HTTP below /otlp. It forwards everything to a
+// backend, and can be turned off.
 type Gateway struct {
 	URL    string // its OTLP endpoint, https://…/otlp
 	CAFile string // the CA to trust
@@ -49,10 +49,10 @@ func NewGateway(t testing.TB, user, password, endpoint string) *Gateway {
 	return g
 }
 
-// Down switches the gateway off, or on again: it answers 503.
+// Down turns the gateway off, so that it answers 503, or on again.
 func (g *Gateway) Down(down bool) { g.down.Store(down) }
 
-// Refused counts the requests that came without the right login.
+// Refused counts the requests without the right credentials.
 func (g *Gateway) Refused() int { return int(g.refused.Load()) }
 
 // ServeHTTP implements http.Handler.

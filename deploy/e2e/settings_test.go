@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// A start that cannot work ends with code 2, before any request, and says
-// everything that is wrong at once: the setting, what is wrong, what to do.
+// With wrong settings the agent exits with code 2, before any request, and
+// reports everything that is wrong at once: the setting, the fault, the remedy.
 func TestWrongSettings(t *testing.T) {
 	notADirectory := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(notADirectory, []byte("x"), 0o600); err != nil {
@@ -61,11 +61,11 @@ func TestWrongSettings(t *testing.T) {
 			}
 			for _, want := range tt.want {
 				if !strings.Contains(got.Log, want) {
-					t.Errorf("does not name %q", want)
+					t.Errorf("the log does not contain %q", want)
 				}
 			}
 			if strings.Contains(got.Log, ClientSecret) {
-				t.Error("prints the secret")
+				t.Error("the log contains the secret")
 			}
 			if t.Failed() {
 				t.Logf("it says:\n%s", got.Log)

@@ -11,19 +11,20 @@ import (
 	"netatmo-agent/auth/authtest"
 )
 
-// twentyfold is one home at twenty times the pace: as fast as an agent can
-// follow for an hour within the requests that Netatmo allows.
+// twentyfold is one home at twenty times the real pace, the fastest that an
+// agent can follow for an hour within Netatmo's request limits.
 func twentyfold() simcloud.Options {
 	return simcloud.Options{Measure: 15 * time.Second, Upload: 30 * time.Second, TokenLife: 2 * time.Minute, Scenario: oneHome()}
 }
 
-// TestSoak has the real processes live through one trouble after another, for
-// a real hour with E2E_SOAK=1h. At the end the backend has every sample
-// that live values do not cover, the login is whole, and the agent holds no more
-// than at the start. A year of troubles, in fake time, is a test of agent/.
+// TestSoak exposes the real processes to one fault after another, for a real
+// hour with E2E_SOAK=1h. At the end the backend has every sample that live
+// values do not cover, the login works, and the agent uses no more memory and
+// files than at the start. A test in agent/ does the same for a year of faults,
+// in fake time.
 func TestSoak(t *testing.T) {
 	t.Parallel()
-	length := duration(t, "E2E_SOAK", 35*time.Second) // which is one trouble, a power cut of two minutes
+	length := duration(t, "E2E_SOAK", 35*time.Second) // that is one fault, a power cut of two minutes
 	stale := 2 * twentyfold().Upload
 	r := newChain(t, setup{way: grpcCollector, backend: prometheusShipped}, twentyfold(), Env{
 		"NETATMO_DEVICES": "weather", "NETATMO_AGE_STALE": stale.String(), "OTEL_METRIC_EXPORT_INTERVAL": "5000",
@@ -38,7 +39,7 @@ func TestSoak(t *testing.T) {
 	t.Logf("at the start: %d files, %.1f MiB anonymous", files, mib(r.agent.memory("RssAnon")))
 
 	random := rand.New(rand.NewPCG(uint64(length), 0))
-	calm := 3 * twentyfold().Upload // enough to fill a gap and to look at it again
+	calm := 3 * twentyfold().Upload // enough to fill a gap and to reread it
 	for end := r.began.Add(length); time.Now().Before(end); time.Sleep(calm) {
 		x := troubles[random.IntN(len(troubles))]
 		t.Logf("after %v: %s", time.Since(r.began).Round(time.Second), x.name)
@@ -55,14 +56,14 @@ func TestSoak(t *testing.T) {
 	r.check(res, len(sensors))
 	r.checkLogin()
 	anonymous := r.agent.memory("RssAnon")
-	t.Logf("at the end: %d files, %.1f MiB anonymous, %.1f MiB at most; %d samples had to be filled in, %d are there",
+	t.Logf("at the end: %d files, %.1f MiB anonymous, %.1f MiB at most; %d samples had to be filled in, %d are present",
 		len(dirEntries(t, r.agent.proc("fd"))), mib(anonymous), mib(r.agent.memory("VmHWM")), res.expected, res.present)
 	if now := len(dirEntries(t, r.agent.proc("fd"))); now > files+2 || anonymous > 8*mebibyte {
 		t.Errorf("%d files, at the start %d; want at most 8 MiB anonymous", now, files)
 	}
 }
 
-// troubles are what can happen; each lasts about as long as it is told.
+// troubles are the possible faults; each lasts about as long as requested.
 var troubles = []struct {
 	name   string
 	strike func(r *chain, d time.Duration)
@@ -90,7 +91,7 @@ var troubles = []struct {
 	{"renewals answered by a gateway", func(r *chain, d time.Duration) { r.refuse(authtest.HTML503, d) }},
 }
 
-// lack has somebody away.
+// lack takes a part down.
 func (r *chain) lack(p part, d time.Duration) {
 	r.switchOff(p, offline["weather"], true)
 	time.Sleep(d)
@@ -109,16 +110,16 @@ func (r *chain) refuse(kind authtest.FaultKind, d time.Duration) {
 	r.cloud.Auth().Heal()
 }
 
-// beforeRenewal waits until no renewal of the token is due for some seconds: a
-// process that is killed while the answer is on its way loses the login, whoever
-// wrote it.
+// beforeRenewal waits until no token renewal is due for some seconds: a process
+// that is killed while the answer is on its way loses the login, whatever its
+// code.
 func (r *chain) beforeRenewal() {
 	r.eventually("has a token for a while", time.Minute, func() bool {
 		return time.Until(r.cloud.Auth().Current().Expiry) > twentyfold().TokenLife/4
 	})
 }
 
-// checkLogin compares the token file with what Netatmo takes.
+// checkLogin compares the token file with the tokens that Netatmo accepts.
 func (r *chain) checkLogin() {
 	r.t.Helper()
 	content, err := os.ReadFile(r.agent.TokenFile())
@@ -136,7 +137,7 @@ func (r *chain) checkLogin() {
 	}
 }
 
-// duration reads how long a test is to look at something.
+// duration reads how long a test runs.
 func duration(t testing.TB, variable string, short time.Duration) time.Duration {
 	t.Helper()
 	value := os.Getenv(variable)

@@ -11,24 +11,25 @@ import (
 	"time"
 )
 
-// door is the way into a cloud. It sees who comes, and can be shut for a while.
+// door is the entry to a cloud. It records requests, and can be closed for a
+// while.
 type door struct {
 	cloud http.Handler
 	url   string
-	shut  sync.RWMutex // held for writing while API requests have to wait
+	shut  sync.RWMutex // held for writing while API requests must wait
 
 	mu       sync.Mutex
 	open     int             // connections
-	arrived  int             // API requests, those that wait included
-	asked    int             // token requests, those that wait included
+	arrived  int             // API requests, including waiting ones
+	asked    int             // token requests, including waiting ones
 	last     time.Time       // when a token request was answered
-	used     map[string]bool // access tokens that the API was asked with
+	used     map[string]bool // access tokens of API requests
 	answered chan struct{}   // capacity 1: a token request has been answered
 }
 
 var errStillOpen = errors.New("connections of a client that is dead stay open")
 
-// newDoor opens a door to a cloud, which has its address from then on.
+// newDoor opens a door to a cloud, whose address it becomes.
 func newDoor(t *testing.T, cloud *Cloud) *door {
 	t.Helper()
 	d := &door{cloud: cloud, used: map[string]bool{}, answered: make(chan struct{}, 1)}
@@ -58,7 +59,7 @@ func (d *door) count(_ net.Conn, state http.ConnState) {
 	}
 }
 
-// ServeHTTP lets a request through to the cloud.
+// ServeHTTP passes a request to the cloud.
 func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case strings.HasPrefix(r.URL.Path, "/api/"):
@@ -85,14 +86,14 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	d.cloud.ServeHTTP(w, r)
 }
 
-// waiting is how many API requests came so far.
+// waiting is the number of API requests so far.
 func (d *door) waiting() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.arrived
 }
 
-// asking is how many token requests came so far.
+// asking is the number of token requests so far.
 func (d *door) asking() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -106,16 +107,16 @@ func (d *door) lastAnswer() time.Time {
 	return d.last
 }
 
-// wasUsed reports whether the API was asked with an access token.
+// wasUsed reports whether an API request had the access token.
 func (d *door) wasUsed(access string) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.used[access]
 }
 
-// settle waits until all is over that a client has begun which was killed.
-// Connections are accepted in the order in which they came, so after one of our
-// own was served there is none left to be counted.
+// settle waits until everything has ended that a killed client has begun.
+// Connections are accepted in the order of their arrival, so after one of our
+// own was served, none remains to be counted.
 func (d *door) settle() error {
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
 	resp, err := client.Get(d.url + "/none")

@@ -13,39 +13,39 @@ import (
 	"netatmo-agent/agent/simcloud"
 )
 
-// A path that can hold no login ends the start with code 2, what is wrong and
-// what to do, before any request and without a trace.
+// With a path that cannot hold a login, the agent exits with code 2 and says
+// what is wrong and what to do, before any request and without creating files.
 func TestTokenFileThatCannotBeUsed(t *testing.T) {
 	for _, row := range []struct {
 		name    string
 		prepare func(r *rig)
-		want    []string // beside the path
-		locks   bool     // are left where they can be made and may be needed later
+		want    []string // besides the path
+		locks   bool     // are left where they can be created and may be needed later
 	}{
 		{
 			name:    "a directory",
 			prepare: instead(func(path string) error { return os.Mkdir(path, 0o700) }),
-			want:    []string{"is a directory", "give the path of a file"},
+			want:    []string{"is a directory", "set NETATMO_TOKEN_FILE to the path of a file"},
 		},
 		{
 			name:    "a device",
-			prepare: mknod(syscall.S_IFCHR, 1<<8|3), // as /dev/null
-			want:    []string{"is a device", "give the path of a file"},
+			prepare: mknod(syscall.S_IFCHR, 1<<8|3), // like /dev/null
+			want:    []string{"is a device", "set NETATMO_TOKEN_FILE to the path of a file"},
 		},
 		{
 			name:    "a socket",
 			prepare: mknod(syscall.S_IFSOCK, 0),
-			want:    []string{"socket", "give the path of a file"},
+			want:    []string{"socket", "set NETATMO_TOKEN_FILE to the path of a file"},
 		},
 		{
 			name:    "a pipe",
 			prepare: mknod(syscall.S_IFIFO, 0),
-			want:    []string{"pipe", "give the path of a file"},
+			want:    []string{"pipe", "set NETATMO_TOKEN_FILE to the path of a file"},
 		},
 		{
 			name:    "a link to a directory",
 			prepare: instead(func(path string) error { return os.Symlink("/etc", path) }),
-			want:    []string{"is a directory", "give the path of a file"},
+			want:    []string{"is a directory", "set NETATMO_TOKEN_FILE to the path of a file"},
 		},
 		{
 			name: "not readable",
@@ -87,7 +87,7 @@ func TestTokenFileThatCannotBeUsed(t *testing.T) {
 		{
 			name:    "below a file",
 			prepare: func(r *rig) { must(r.t, os.WriteFile(filepath.Dir(r.TokenFile()), nil, 0o600)) },
-			want:    []string{"not a directory", "a file where a directory is needed"},
+			want:    []string{"not a directory", "part of the path is a file"},
 		},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -101,7 +101,7 @@ func TestTokenFileThatCannotBeUsed(t *testing.T) {
 			}
 			for _, want := range append(row.want, filepath.Dir(r.TokenFile())) {
 				if !strings.Contains(r.Log(), want) {
-					t.Errorf("it does not say %q", want)
+					t.Errorf("the log does not contain %q", want)
 				}
 			}
 			if r.asked() != 0 || len(r.cloud.Requests()) != 0 {
@@ -112,7 +112,7 @@ func TestTokenFileThatCannotBeUsed(t *testing.T) {
 				must(t, os.Remove(filepath.Join(filepath.Dir(r.TokenFile()), "token.lock")))
 			}
 			if after := listTree(t, r.Home); after != before {
-				t.Errorf("it has left traces:\n%s\nbefore:\n%s", after, before)
+				t.Errorf("it has left files:\n%s\nbefore:\n%s", after, before)
 			}
 			r.keepsSecrets()
 			if t.Failed() {
@@ -122,7 +122,7 @@ func TestTokenFileThatCannotBeUsed(t *testing.T) {
 	}
 }
 
-// instead puts something that is no file in the place of the token file.
+// instead puts something that is not a file in the place of the token file.
 func instead(create func(path string) error) func(*rig) {
 	return func(r *rig) {
 		r.t.Helper()

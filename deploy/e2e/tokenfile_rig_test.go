@@ -15,14 +15,14 @@ import (
 	"netatmo-agent/auth/authtest"
 )
 
-// rig is an agent that pushes to its standard output, and the cloud that the
-// login in its token file is for.
+// rig is an agent that pushes to its standard output, and the cloud of the
+// login in its token file.
 type rig struct {
 	*Agent
 	t     *testing.T
 	cloud *Cloud
 	door  *door
-	under []string // a program that starts the agent in its own place, with arguments
+	under []string // a program, with arguments, that executes the agent
 }
 
 func newRig(t *testing.T, o simcloud.Options, env ...Env) *rig {
@@ -33,10 +33,11 @@ func newRig(t *testing.T, o simcloud.Options, env ...Env) *rig {
 	return &rig{Agent: agent, t: t, cloud: cloud, door: d}
 }
 
-// busy is a cloud that gives the agent a reason to ask every few seconds.
+// busy is a cloud that gives the agent a reason to make requests every few
+// seconds.
 var busy = simcloud.Options{Measure: 2 * time.Second, Upload: 2 * time.Second}
 
-// start is as Start, under what the rig says.
+// start is like Start, with the program in under.
 func (r *rig) start() {
 	r.t.Helper()
 	argv := append(append([]string{}, r.under...), AgentBinary(r.t))
@@ -47,7 +48,7 @@ func (r *rig) start() {
 	r.Process = startProcess(r.t, r.Env, argv[0], argv[1:]...)
 }
 
-// stop ends the agent by SIGTERM.
+// stop stops the agent with SIGTERM.
 func (r *rig) stop() {
 	r.t.Helper()
 	if code, took := r.Terminate(); code != 0 || took > stopsInTime {
@@ -61,7 +62,7 @@ func (r *rig) keepsSecrets() {
 	checkNoSecrets(r.t, r.cloud, r.Agent)
 }
 
-// put writes the token file, and its directory.
+// put writes the token file, and creates its directory.
 func (r *rig) put(content string) {
 	r.t.Helper()
 	r.putAt(r.TokenFile(), content, 0o600)
@@ -74,13 +75,13 @@ func (r *rig) putAt(path, content string, mode os.FileMode) {
 	must(r.t, os.Chmod(path, mode)) // whatever the umask
 }
 
-// grant returns a token file of a new login at the cloud.
+// grant returns a token file for a new login at the cloud.
 func (r *rig) grant(expiresIn time.Duration) string {
 	p := r.cloud.Auth().Grant(allScopes...)
 	return tokenFile(p.Access, p.Refresh, time.Now().Add(expiresIn).UTC().Format(time.RFC3339))
 }
 
-// tokenFile returns what a token file holds; what is empty is left out.
+// tokenFile returns the content of a token file without empty values.
 func tokenFile(access, refresh, expiry string) string {
 	attributes := map[string]string{"access_token": access, "refresh_token": refresh, "expiry": expiry}
 	for name, value := range attributes {
@@ -92,7 +93,7 @@ func tokenFile(access, refresh, expiry string) string {
 	return string(b)
 }
 
-// content is what the token file holds.
+// content is the content of the token file.
 func (r *rig) content() string {
 	r.t.Helper()
 	return read(r.t, r.TokenFile())
@@ -106,7 +107,7 @@ type token struct {
 	Expiry  time.Time `json:"expiry"`
 }
 
-// parse returns what is in a token file, nothing if that is no token.
+// parse returns the content of a token file, nothing if it has no token.
 func parse(content string) token {
 	var tk token
 	if json.Unmarshal([]byte(strings.TrimPrefix(content, "\ufeff")), &tk) != nil {
@@ -117,13 +118,13 @@ func parse(content string) token {
 
 func (tk token) holds(p authtest.Pair) bool { return tk.Access == p.Access && tk.Refresh == p.Refresh }
 
-// saved reports whether the pair that is alive at the cloud is on the disk.
+// saved reports whether the pair that is valid at the cloud is on the disk.
 func (r *rig) saved() bool {
 	r.t.Helper()
 	return parse(r.content()).holds(r.cloud.Auth().Current())
 }
 
-// works waits until the agent has readings, and checks that it wants no login.
+// works waits until the agent has readings, and checks that it needs no login.
 func (r *rig) works() {
 	r.t.Helper()
 	r.Eventually("has readings", func() bool { return strings.Contains(r.Output(), " netatmo.temperature ") })
@@ -133,12 +134,12 @@ func (r *rig) works() {
 func (r *rig) wantsNoLogin() {
 	r.t.Helper()
 	if loginLink.MatchString(r.Log()) {
-		r.t.Error("it asks for a login")
+		r.t.Error("it needs a login")
 	}
 }
 
-// worksAfterLogin logs in as a person does and waits until the agent has
-// readings and the login is on the disk.
+// worksAfterLogin logs in as a user does and waits until the agent has readings
+// and the login is on the disk.
 func (r *rig) worksAfterLogin() {
 	r.t.Helper()
 	r.Authorise()
@@ -148,7 +149,7 @@ func (r *rig) worksAfterLogin() {
 	}
 }
 
-// asked is how many token requests there were so far.
+// asked is the number of token requests so far.
 func (r *rig) asked() int {
 	n := 0
 	for _, times := range r.cloud.Auth().Stats().Requests {
@@ -157,13 +158,12 @@ func (r *rig) asked() int {
 	return n
 }
 
-// refused is how many refreshes were made with a token that was not the living
-// one.
+// refused is the number of refreshes with a token that was not the valid one.
 func (r *rig) refused() int {
 	return r.cloud.Auth().Stats().Requests[authtest.Request{Grant: "refresh_token", Outcome: "invalid_grant"}]
 }
 
-// loginFrom lets the login command make a login of a refresh token.
+// loginFrom runs the login command with a refresh token.
 func (r *rig) loginFrom(refreshToken string) {
 	r.t.Helper()
 	login := startLogin(r.t, r.Agent, "--refresh-token", "-")
@@ -175,8 +175,8 @@ func (r *rig) loginFrom(refreshToken string) {
 
 const nobody = 65534
 
-// asNobody gives the agent's home to a user without root's power over files,
-// as whom it is started from now on.
+// asNobody gives the agent's home to a user without root's privileges on files,
+// and starts the agent as that user from now on.
 func (r *rig) asNobody() {
 	r.t.Helper()
 	must(r.t, os.Chmod(filepath.Dir(r.Home), 0o755))
@@ -187,8 +187,9 @@ func (r *rig) asNobody() {
 }
 
 // anybodysBinary returns a copy of the agent that every user can run. Another
-// process makes it: what this one has open for writing, a process that it starts
-// at the same moment has open too, and then it cannot be run.
+// process creates it: a file that this process has open for writing may also be
+// open in a process that it starts at the same moment, and then it cannot be
+// run.
 func anybodysBinary(t testing.TB) string {
 	t.Helper()
 	path := filepath.Join(openDir(t), "netatmo-agent")

@@ -14,18 +14,18 @@ import (
 )
 
 const (
-	// slowAnswer is how long Netatmo takes over a token request. It is longer than
-	// an end may take when no token is on its way.
+	// slowAnswer is how long Netatmo takes for a token request. It is longer
+	// than the agent may take to stop without one.
 	slowAnswer = 20 * time.Second
 
-	// stopsWithToken is how long the agent may take to end when one is.
+	// stopsWithToken is how long the agent may take to stop during one.
 	stopsWithToken = 35 * time.Second
 )
 
-// SIGTERM comes while Netatmo takes long to answer: the agent waits for the
-// answer, saves it and ends with 0, and the next start has a login. All of them
-// wait at the same time.
-func TestTerminateWhileTokenIsOnItsWay(t *testing.T) {
+// SIGTERM arrives while Netatmo is slow to answer: the agent waits for the
+// answer, saves it and exits with 0, and the next start has a login. All cases
+// wait concurrently.
+func TestTerminateDuringATokenRequest(t *testing.T) {
 	t.Parallel()
 	slow := authtest.Fault{Kind: authtest.Slow, Delay: slowAnswer}
 
@@ -39,7 +39,7 @@ func TestTerminateWhileTokenIsOnItsWay(t *testing.T) {
 	login.start()
 	back, browser := login.consentTo()
 	login.cloud.Auth().Inject(slow)
-	go func() { // whether the browser is told does not matter
+	go func() { // whether the browser gets an answer does not matter
 		if page, err := browser.Get(back.String()); err == nil {
 			page.Body.Close()
 		}
@@ -51,7 +51,7 @@ func TestTerminateWhileTokenIsOnItsWay(t *testing.T) {
 	never.put(never.grant(-time.Hour))
 	never.cloud.Auth().Inject(authtest.Fault{Kind: authtest.HangUp, Delay: time.Hour})
 	never.start()
-	never.Eventually("asks for a new pair", func() bool { return never.door.asking() > 0 })
+	never.Eventually("requests a new pair", func() bool { return never.door.asking() > 0 })
 
 	rigs := map[string]*rig{"refresh": refresh, "login": login, "no answer": never}
 	start := time.Now()
@@ -63,7 +63,7 @@ func TestTerminateWhileTokenIsOnItsWay(t *testing.T) {
 			t.Errorf("%s: exit code %d after %v, want 0 within %v", name, code, time.Since(start), stopsWithToken)
 		}
 		if !r.saved() {
-			t.Errorf("%s: the living pair is not on the disk", name)
+			t.Errorf("%s: the valid pair is not on the disk", name)
 		}
 		r.keepsSecrets()
 		asked := r.asked()
@@ -75,8 +75,8 @@ func TestTerminateWhileTokenIsOnItsWay(t *testing.T) {
 	}
 }
 
-// consentTo does what a person does to log in, but for the last step: it returns
-// the address that the browser is sent back to.
+// consentTo does what a user does to log in, except for the last step: it
+// returns the address that the browser is sent back to.
 func (r *rig) consentTo() (back *url.URL, browser *http.Client) {
 	r.t.Helper()
 	jar, err := cookiejar.New(nil)

@@ -16,14 +16,14 @@ import (
 )
 
 // The rows of the README's table of token files with a login that works, or
-// that can be made to work without a human.
+// that the agent can repair without a human.
 func TestTokenFileThatWorks(t *testing.T) {
 	for _, row := range []struct {
 		name      string
 		file      func(p authtest.Pair) string
 		env       Env
 		refreshes int
-		warns     string // beside the readiness to renew it; empty: no warning at all
+		warns     string // besides that it renews the token; empty: no warning
 	}{
 		{
 			name: "all three, still valid",
@@ -36,48 +36,48 @@ func TestTokenFileThatWorks(t *testing.T) {
 			},
 		},
 		{
-			name:      "expired, refresh token there",
+			name:      "expired, with a refresh token",
 			file:      func(p authtest.Pair) string { return tokenFile(p.Access, p.Refresh, in(-time.Hour)) },
 			refreshes: 1, warns: "has expired",
 		},
 		{
-			name:      "expired years ago, as a clock that was behind has written it",
+			name:      "expired years ago, written while the clock was behind",
 			file:      func(p authtest.Pair) string { return tokenFile(p.Access, p.Refresh, "1970-01-01T03:00:00Z") },
 			refreshes: 1, warns: "has expired",
 		},
 		{
-			name: "valid for decades, as a clock that was ahead has written it",
+			name: "valid for decades, written while the clock was ahead",
 			file: func(p authtest.Pair) string { return tokenFile(p.Access, p.Refresh, "2093-01-01T00:00:00Z") },
 		},
 		{
-			name: "still valid, which ignore does not mind",
+			name: "still valid, with ignore",
 			file: func(p authtest.Pair) string { return tokenFile(p.Access, p.Refresh, in(time.Hour)) },
 			env:  Env{"NETATMO_EXPIRED_TOKEN": "ignore"},
 		},
 		{
 			name:      "expiry missing",
 			file:      func(p authtest.Pair) string { return tokenFile(p.Access, p.Refresh, "") },
-			refreshes: 1, warns: "no usable expiry",
+			refreshes: 1, warns: "no valid expiry",
 		},
 		{
 			name:      "expiry that was never set",
 			file:      func(p authtest.Pair) string { return tokenFile(p.Access, p.Refresh, "0001-01-01T00:00:00Z") },
-			refreshes: 1, warns: "no usable expiry",
+			refreshes: 1, warns: "no valid expiry",
 		},
 		{
-			name:      "expiry that is no time",
+			name:      "expiry that is not a time",
 			file:      func(p authtest.Pair) string { return tokenFile(p.Access, p.Refresh, "tomorrow") },
-			refreshes: 1, warns: "no usable expiry",
+			refreshes: 1, warns: "no valid expiry",
 		},
 		{
 			name:  "refresh token missing",
 			file:  func(p authtest.Pair) string { return tokenFile(p.Access, "", in(time.Hour)) },
-			warns: "cannot be renewed",
+			warns: "has no refresh_token",
 		},
 		{
 			name:  "only an access token",
 			file:  func(p authtest.Pair) string { return tokenFile(p.Access, "", "") },
-			warns: "cannot be renewed",
+			warns: "has no refresh_token",
 		},
 		{
 			name:      "only a refresh token",
@@ -109,12 +109,12 @@ func TestTokenFileThatWorks(t *testing.T) {
 				t.Error("the new pair is not on the disk")
 			}
 			if had, has := parse(content), parse(r.content()); row.refreshes == 0 && (has.Access != had.Access || has.Refresh != had.Refresh) {
-				t.Error("the pair in the file is another")
+				t.Error("the pair in the file has changed")
 			}
 			r.start()
 			r.works()
 			if r.asked() != row.refreshes {
-				t.Error("a restart asked for another token")
+				t.Error("a restart requested another token")
 			}
 		})
 	}
@@ -122,9 +122,9 @@ func TestTokenFileThatWorks(t *testing.T) {
 
 func in(d time.Duration) string { return time.Now().Add(d).UTC().Format(time.RFC3339) }
 
-// The rows with no login that works: the agent says why and waits, changes
-// nothing, also when it is restarted, and takes the next login.
-func TestTokenFileThatWaits(t *testing.T) {
+// The rows without a login that works: the agent says why and waits, changes
+// nothing, even after a restart, and accepts the next login.
+func TestTokenFileWithoutAWorkingLogin(t *testing.T) {
 	damaged := func(content string) func(authtest.Pair) string {
 		return func(authtest.Pair) string { return content }
 	}
@@ -133,7 +133,7 @@ func TestTokenFileThatWaits(t *testing.T) {
 		file     func(p authtest.Pair) string // nil: none
 		env      Env
 		revoked  bool
-		kept     bool // the content is kept beside the next login
+		kept     bool // the content is kept in a copy at the next login
 		requests int  // at the first start
 		says     string
 	}{
@@ -185,45 +185,45 @@ func TestTokenFileThatWaits(t *testing.T) {
 				t.Errorf("%d token requests, want %d; API requests %v, want none", r.asked(), row.requests, r.cloud.Requests())
 			}
 			if !strings.Contains(r.Log(), row.says) {
-				t.Errorf("it does not say %q", row.says)
+				t.Errorf("the log does not contain %q", row.says)
 			}
 			r.stop()
 			if row.requests == 0 {
 				r.unchanged(row.file != nil, content)
 			} else if had, has := parse(content), parse(r.content()); has.Access != had.Access || has.Refresh != had.Refresh {
-				t.Error("the refused pair is gone, although it may be good again")
+				t.Error("the refused pair is gone, although it may work again")
 			}
 
 			r.start()
 			r.worksAfterLogin()
 			r.stop()
 			if !r.saved() {
-				t.Error("the new login is gone after the end")
+				t.Error("the new login is gone after the stop")
 			}
 			kept := r.bad()
 			if row.kept && (len(kept) != 1 || read(t, kept[0]) != content) || !row.kept && len(kept) != 0 {
-				t.Errorf("kept of the old content: %q", kept)
+				t.Errorf("copies of the old content: %q", kept)
 			}
 		})
 	}
 }
 
-// unchanged checks that the token file is still there, or not there, as it was.
+// unchanged checks that the token file is unchanged, or still missing.
 func (r *rig) unchanged(exists bool, content string) {
 	r.t.Helper()
 	b, err := os.ReadFile(r.TokenFile())
 	if exists && (err != nil || string(b) != content) {
-		r.t.Errorf("the token file was touched (%v); it holds now %d bytes, before %d", err, len(b), len(content))
+		r.t.Errorf("the token file was changed (%v); it has now %d bytes, before %d", err, len(b), len(content))
 	}
 	if !exists && !errors.Is(err, fs.ErrNotExist) {
-		r.t.Errorf("a token file came out of nothing: %v", err)
+		r.t.Errorf("a token file was created: %v", err)
 	}
 	if kept := r.bad(); len(kept) != 0 {
-		r.t.Errorf("kept beside it without need: %q", kept)
+		r.t.Errorf("kept an unneeded copy: %q", kept)
 	}
 }
 
-// bad lists what was kept of damaged token files.
+// bad lists the copies of damaged token files.
 func (r *rig) bad() []string {
 	r.t.Helper()
 	kept, err := filepath.Glob(r.TokenFile() + ".bad-*")
@@ -231,8 +231,8 @@ func (r *rig) bad() []string {
 	return kept
 }
 
-// Without a refresh token the agent works to the end of the access token and
-// only then wants a login.
+// Without a refresh token the agent works until the end of the access token,
+// and only then needs a login.
 func TestWithoutRefreshTokenToTheLastSecond(t *testing.T) {
 	t.Parallel()
 	const life = 6 * time.Second
@@ -244,7 +244,7 @@ func TestWithoutRefreshTokenToTheLastSecond(t *testing.T) {
 	r.works()
 	r.LoginLink()
 	if said := r.loggedAt("a login is needed"); said.Before(expiry) {
-		t.Errorf("a login is asked for %v before the end of the access token", expiry.Sub(said))
+		t.Errorf("the agent asks for a login %v before the end of the access token", expiry.Sub(said))
 	}
 	if r.asked() != 0 {
 		t.Errorf("%d token requests, want none", r.asked())
@@ -252,7 +252,7 @@ func TestWithoutRefreshTokenToTheLastSecond(t *testing.T) {
 	r.worksAfterLogin()
 }
 
-// loggedAt is when the agent logged a line with this text, the last time.
+// loggedAt is when the agent last logged a line with this text.
 func (r *rig) loggedAt(text string) time.Time {
 	r.t.Helper()
 	lines := strings.Split(r.Log(), "\n")
@@ -265,13 +265,14 @@ func (r *rig) loggedAt(text string) time.Time {
 		must(r.t, err)
 		return at
 	}
-	r.t.Fatalf("it has not logged %q", text)
+	r.t.Fatalf("the log does not contain %q", text)
 	return time.Time{}
 }
 
-// The file of netatmo-exporter, which marshals the Token of golang.org/x/oauth2,
-// under its name, in a path by its variable: the agent goes on with it, and what
-// it leaves there netatmo-exporter can go on with.
+// The file of netatmo-exporter, which marshals the Token of
+// golang.org/x/oauth2, with its name and the variable for its path: the agent
+// continues with it, and netatmo-exporter can continue with what the agent
+// saves there.
 func TestTokenFileOfNetatmoExporter(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simcloud.Options{})
@@ -286,7 +287,7 @@ func TestTokenFileOfNetatmoExporter(t *testing.T) {
 	r.stop()
 	ours := parse(read(t, path))
 	if current := r.cloud.Auth().Current(); !ours.holds(current) || ours.Expiry.Sub(current.Expiry).Abs() > 2*time.Second {
-		t.Errorf("the file holds another pair or expires at %v instead of %v", ours.Expiry, current.Expiry)
+		t.Errorf("the file has another pair or expires at %v instead of %v", ours.Expiry, current.Expiry)
 	}
 	if r.asked() != 1 || r.refused() != 0 {
 		t.Errorf("%d token requests, %d refused", r.asked(), r.refused())

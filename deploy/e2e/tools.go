@@ -11,18 +11,18 @@ import (
 	"testing"
 )
 
-// tool is a server, or a companion of one, that is built from a module of its
-// own below tools/.
+// tool is a server, or a program that belongs to one, that is built from a
+// separate module below tools/.
 type tool struct {
 	folder  string // below tools/
-	pkg     string // what to build there
+	pkg     string // the package to build there
 	product string // first part of the cache folder's name
 	module  string // whose required version is the second part
 	flags   []string
 }
 
-// noDiscovery leaves Prometheus' discovery of cloud machines out: a third of
-// the time and of the memory to build it.
+// noDiscovery excludes Prometheus' discovery of cloud machines, which takes a
+// third of the time and memory to build it.
 var noDiscovery = []string{"-tags=remove_all_sd"}
 
 var tools = map[string]tool{
@@ -62,8 +62,8 @@ func Tool(t testing.TB, name string) string {
 	return path
 }
 
-// build builds the tool into the cache, unless what it is built from is what
-// it was built from. Builds that run at the same time do not disturb each other.
+// build builds the tool into the cache, unless the tool there was built from
+// the same files. Concurrent builds do not disturb each other.
 func (tl tool) build(src, name string) (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
@@ -88,7 +88,7 @@ func (tl tool) build(src, name string) (string, error) {
 	return path, os.WriteFile(stamp, []byte(sum), 0o644)
 }
 
-// goBuild runs go build in src and puts the binary at path in one step.
+// goBuild runs go build in src and places the binary at path atomically.
 func goBuild(src, path string, args ...string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
@@ -102,7 +102,8 @@ func goBuild(src, path string, args ...string) error {
 	return os.Rename(temp, path)
 }
 
-// requiredVersion reads from src/go.mod which version of a module it requires.
+// requiredVersion reads from src/go.mod the version of a module that it
+// requires.
 func requiredVersion(src, module string) (string, error) {
 	cmd := exec.Command("go", "mod", "edit", "-json")
 	cmd.Dir = src
@@ -124,7 +125,7 @@ func requiredVersion(src, module string) (string, error) {
 	return "", fmt.Errorf("%s/go.mod does not require %s", src, module)
 }
 
-// fingerprint sums up the files of a tool's module.
+// fingerprint returns a hash of the files of a tool's module.
 func fingerprint(src string) (string, error) {
 	h := sha256.New()
 	names, err := filepath.Glob(filepath.Join(src, "*"))

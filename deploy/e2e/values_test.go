@@ -21,10 +21,10 @@ func toCollector(c *Collector, protocol string) Env {
 	return env
 }
 
-var allScopes = []string{"read_station", "read_homecoach", "read_thermostat"}
+var allScopes = strings.Fields("read_station read_homecoach " + simcloud.ScopesInHomes)
 
 // Every value, unit, attribute and type of what the cloud served arrives, and
-// nothing else, by either protocol.
+// nothing else, over either protocol.
 func TestEveryValueArrives(t *testing.T) {
 	for _, protocol := range []string{"grpc", "http/protobuf"} {
 		t.Run(protocol, func(t *testing.T) {
@@ -44,7 +44,7 @@ func TestEveryValueArrives(t *testing.T) {
 					t.Errorf("%s has scope %q", p, p.Scope)
 				}
 				if p.Time.Before(begin) || p.Time.After(time.Now()) {
-					t.Errorf("%s is of %v, not of the time when it was pushed", p, p.Time)
+					t.Errorf("%s has the time %v, not that of its push", p, p.Time)
 				}
 				if p.Description == "" {
 					t.Errorf("%s has no description", p)
@@ -67,9 +67,9 @@ func TestEveryValueArrives(t *testing.T) {
 
 var recorded = flag.String("answer", "", "serve this answer of getstationsdata instead of the one in testdata")
 
-// An answer as Netatmo gives them, with what real accounts have in it: an
-// unreachable station, a dead module, one without a name, one that has gone
-// silent, one without data, a guest's station, null, no wind, no altitude.
+// An answer with what real accounts have in it: an unreachable station, a dead
+// module, one without a name, one that has gone silent, one without data, a
+// guest's station, null, no wind, no altitude.
 func TestAnswerBecomesPoints(t *testing.T) {
 	t.Parallel()
 	path := "testdata/getstationsdata.json"
@@ -105,8 +105,8 @@ func readings(latest map[string]Point) []Point {
 	})
 }
 
-// waitForExactly waits until the latest points of the Collector are what is
-// wanted, no more and no less.
+// waitForExactly waits until the latest points of the Collector are exactly the
+// wanted ones.
 func waitForExactly(t *testing.T, c *Collector, want func() []Point) {
 	t.Helper()
 	var diff []string
@@ -147,7 +147,8 @@ func difference(got, want []Point) []string {
 
 var uuid = regexp.MustCompile(`^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$`)
 
-// checkResource wants these resource attributes and an instance id, no more.
+// checkResource checks for exactly these resource attributes and an instance
+// id.
 func checkResource(t *testing.T, points []Point, want map[string]string) {
 	t.Helper()
 	for _, p := range points {
@@ -160,7 +161,7 @@ func checkResource(t *testing.T, points []Point, want map[string]string) {
 	}
 }
 
-// What the agent says about itself: unit, type and attributes.
+// The agent's metrics about itself: unit, type and attributes.
 var agentMetrics = map[string]string{
 	"netatmo.agent.info":             `gauge "" version`,
 	"netatmo.agent.authorized":       `gauge ""`,
@@ -207,16 +208,16 @@ func checkAgentMetrics(t *testing.T, cloud *Cloud, c *Collector) {
 	}
 }
 
-// checkNoSecrets looks for secrets in what the agent has printed.
+// checkNoSecrets searches the agent's output for secrets.
 func checkNoSecrets(t *testing.T, cloud *Cloud, a *Agent) {
 	t.Helper()
-	secrets := []string{ClientSecret}
+	secrets := append(a.Env.Secrets(), ClientSecret)
 	for _, pair := range cloud.Auth().Stats().Issued {
 		secrets = append(secrets, pair.Access, pair.Refresh)
 	}
 	for _, secret := range secrets {
 		if secret != "" && strings.Contains(a.Log()+a.Output(), secret) {
-			t.Errorf("the agent prints a secret (%d characters long)", len(secret))
+			t.Errorf("the agent printed a secret (%d characters long)", len(secret))
 		}
 	}
 }

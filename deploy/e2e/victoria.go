@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Victoria is a single-node VictoriaMetrics that keeps Prometheus' names. The
-// embedded Process is its present or latest run.
+// Victoria is a single-node VictoriaMetrics with Prometheus' names. The
+// embedded Process is its current or latest run.
 type Victoria struct {
 	*Process
 	URL string
@@ -32,8 +32,7 @@ func NewVictoria(t testing.TB) *Victoria {
 	}}
 }
 
-// Start starts VictoriaMetrics, for the first time or again, and waits until
-// it answers.
+// Start starts or restarts VictoriaMetrics, and waits until it answers.
 func (v *Victoria) Start() *Victoria {
 	v.t.Helper()
 	v.Process = startProcess(v.t, Env{}, Tool(v.t, "victoria-metrics"), v.args...)
@@ -54,7 +53,7 @@ func (v *Victoria) OTLP() string { return v.URL + "/opentelemetry" }
 // Raw returns the samples of a selector as they are stored.
 func (v *Victoria) Raw(selector string, begin, end time.Time) []Series {
 	v.t.Helper()
-	v.get("/internal/force_flush", nil).Close() // else they show after seconds
+	v.get("/internal/force_flush", nil).Close() // else they are visible only after seconds
 	body := v.get("/api/v1/export", url.Values{
 		"match[]": {selector}, "start": {unixText(begin)}, "end": {unixText(end)},
 	})
@@ -83,7 +82,7 @@ func (v *Victoria) get(path string, form url.Values) io.ReadCloser {
 	v.t.Helper()
 	resp, err := http.PostForm(v.URL+path, form)
 	if err != nil {
-		v.t.Fatalf("ask VictoriaMetrics: %v", err)
+		v.t.Fatalf("query VictoriaMetrics: %v", err)
 	}
 	if resp.StatusCode != http.StatusOK {
 		v.t.Fatalf("VictoriaMetrics answers %s to %s", resp.Status, path)

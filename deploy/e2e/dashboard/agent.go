@@ -20,7 +20,7 @@ func agent() row {
 		graph("Requests to Netatmo in an hour", "none", 12,
 			query{perHour("netatmo_agent_api_requests_total", "endpoint, outcome"), "{{endpoint}} {{outcome}}"}).
 			Decimals(0).Min(0).
-			Description("Netatmo allows a user 500 in an hour, over all programs; the agent takes 400 at most."),
+			Description("Netatmo allows a user 500 in an hour, for all programs together; by default the agent makes at most 400."),
 		limits(graph("Requests left in the hour", "none", 6, query{ofAgent("netatmo_agent_api_budget"), byAgent}), budget).Min(0),
 		graph("Duration of a poll", "s", 6, query{ofAgent("netatmo_agent_poll_duration_seconds"), byAgent}).Min(0),
 		timeline("Logged in, and the last poll succeeded", 12, working.words(),
@@ -29,18 +29,18 @@ func agent() row {
 		graph("Token refreshes in an hour", "none", 12,
 			query{perHour("netatmo_agent_token_refreshes_total", "outcome"), "{{outcome}}"}).
 			Decimals(1).Min(0).
-			Description("ok: a new pair came; passing: tried again; final: a login is needed; blocked: the token file cannot be written."),
+			Description("ok: new tokens arrived; passing: temporary, retried; final: a login is needed; blocked: the token file cannot be written."),
 		graph("Points pushed per minute", "none", 8,
 			query{"60 * sum by (" + sender + ") (rate(netatmo_agent_push_points_total[$__rate_interval]))", byAgent}).
 			Decimals(0).Min(0),
 		graph("Push requests that failed, in an hour", "none", 8,
 			query{perHour("netatmo_agent_push_failures_total", "reason"), "{{reason}}"}).
 			Decimals(0).Min(0).
-			Description("Empty until one has failed. While nothing arrives at all, this shows nothing either: the alert rules notice that."),
+			Description("Empty until one has failed. If nothing arrives at all, this panel shows nothing either, but an alert rule fires."),
 		graph("Points of history in an hour", "none", 8,
 			query{perHour("netatmo_agent_backfill_points_total", sender), "taken"},
 			query{perHour("netatmo_agent_backfill_refused_total", sender), "refused"}).
 			Decimals(0).Min(0).
-			Description("Refused points are older than the backend takes: see out_of_order_time_window in Prometheus."),
+			Description("Refused points are older than the backend accepts: see out_of_order_time_window in Prometheus."),
 	}}
 }

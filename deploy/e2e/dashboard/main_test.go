@@ -12,7 +12,7 @@ import (
 
 const shipped = "../../grafana/netatmo.json"
 
-func TestShippedDashboardIsTheOneMadeHere(t *testing.T) {
+func TestShippedDashboardIsUpToDate(t *testing.T) {
 	want, err := render()
 	if err != nil {
 		t.Fatal(err)
@@ -40,8 +40,8 @@ func decode(t *testing.T) dashboard.Dashboard {
 	return d
 }
 
-// The check of the schema is worth something only if it refuses anything.
-func TestSchemaRefusesWhatIsNotInIt(t *testing.T) {
+// The check of the schema proves something only if it rejects mistakes.
+func TestSchemaRejectsUnknownFields(t *testing.T) {
 	plugins.RegisterDefaultPlugins()
 	text, err := os.ReadFile(shipped)
 	if err != nil {
@@ -61,8 +61,8 @@ func TestSchemaRefusesWhatIsNotInIt(t *testing.T) {
 	}
 }
 
-// A panel has an id of its own, a title, a unit or words for its values, the
-// datasource that the user chooses, and a place that no other panel takes.
+// A panel has a unique id, a title, a unit or names for its values, the data
+// source that the user chooses, and a place that does not overlap others.
 func TestPanels(t *testing.T) {
 	ids, taken := map[uint32]string{}, map[[2]uint32]string{}
 	for _, either := range decode(t).Panels {
@@ -78,7 +78,7 @@ func TestPanels(t *testing.T) {
 		for x := p.GridPos.X; x < p.GridPos.X+p.GridPos.W; x++ {
 			for y := p.GridPos.Y; y < p.GridPos.Y+p.GridPos.H; y++ {
 				if other, ok := taken[[2]uint32{x, y}]; ok || x >= 24 {
-					t.Fatalf("%q lies over %q or the edge", name, other)
+					t.Fatalf("%q overlaps %q or the edge", name, other)
 				}
 				taken[[2]uint32{x, y}] = name
 			}
@@ -87,7 +87,7 @@ func TestPanels(t *testing.T) {
 			continue
 		}
 		if p.Datasource == nil || *p.Datasource.Uid != "${datasource}" {
-			t.Errorf("%q asks %v, not what the user chose", name, p.Datasource)
+			t.Errorf("%q queries %v, not the data source that the user chose", name, p.Datasource)
 		}
 		if d := p.FieldConfig.Defaults; p.Type != "table" && d.Unit == nil && len(d.Mappings) == 0 {
 			t.Errorf("%q shows bare numbers", name)

@@ -19,7 +19,7 @@ const (
 	byAgent = "{{job}} {{instance}}"
 )
 
-// query is a PromQL expression and how its series are called.
+// query is a PromQL expression and the legend of its series.
 type query struct{ expr, legend string }
 
 func refID(i int) string { return string(rune('A' + i)) }
@@ -49,7 +49,7 @@ func graph(title, unit string, width uint32, queries ...query) *timeseries.Panel
 	return p
 }
 
-// gap in milliseconds, up to which a line goes on without points.
+// gap is the longest time in milliseconds without points that a line bridges.
 const gap = 20 * 60 * 1000.
 
 // limits draws thresholds into a graph as dashed lines.
@@ -58,7 +58,7 @@ func limits(p *timeseries.PanelBuilder, s scale) *timeseries.PanelBuilder {
 		common.NewGraphThresholdsStyleConfigBuilder().Mode(common.GraphThresholdsStyleModeDashed))
 }
 
-// tile shows the values of the moment in large figures.
+// tile shows current values in large figures.
 func tile(title, unit string, width uint32, queries ...query) *stat.PanelBuilder {
 	p := stat.NewPanelBuilder().
 		Title(title).
@@ -77,7 +77,7 @@ func tile(title, unit string, width uint32, queries ...query) *stat.PanelBuilder
 	return p
 }
 
-// timeline shows states over time, in words.
+// timeline shows states over time, by name.
 func timeline(title string, width uint32, words []dashboard.ValueMapping, queries ...query) *statetimeline.PanelBuilder {
 	p := statetimeline.NewPanelBuilder().
 		Title(title).
@@ -102,8 +102,8 @@ func timeline(title string, width uint32, words []dashboard.ValueMapping, querie
 	return p
 }
 
-// column is a query that fills a column of a table, in colours or words where
-// it has any; without a name it only brings a label along.
+// column is a query that fills a column of a table, with colours or names if it
+// has any; without a title it only adds a label.
 type column struct {
 	name, expr, unit string
 	colors           scale
@@ -113,8 +113,8 @@ type column struct {
 // label is a label that becomes a column.
 type label struct{ name, title string }
 
-// sheet is a table of the moment: a row for each set of labels, which come
-// first and in whose order rows stand, and a column for each query.
+// sheet is a table of current values: a row for each set of labels, and a
+// column for each query. The labels come first, and rows are sorted by them.
 func sheet(title string, width uint32, labels []label, columns ...column) *table.PanelBuilder {
 	p := table.NewPanelBuilder().
 		Title(title).

@@ -10,7 +10,7 @@ import (
 // plain is the colour of text in Grafana's light and dark theme.
 const plain = "text"
 
-// scale says what numbers mean, from low to high. The first step holds for
+// scale says what numbers mean, from low to high. The first step applies to
 // everything below the second, whatever its from.
 type scale []step
 
@@ -25,8 +25,7 @@ var (
 	// Limits as in the alert rules.
 	carbonDioxide = scale{{0, "green", "good"}, {1000, "yellow", "stale"}, {1500, "red", "bad"}}
 
-	// Netatmo's own steps, which it documents in mV for each kind of module,
-	// in % of the range that it gives for the battery.
+	// Steps of a weather module's charge; other devices have Netatmo's rating.
 	battery = scale{{0, "red", "very low"}, {20, "orange", "low"}, {40, "yellow", "medium"}, {60, "green", "high"}, {80, "green", "full"}}
 	// Netatmo's own steps (it counts attenuation, without the sign).
 	radioSignal = scale{{0, "red", "very low"}, {-90, "orange", "low"}, {-80, "yellow", "medium"}, {-70, "green", "high"}, {-60, "green", "full"}}
@@ -40,12 +39,17 @@ var (
 		{202.5, plain, "SW"}, {247.5, plain, "W"}, {292.5, plain, "NW"}, {337.5, plain, "N"},
 	}
 
-	trend     = states{{-1, "blue", "↘ falling"}, {0, plain, "→ steady"}, {1, "orange", "↗ rising"}}
-	health    = states{{0, "green", "healthy"}, {1, "light-green", "fine"}, {2, "yellow", "fair"}, {3, "orange", "poor"}, {4, "red", "unhealthy"}}
+	trend       = states{{-1, "blue", "↘ falling"}, {0, plain, "→ steady"}, {1, "orange", "↗ rising"}}
+	health      = states{{0, "green", "healthy"}, {1, "light-green", "fine"}, {2, "yellow", "fair"}, {3, "orange", "poor"}, {4, "red", "unhealthy"}}
+	batteryWord = states{{0, "red", "very low"}, {1, "orange", "low"}, {2, "yellow", "medium"}, {3, "green", "high"}, {4, "green", "full"}, {5, "green", "max"}}
+
 	reachable = states{{0, "red", "no"}, {1, "green", "yes"}}
 	working   = states{{0, "red", "no"}, {1, "green", "yes"}}
 	burning   = states{{0, plain, "off"}, {1, "orange", "on"}}
 	opened    = states{{0, plain, "closed"}, {1, "blue", "open"}}
+	faulty    = states{{0, "green", "no"}, {1, "red", "error"}}
+	inUse     = states{{1, "blue", "yes"}}
+	card      = states{{1, "red", "missing"}, {2, "yellow", "inserted"}, {3, "yellow", "formatted"}, {4, "green", "works"}, {5, "red", "defective"}, {6, "orange", "too slow"}, {7, "orange", "full"}}
 	busy      = states{{0, plain, "no"}, {1, "yellow", "calibrating"}}
 )
 
@@ -67,7 +71,7 @@ func (s scale) thresholds() *dashboard.ThresholdsConfigBuilder {
 	return dashboard.NewThresholdsConfigBuilder().Mode(dashboard.ThresholdsModeAbsolute).Steps(s.config().Steps)
 }
 
-// words shows words in the place of numbers.
+// words shows names instead of numbers.
 func (s scale) words() []dashboard.ValueMapping {
 	var list []dashboard.ValueMapping
 	for i, x := range s {
@@ -80,11 +84,11 @@ func (s scale) words() []dashboard.ValueMapping {
 		}
 		list = append(list, dashboard.ValueMapping{RangeMap: &dashboard.RangeMap{Type: dashboard.MappingTypeRangeToText, Options: r}})
 	}
-	slices.Reverse(list) // the first that fits counts: a limit belongs to the step that it starts
+	slices.Reverse(list) // the first match counts: a limit belongs to the step that begins there
 	return list
 }
 
-// states are numbers that stand for something.
+// states are numbers with names.
 type states []step
 
 func (s states) words() []dashboard.ValueMapping {

@@ -23,18 +23,22 @@ func rain() row {
 	return row{"Rain", []cog.Builder[dashboard.Panel]{
 		graph("Rain of the last hour", "lengthmm", 8, query{rainOfHour, byName}).Decimals(1).Min(0).FillOpacity(40),
 		graph("Rain of the day so far", "lengthmm", 8, query{last("netatmo_rain_day_mm"), byName}).Decimals(1).Min(0).FillOpacity(40).
-			Description("Netatmo's own sum, which starts anew at midnight; not part of the history."),
-		graph("Rain per day", "lengthmm", 8, query{rainOfDay, byName}).
-			Decimals(1).Min(0).
-			TimeFrom("30d").Interval("1d").
-			DrawStyle(common.GraphDrawStyleBars).
-			BarAlignment(common.BarAlignmentAfter).
-			FillOpacity(60),
+			Description("Netatmo's own sum, which restarts at midnight; not part of the history."),
+		days(graph("Rain per day", "lengthmm", 8, query{rainOfDay, byName})).Decimals(1),
 	}}
 }
 
-// bearings draws directions as points: a line would run through the south
-// whenever the wind turns across the north.
+// days draws the amounts of the last 30 days as bars.
+func days(p *timeseries.PanelBuilder) *timeseries.PanelBuilder {
+	return p.Min(0).
+		TimeFrom("30d").Interval("1d").
+		DrawStyle(common.GraphDrawStyleBars).
+		BarAlignment(common.BarAlignmentAfter).
+		FillOpacity(60)
+}
+
+// bearings draws directions as points: a line would cross the south whenever
+// the wind turns across the north.
 func bearings(p *timeseries.PanelBuilder) *timeseries.PanelBuilder {
 	return p.Min(0).Max(360).
 		DrawStyle(common.GraphDrawStylePoints).PointSize(4).

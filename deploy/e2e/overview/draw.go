@@ -37,11 +37,11 @@ type curve struct {
 	color                charts.Color
 }
 
-// chart is a card of the picture.
+// chart is a panel of the picture.
 type chart struct {
 	title      string
 	span, step time.Duration
-	labels     int // on the axis of time
+	labels     int // on the time axis
 	curves     []curve
 	limits     []limit
 }
@@ -114,7 +114,7 @@ func (c chart) draw(p *charts.Painter, cloud *simcloud.Cloud) error {
 	var colors []charts.Color
 	for _, s := range c.curves {
 		values = append(values, c.fold(c.samples(cloud, s)))
-		names, colors = append(names, " "+s.name), append(colors, s.color) // apart from its square
+		names, colors = append(names, " "+s.name), append(colors, s.color) // space after its square
 	}
 	for _, l := range c.limits {
 		line := make([]float64, c.steps())
@@ -151,7 +151,7 @@ func (c chart) draw(p *charts.Painter, cloud *simcloud.Cloud) error {
 	return p.LineChart(o)
 }
 
-// steps are the points of a curve, both ends included, or the bars.
+// steps are the points of a curve, including both ends, or the bars.
 func (c chart) steps() int {
 	n := int(c.span / c.step)
 	if c.step < day {
@@ -167,7 +167,8 @@ func (c chart) samples(cloud *simcloud.Cloud, s curve) []simcloud.Sample {
 	return cloud.Held(s.module, s.sensor, c.begin(), last)
 }
 
-// fold puts samples into steps of time: the mean of each, or the sum of a day.
+// fold combines samples to steps of time: the mean of each, or the sum of a
+// day.
 func (c chart) fold(samples []simcloud.Sample) []float64 {
 	sums, counts := make([]float64, c.steps()), make([]float64, c.steps())
 	for _, s := range samples {

@@ -3,9 +3,8 @@
 //
 //	go run ./overview >../overview.png
 //
-// It shows what the dashboard is about before anything is installed, from the
-// simulated home that the demo and the tests use. It is dark in itself, so
-// that it looks the same on a light and on a dark page.
+// It previews the dashboard, with the simulated home of the demo and the tests.
+// Its own background is dark, so that it looks the same on light and dark pages.
 package main
 
 import (

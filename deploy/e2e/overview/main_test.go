@@ -11,7 +11,7 @@ import (
 
 const shipped = "../../overview.png"
 
-func TestShippedPictureIsTheOneDrawnHere(t *testing.T) {
+func TestShippedPictureIsUpToDate(t *testing.T) {
 	fresh, err := render()
 	if err != nil {
 		t.Fatal(err)
@@ -21,13 +21,13 @@ func TestShippedPictureIsTheOneDrawnHere(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(old) > 150_000 {
-		t.Errorf("%d bytes are much for a README", len(old))
+		t.Errorf("%d bytes are too many for a README", len(old))
 	}
 	got, want := decode(t, old), decode(t, fresh)
 	if got.Bounds() != want.Bounds() {
 		t.Fatalf("size %v, want %v", got.Bounds(), want.Bounds())
 	}
-	// Other processors round other pixels of a curve to another shade.
+	// Other processors may round some pixels of a curve to another shade.
 	var others int
 	for y := range want.Bounds().Dy() {
 		for x := range want.Bounds().Dx() {
@@ -57,8 +57,8 @@ func decode(t *testing.T, picture []byte) image.Image {
 	return img
 }
 
-// No curve may be empty: a module or sensor of the simulation may have got
-// another name.
+// No curve may be empty: a module or sensor of the simulation may have been
+// renamed.
 func TestEveryCurveHasData(t *testing.T) {
 	cloud := simulated()
 	for _, c := range cards {

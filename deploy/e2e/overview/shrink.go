@@ -10,8 +10,8 @@ import (
 	"slices"
 )
 
-// shrink reduces a picture to its 256 most frequent colours, which costs
-// nothing but some shades of anti-aliasing, and more than halves its size.
+// shrink reduces a picture to its 256 most frequent colours, which loses only
+// some shades of anti-aliasing, and more than halves its size.
 func shrink(picture []byte) ([]byte, error) {
 	img, err := png.Decode(bytes.NewReader(picture))
 	if err != nil {

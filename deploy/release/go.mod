@@ -1,0 +1,3 @@
+module netatmo-agent/deploy/release
+
+go 1.26.0
