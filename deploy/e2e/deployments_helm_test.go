@@ -273,14 +273,14 @@ func TestHelmExtras(t *testing.T) {
 	var alerts map[string]any
 	strictYAML(t, Source(t, "deploy", "alerts.yaml"), &alerts)
 	if c.rules == nil || !reflect.DeepEqual(c.rules.Object["spec"], any(alerts)) {
-		t.Error("the PrometheusRule does not contain the rules of alerts.yaml")
+		t.Error("the PrometheusRule does not contain the rules of alerts.yaml; run: cp deploy/alerts.yaml deploy/helm/files/")
 	}
 	dashboard, err := os.ReadFile(Source(t, "deploy", "grafana", "netatmo.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got := c.configs["rel-dashboard"].Data["netatmo.json"]; strings.TrimSpace(got) != strings.TrimSpace(string(dashboard)) {
-		t.Error("the ConfigMap does not contain the dashboard")
+		t.Error("the ConfigMap does not contain the dashboard; run: cp deploy/grafana/netatmo.json deploy/helm/files/")
 	}
 	if plain := mustRender(t, oneAccount); len(plain.ingress) != 0 || plain.rules != nil || len(plain.configs) != 1 {
 		t.Error("an object exists that was not enabled")
