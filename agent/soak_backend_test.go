@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"sync"
-	"testing"
 	"time"
 
 	"netatmo-agent/agent/catalogue"
@@ -23,7 +22,7 @@ type soakSeries struct{ module, metric string }
 // soakBackend receives the points of a year. It does not store the live ones
 // but checks them as they arrive, and notes the holes between them.
 type soakBackend struct {
-	t     *testing.T
+	log   *soakLog
 	cloud *simcloud.Cloud
 
 	mu      sync.Mutex
@@ -55,10 +54,9 @@ type hole struct {
 // is missing.
 const cadence = 607 * time.Second
 
-func newSoakBackend(t *testing.T, cloud *simcloud.Cloud) *soakBackend {
-	t.Helper()
+func newSoakBackend(log *soakLog, cloud *simcloud.Cloud) *soakBackend {
 	return &soakBackend{
-		t: t, cloud: cloud, values: map[string]map[string]float64{}, checked: map[string]time.Time{},
+		log: log, cloud: cloud, values: map[string]map[string]float64{}, checked: map[string]time.Time{},
 		live: map[string]time.Time{}, history: map[soakSeries]map[int64]float64{},
 		came: map[soakSeries]map[int64]time.Time{}, judged: time.Now(),
 	}
@@ -100,7 +98,7 @@ func (b *soakBackend) take(p otlp.Point) {
 		b.values[module] = map[string]float64{}
 	}
 	if _, twice := b.values[module][p.Metric]; twice {
-		b.t.Errorf("%s: %s of %s arrived twice", p.Time, p.Metric, module)
+		b.log.wrongf("%s: %s of %s arrived twice", p.Time, p.Metric, module)
 	}
 	b.values[module][p.Metric] = p.Value
 }
@@ -117,7 +115,7 @@ func (b *soakBackend) takeHistory(s soakSeries, p otlp.Point) {
 	if _, twice := b.history[s][p.Time.UnixMilli()]; twice {
 		b.again++
 		if time.Since(b.cuts) > 12*time.Hour {
-			b.t.Errorf("%s: %v at %s arrived twice", time.Now(), s, p.Time)
+			b.log.wrongf("%s: %v at %s arrived twice", time.Now(), s, p.Time)
 		}
 	}
 	b.history[s][p.Time.UnixMilli()] = p.Value
@@ -156,7 +154,7 @@ func (b *soakBackend) seen(module string, measured time.Time) {
 	last, known := b.live[module]
 	b.live[module] = b.stamp
 	if known && !b.stamp.After(last) {
-		b.t.Errorf("%s: live values of %s after those of %s", module, moment(b.stamp), moment(last))
+		b.log.wrongf("%s: live values of %s after those of %s", module, moment(b.stamp), moment(last))
 	}
 	if known && measured.Sub(last) > cadence {
 		b.holes = append(b.holes, hole{module, last, b.stamp, measured})
@@ -169,7 +167,7 @@ func (b *soakBackend) compare(s soakSeries, typ string, at time.Time, v float64)
 	}
 	b.compared++
 	if held := b.cloud.Held(s.module, typ, at, at); len(held) != 1 || held[0].Value != v {
-		b.t.Errorf("%v at %s: the backend has %v, the cloud %v", s, at, v, held)
+		b.log.wrongf("%v at %s: the backend has %v, the cloud %v", s, at, v, held)
 	}
 }
 
@@ -183,7 +181,6 @@ func (b *soakBackend) powerCut() {
 // and forgets both. For a hole longer than the window, only the newest part can
 // be present; filling it may begin some hours late.
 func (b *soakBackend) judge(window time.Duration) {
-	b.t.Helper()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	const late = 3 * time.Hour
@@ -208,7 +205,7 @@ func (b *soakBackend) judge(window time.Duration) {
 	b.holes = nil
 	b.forgetBefore(time.Now().Add(-3 * window / 2))
 	if len(lost) > 0 {
-		b.t.Errorf("%d samples lost, among them:\n%s", len(lost), strings.Join(lost[:min(len(lost), 30)], "\n"))
+		b.log.wrongf("%d samples lost, among them:\n%s", len(lost), strings.Join(lost[:min(len(lost), 30)], "\n"))
 	}
 }
 
@@ -252,7 +249,7 @@ func (b *soakBackend) silentModules() []string {
 func (b *soakBackend) noLive(module string, values map[string]float64) {
 	for metric := range withHistory {
 		if _, ok := values[metric]; ok {
-			b.t.Errorf("%s: %s of %s came live", moment(b.stamp), metric, module)
+			b.log.wrongf("%s: %s of %s came live", moment(b.stamp), metric, module)
 		}
 	}
 }

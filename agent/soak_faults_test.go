@@ -155,7 +155,7 @@ func (s *soak) loseLogin(take func()) {
 	asked := time.Now()
 	for s.agent.source.Status().Authorized {
 		if time.Since(asked) > 6*time.Hour {
-			s.t.Errorf("%s: the login has been lost for hours, and the agent does not say so", moment(time.Now()))
+			s.log.wrongf("%s: the login has been lost for hours, and the agent does not say so", moment(time.Now()))
 			return
 		}
 		time.Sleep(time.Minute)

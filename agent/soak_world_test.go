@@ -56,7 +56,7 @@ func newSoak(t *testing.T, seed uint64, timestamps string) *soak {
 	s.cloud = simcloud.New(simcloud.Options{
 		ClientID: checkID, ClientSecret: checkSecret, Scenario: soakHome(), Now: s.clock.now,
 	})
-	s.backend = newSoakBackend(t, s.cloud)
+	s.backend = newSoakBackend(s.log, s.cloud)
 	receiver := otlp.Receive(s.push, s.backend.take)
 	server := &http.Server{Handler: s.cloud}
 	var served sync.WaitGroup
