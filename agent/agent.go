@@ -40,7 +40,7 @@ type agent struct {
 
 	requests *requestCounts
 	gate     *netatmo.Gate
-	state    *record.State
+	state    *record.StateFile
 	record   *record.Record
 	client   *netatmo.Client
 	poller   *poll.Poller
@@ -71,7 +71,7 @@ func newAgent(ctx context.Context, cfg *config.Config, gate *netatmo.Gate, out i
 	}
 	a.pages = pages.New(a.source, authConfig(cfg, nil, log))
 
-	if a.state, err = record.OpenState(filepath.Join(cfg.StateDir, record.StateFile), log); err != nil {
+	if a.state, err = record.OpenState(filepath.Join(cfg.StateDir, record.StateName), log); err != nil {
 		log.Error("cannot use the state file; retrying. Until it works, a restart loses track of what was delivered", "error", err)
 	}
 	exporter, err := otlp.New(ctx, cfg.Push, otlp.Options{UserAgent: userAgent(), Out: out, Logger: log, OnDate: a.hear(record.Backend)})

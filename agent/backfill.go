@@ -114,7 +114,7 @@ func runBackfill(c *cobra.Command, o backfillOptions) error {
 	if err != nil {
 		return err
 	}
-	describe(c.OutOrStdout(), b.Plan(), backfillPerHour(cfg), since, until, path)
+	writePlan(c.OutOrStdout(), b.Plan(), backfillPerHour(cfg), since, until, path)
 	if o.dryRun || b.Plan().Requests == 0 {
 		return nil
 	}
@@ -175,8 +175,8 @@ func parseMoment(s string, now time.Time) (time.Time, error) {
 	return now.Add(-d), nil
 }
 
-// describe prints the plan and the backend's requirements.
-func describe(w io.Writer, p history.Plan, perHour int, since, until time.Time, progress string) {
+// writePlan prints the plan and the backend's requirements.
+func writePlan(w io.Writer, p history.Plan, perHour int, since, until time.Time, progress string) {
 	fmt.Fprintf(w, "History from %s to %s\n\n", since.Format(time.RFC3339), until.Format(time.RFC3339))
 	rows := [][]string{{"MODULE", "TYPE", "MISSING"}}
 	for _, m := range p.Modules {
@@ -201,7 +201,7 @@ and retention; Mimir, Grafana Cloud: out_of_order_time_window; VictoriaMetrics:
 func pushBackfill(ctx context.Context, c *cobra.Command, cfg *config.Config, b *history.Backfill, log *slog.Logger) error {
 	// The points belong to the agent's series, so they need its instance id. The
 	// state file is the agent's too; it is written only if it has no id yet.
-	state, err := record.OpenState(filepath.Join(cfg.StateDir, record.StateFile), log)
+	state, err := record.OpenState(filepath.Join(cfg.StateDir, record.StateName), log)
 	if err != nil {
 		return usage(err)
 	}

@@ -54,9 +54,9 @@ type doctor struct {
 	Setup
 	*report
 
-	running  bool          // an agent runs in this directory
-	instance string        // service.instance.id of that agent
-	state    *record.State // what it has delivered; nil if unknown
+	running  bool              // an agent runs in this directory
+	instance string            // service.instance.id of that agent
+	state    *record.StateFile // what it has delivered; nil if unknown
 	source   *auth.Source
 	offset   time.Duration // of the local clock, ahead of Netatmo's
 }

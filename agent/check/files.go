@@ -75,7 +75,7 @@ func exists(path string) bool {
 // stateFile does not write, because the agent may be writing.
 func (d *doctor) stateFile() {
 	const area = "files"
-	path := filepath.Join(d.Config.StateDir, record.StateFile)
+	path := filepath.Join(d.Config.StateDir, record.StateName)
 	state, err := record.ReadState(path)
 	if _, damaged := errors.AsType[*store.CorruptError](err); damaged {
 		d.warn(area, "the state file is damaged: "+err.Error(), "nothing: the agent moves it aside and starts a new one; the login is not affected, but readings missed before that start are not filled in")

@@ -143,7 +143,7 @@ func (e *envelope) take(key string, raw []byte) {
 // stream reads one JSON document piece by piece, so that an answer about
 // thousands of devices is never in memory as a whole.
 type stream struct {
-	src source
+	src boundedReader
 	dec *json.Decoder
 	raw json.RawMessage // reused by value
 
@@ -152,7 +152,7 @@ type stream struct {
 }
 
 func newStream(r io.Reader, limit int) *stream {
-	s := &stream{src: source{r: bufio.NewReader(connection{r}), most: limit, limit: limit, left: limit}}
+	s := &stream{src: boundedReader{r: bufio.NewReader(connection{r}), most: limit, limit: limit, left: limit}}
 	s.dec = json.NewDecoder(&s.src)
 	s.dec.UseNumber()
 	return s
@@ -289,8 +289,8 @@ func (c connection) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// source limits how much a stream reads, in total and for one value.
-type source struct {
+// boundedReader limits how much a stream reads, in total and for one value.
+type boundedReader struct {
 	r     *bufio.Reader
 	most  int // bytes allowed in total
 	limit int // bytes left in total
@@ -307,7 +307,7 @@ func (e tooLongError) Error() string {
 	return e.what + " is longer than " + strconv.Itoa(e.limit>>20) + " MiB"
 }
 
-func (s *source) Read(p []byte) (int, error) {
+func (s *boundedReader) Read(p []byte) (int, error) {
 	if s.limit <= 0 {
 		return 0, tooLongError{"it", s.most}
 	}
@@ -331,8 +331,8 @@ func unreadable(err error) bool {
 
 func endsEarly(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) }
 
-// describe explains what is wrong with an answer.
-func describe(err error) string {
+// damage explains what is wrong with an answer.
+func damage(err error) string {
 	if endsEarly(err) {
 		return "it ends in the middle"
 	}

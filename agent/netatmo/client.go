@@ -211,7 +211,7 @@ func (r request) judge(ctx context.Context, status int, env envelope, err error)
 		fail = r.unread(ctx, err)
 		fail.Status = status
 	default:
-		fail.Message = describe(err)
+		fail.Message = damage(err)
 	}
 	return fail
 }
@@ -231,7 +231,7 @@ func (r request) unanswered(ctx context.Context, err error) *Error {
 func (r request) unread(ctx context.Context, err error) *Error {
 	if unreadable(err) {
 		fail := r.failed(ClassMalformed, nil)
-		fail.Message = describe(err)
+		fail.Message = damage(err)
 		return fail
 	}
 	return r.unanswered(ctx, err)

@@ -113,7 +113,7 @@ func (r *remarks) fromHTTP(resp *http.Response, body []byte, secret []string) *F
 		return fail(Unavailable)
 	}
 	f := fail(Refused)
-	if f.Reason == Refused && resp.Request.Header.Get("Content-Encoding") != "" && f.Remedy == verdicts[Refused].remedy {
+	if f.Reason == Refused && resp.Request.Header.Get("Content-Encoding") != "" && f.Remedy == meanings[Refused].remedy {
 		f.Remedy += "; if it does not understand gzip, set OTEL_EXPORTER_OTLP_COMPRESSION=none"
 	}
 	return f

@@ -30,7 +30,7 @@ func FuzzAnswer(f *testing.F) {
 		if strings.Contains(got.Error(), strings.TrimPrefix(secretValue, "Basic ")) || strings.ContainsAny(got.Error(), "\r\n") || len([]rune(got.Error())) > 500 {
 			t.Errorf("%q", got)
 		}
-		if _, known := verdicts[got.Reason]; !known {
+		if _, known := meanings[got.Reason]; !known {
 			t.Errorf("reason %q", got.Reason)
 		}
 	})

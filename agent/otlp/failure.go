@@ -53,8 +53,8 @@ const (
 	final
 )
 
-// verdict is what a reason means and how to say it.
-type verdict struct {
+// meaning is what a reason means and how to say it.
+type meaning struct {
 	fate         fate
 	what, remedy string
 }
@@ -63,7 +63,7 @@ type verdict struct {
 const AdmitHistory = "to keep history, set storage.tsdb.out_of_order_time_window in Prometheus, or " +
 	"out_of_order_time_window in Mimir or Grafana Cloud, to at least the length of the gap"
 
-var verdicts = map[Reason]verdict{
+var meanings = map[Reason]meaning{
 	Auth: {later, "the backend rejects the credentials",
 		"check the header with the credentials, such as Authorization, in OTEL_EXPORTER_OTLP_HEADERS or in the file that OTEL_EXPORTER_OTLP_HEADERS_FILE names, and that they are for this endpoint"},
 	TLS:         {later, "no TLS connection to the backend", "check the scheme of the endpoint and the certificates"},
@@ -100,7 +100,7 @@ func (f *Failure) Unwrap() error { return f.Err }
 
 // OfContent reports whether the fault lies in the points of one request or their
 // number, so that the next request may well succeed.
-func (f *Failure) OfContent() bool { return verdicts[f.Reason].fate != later }
+func (f *Failure) OfContent() bool { return meanings[f.Reason].fate != later }
 
 // MayBeOfSize reports whether a smaller request might have succeeded: servers,
 // gateways and slow lines fail for size in many ways, most of which do not
@@ -127,7 +127,7 @@ func NewFailure(reason Reason, detail string, err error) *Failure {
 		}
 	case Partial:
 		if found == TooOld || found == OutOfOrder || found == Clock {
-			remedy = verdicts[found].remedy
+			remedy = meanings[found].remedy
 		} else if found != Partial {
 			remedy = ""
 		}
@@ -136,7 +136,7 @@ func NewFailure(reason Reason, detail string, err error) *Failure {
 			remedy = ""
 		}
 	}
-	v := verdicts[reason]
+	v := meanings[reason]
 	if remedy == "" {
 		remedy = v.remedy
 	}

@@ -37,7 +37,7 @@ type rig struct {
 	log     *bytes.Buffer
 	step    time.Duration // between two uploads
 
-	saved  *record.State
+	saved  *record.StateFile
 	record *record.Record
 	poller *poll.Poller
 	stop   func()

@@ -50,7 +50,7 @@ func (c *clock) observe(witness Witness, offset time.Duration) {
 	bad := !agree(offset)
 	switch {
 	case bad && !c.bad:
-		c.log.Warn("the local clock is wrong: nothing is pushed until it is right; set it, or let NTP do so", "deviation", describe(offset, witness))
+		c.log.Warn("the local clock is wrong: nothing is pushed until it is right; set it, or let NTP do so", "deviation", deviation(offset, witness))
 	case !bad && c.bad:
 		c.log.Info("the local clock is right again")
 	}
@@ -61,7 +61,7 @@ func (c *clock) observe(witness Witness, offset time.Duration) {
 // an answer. If they do not, either may be wrong.
 func agree(offset time.Duration) bool { return offset.Abs() <= ClockTolerance }
 
-func describe(offset time.Duration, by Witness) string {
+func deviation(offset time.Duration, by Witness) string {
 	direction := "ahead of"
 	if offset < 0 {
 		direction = "behind"
@@ -79,7 +79,7 @@ func (c *clock) fault() error {
 	case c.witness == Nobody:
 		return errUntold
 	case !c.ok():
-		return fmt.Errorf("it is %s", describe(c.skew(time.Now()), c.witness))
+		return fmt.Errorf("it is %s", deviation(c.skew(time.Now()), c.witness))
 	}
 	return nil
 }

@@ -34,7 +34,7 @@ func (c *coaches) HomeCoaches(context.Context) (netatmo.Answer, error) {
 func TestACorrectedClockIsNoticed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := slog.New(slog.DiscardHandler)
-		state, err := record.OpenState(filepath.Join(t.TempDir(), record.StateFile), log)
+		state, err := record.OpenState(filepath.Join(t.TempDir(), record.StateName), log)
 		if err != nil {
 			t.Fatal(err)
 		}

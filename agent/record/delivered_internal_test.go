@@ -14,7 +14,7 @@ import (
 // mark.
 func TestDeliveredMovesTheMarkOfWhatWasMeasured(t *testing.T) {
 	log := slog.New(slog.DiscardHandler)
-	state, err := OpenState(filepath.Join(t.TempDir(), StateFile), log)
+	state, err := OpenState(filepath.Join(t.TempDir(), StateName), log)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,7 +19,7 @@ import (
 func TestTooManyDevicesOfAllPlaces(t *testing.T) {
 	var log bytes.Buffer
 	logger := slog.New(slog.NewTextHandler(&log, nil))
-	state, err := record.OpenState(filepath.Join(t.TempDir(), record.StateFile), logger)
+	state, err := record.OpenState(filepath.Join(t.TempDir(), record.StateName), logger)
 	if err != nil {
 		t.Fatal(err)
 	}

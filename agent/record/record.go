@@ -38,7 +38,7 @@ type Config struct {
 // Record is the agent's knowledge. Its methods are safe for concurrent use.
 type Record struct {
 	cfg     Config
-	state   *State
+	state   *StateFile
 	changed chan struct{} // capacity 1
 	owing   chan struct{} // capacity 1
 	unsaved chan struct{} // capacity 1
@@ -59,7 +59,7 @@ type Record struct {
 }
 
 // New returns a Record that continues from the state of an earlier process.
-func New(cfg Config, state *State) *Record {
+func New(cfg Config, state *StateFile) *Record {
 	if cfg.Allows == nil {
 		cfg.Allows = func(string, string) bool { return true }
 	}

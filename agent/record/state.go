@@ -17,8 +17,8 @@ import (
 	"netatmo-agent/store"
 )
 
-// StateFile is the name of the state file in the agent's directory.
-const StateFile = "state.json"
+// StateName is the name of the state file in the agent's directory.
+const StateName = "state.json"
 
 // remembered is how long the state file keeps a module that is no longer in
 // Netatmo's answers.
@@ -31,14 +31,14 @@ const mostMarks = 2 * netatmo.MostDevices
 // mostCadence is the longest plausible time between two uploads.
 const mostCadence = 15 * time.Minute
 
-// State is the agent's state file: who it is, and what the backend has
+// StateFile is the agent's state file: who it is, and what the backend has
 // acknowledged. It is safe for concurrent use. Changes are in memory until
 // Save.
-type State struct {
+type StateFile struct {
 	file *store.File[document]
 	turn chan struct{} // held while saving
 
-	inTheWay bool // at path is what may have to be kept; guarded by turn
+	unread bool // the file could not be read and must not be lost; guarded by turn
 
 	mu      sync.Mutex
 	doc     document
@@ -64,7 +64,7 @@ type document struct {
 // ReadState reads the state file at path and leaves it as it is. The error is
 // an [fs.ErrNotExist] before the first start of an agent, a
 // *[store.CorruptError], or says why it cannot be read.
-func ReadState(path string) (*State, error) {
+func ReadState(path string) (*StateFile, error) {
 	s := newState(path)
 	if err := s.load(); err != nil {
 		return nil, err
@@ -74,14 +74,14 @@ func ReadState(path string) (*State, error) {
 
 // OpenState reads the state file at path. It writes only if it must: it creates a
 // missing file, adds a missing instance id, and moves a damaged file aside, with a
-// log line. It always returns a State; the error says why the State is only in
+// log line. It always returns a StateFile; the error says why the StateFile is only in
 // memory until a Save succeeds.
-func OpenState(path string, log *slog.Logger) (*State, error) {
+func OpenState(path string, log *slog.Logger) (*StateFile, error) {
 	s := newState(path)
 	_, statErr := os.Stat(path)
 	err := s.load()
-	s.inTheWay = err != nil && !errors.Is(err, fs.ErrNotExist)
-	kept, keepErr := s.makeWay()
+	s.unread = err != nil && !errors.Is(err, fs.ErrNotExist)
+	kept, keepErr := s.keepUnread()
 	_, noID := uuid.Parse(s.doc.Instance)
 	if kept != "" {
 		log.Warn("the state file is damaged: starting a new one; the login is not affected, readings missed before this start are not filled in, and the agent's series in the backend start anew", "error", err, "kept", kept)
@@ -98,10 +98,10 @@ func OpenState(path string, log *slog.Logger) (*State, error) {
 	return s, s.Save()
 }
 
-// makeWay moves a damaged file aside before it is replaced. It does not allow a
+// keepUnread moves a damaged file aside before it is replaced. It does not allow a
 // file that cannot be read to be replaced.
-func (s *State) makeWay() (kept string, err error) {
-	if !s.inTheWay {
+func (s *StateFile) keepUnread() (kept string, err error) {
+	if !s.unread {
 		return "", nil
 	}
 	_, err = s.file.Load()
@@ -112,15 +112,15 @@ func (s *State) makeWay() (kept string, err error) {
 	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("%w; move it away, or let this user read it", err)
 	}
-	s.inTheWay = false
+	s.unread = false
 	return kept, nil
 }
 
-func newState(path string) *State {
-	return &State{file: store.New[document](path), turn: make(chan struct{}, 1)}
+func newState(path string) *StateFile {
+	return &StateFile{file: store.New[document](path), turn: make(chan struct{}, 1)}
 }
 
-func (s *State) load() (err error) {
+func (s *StateFile) load() (err error) {
 	s.doc, err = s.file.Load()
 	if s.doc.Marks == nil {
 		s.doc.Marks = map[string]time.Time{}
@@ -138,11 +138,11 @@ func (s *State) load() (err error) {
 }
 
 // InstanceID returns the UUID of this installation.
-func (s *State) InstanceID() string { return s.doc.Instance }
+func (s *StateFile) InstanceID() string { return s.doc.Instance }
 
 // Acknowledged returns how many modules the backend has values of, and the time of
 // the newest, zero if there are none.
-func (s *State) Acknowledged() (modules int, newest time.Time) {
+func (s *StateFile) Acknowledged() (modules int, newest time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, t := range s.doc.Marks {
@@ -152,7 +152,7 @@ func (s *State) Acknowledged() (modules int, newest time.Time) {
 }
 
 // Save writes what changed since the last Save, atomically and durably.
-func (s *State) Save() error {
+func (s *StateFile) Save() error {
 	s.turn <- struct{}{}
 	defer func() { <-s.turn }()
 
@@ -164,7 +164,7 @@ func (s *State) Save() error {
 	if unchanged {
 		return nil
 	}
-	if _, err := s.makeWay(); err != nil {
+	if _, err := s.keepUnread(); err != nil {
 		return err
 	}
 	if err := s.file.Save(now); err != nil {
@@ -178,42 +178,42 @@ func (s *State) Save() error {
 
 // Delivered returns the time of the newest value of a module that the backend
 // acknowledged, and whether there is one.
-func (s *State) Delivered(module string) (time.Time, bool) { return s.mark(module) }
+func (s *StateFile) Delivered(module string) (time.Time, bool) { return s.mark(module) }
 
-func (s *State) mark(module string) (time.Time, bool) { return s.markIn(s.doc.Marks, module) }
+func (s *StateFile) mark(module string) (time.Time, bool) { return s.markIn(s.doc.Marks, module) }
 
-func (s *State) setMark(module string, t time.Time) {
+func (s *StateFile) setMark(module string, t time.Time) {
 	s.setMarkIn(s.doc.Marks, module, t.Truncate(time.Millisecond))
 }
 
 // meter returns the mark of a meter, and whether there is one.
-func (s *State) meter(module string) (time.Time, bool) { return s.markIn(s.doc.Meters, module) }
+func (s *StateFile) meter(module string) (time.Time, bool) { return s.markIn(s.doc.Meters, module) }
 
-func (s *State) setMeter(module string, t time.Time) {
+func (s *StateFile) setMeter(module string, t time.Time) {
 	s.setMarkIn(s.doc.Meters, module, t.Truncate(time.Second))
 }
 
-func (s *State) markIn(marks map[string]time.Time, module string) (time.Time, bool) {
+func (s *StateFile) markIn(marks map[string]time.Time, module string) (time.Time, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t, ok := marks[module]
 	return t, ok
 }
 
-func (s *State) setMarkIn(marks map[string]time.Time, module string, t time.Time) {
+func (s *StateFile) setMarkIn(marks map[string]time.Time, module string, t time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	marks[module] = t.UTC()
 	s.changes++
 }
 
-func (s *State) cadence(station string) time.Duration {
+func (s *StateFile) cadence(station string) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return time.Duration(s.doc.Cadences[station] * float64(time.Second))
 }
 
-func (s *State) setCadence(station string, c time.Duration) {
+func (s *StateFile) setCadence(station string, c time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if n := c.Seconds(); n > 0 && s.doc.Cadences[station] != n {
@@ -225,7 +225,7 @@ func (s *State) setCadence(station string, c time.Duration) {
 // forget drops marks before the given time of modules that are not present, the
 // oldest of those if there are too many, and the cadences of stations that are not
 // present and have no mark.
-func (s *State) forget(before time.Time, there map[string]bool) {
+func (s *StateFile) forget(before time.Time, there map[string]bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	known := len(s.doc.Marks) + len(s.doc.Meters) + len(s.doc.Cadences)

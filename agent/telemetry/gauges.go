@@ -19,12 +19,12 @@ import (
 type gauges struct {
 	names       *naming
 	instruments [netatmo.FieldEnd]metric.Float64Observable
-	shown       []*source // what the next collection observes
+	shown       []*origin // what the next collection observes
 }
 
-// source is a module, or several modules with the same attributes. Its points are
+// origin is a module, or several modules with the same attributes. Its points are
 // sent in one request, so that they are accepted or rejected together.
-type source struct {
+type origin struct {
 	readings []netatmo.Reading // the first is shown
 	values   []gaugeValue
 }
@@ -60,10 +60,10 @@ func (g *gauges) observe(_ context.Context, o metric.Observer) error {
 	return nil
 }
 
-// sources returns the sources to show now. Of several modules with the same
+// origins returns the origins to show now. Of several modules with the same
 // attributes (under netatmo-exporter's names, two modules with one name) it is
 // the one that measured last, with all its values.
-func (n *naming) sources(readings []netatmo.Reading, now time.Time, stale time.Duration) []*source {
+func (n *naming) origins(readings []netatmo.Reading, now time.Time, stale time.Duration) []*origin {
 	n.forget(len(readings))
 	all := n.group(readings)
 	for _, s := range all {
@@ -72,10 +72,10 @@ func (n *naming) sources(readings []netatmo.Reading, now time.Time, stale time.D
 	return all
 }
 
-// group returns the sources of readings, without values, and notes which reading
+// group returns the origins of readings, without values, and notes which reading
 // each of them shows.
-func (n *naming) group(readings []netatmo.Reading) (all []*source) {
-	bySet := make(map[attribute.Distinct]*source, len(readings))
+func (n *naming) group(readings []netatmo.Reading) (all []*origin) {
+	bySet := make(map[attribute.Distinct]*origin, len(readings))
 	for i := range readings {
 		r := &readings[i]
 		if !n.reports(*r) {
@@ -84,7 +84,7 @@ func (n *naming) group(readings []netatmo.Reading) (all []*source) {
 		set := n.set(r, catalogue.Attribute{})
 		s := bySet[set.Equivalent()]
 		if s == nil {
-			s = &source{}
+			s = &origin{}
 			all = append(all, s)
 			bySet[set.Equivalent()] = s
 		}
@@ -97,7 +97,7 @@ func (n *naming) group(readings []netatmo.Reading) (all []*source) {
 	return all
 }
 
-func (n *naming) fill(s *source, now time.Time, stale time.Duration) {
+func (n *naming) fill(s *origin, now time.Time, stale time.Duration) {
 	r := &s.readings[0]
 	options := []metric.ObserveOption{metric.WithAttributeSet(n.set(r, catalogue.Attribute{}))}
 	for _, v := range r.Values {

@@ -208,7 +208,7 @@ func (p *Pusher) pushLive(ctx context.Context) (at time.Time, delivered []netatm
 	p.mu.Lock()
 	most := p.limits.values
 	p.mu.Unlock()
-	for _, r := range requests(p.names.sources(p.o.Readings(), p.stamp, p.o.Stale), most) {
+	for _, r := range requests(p.names.origins(p.o.Readings(), p.stamp, p.o.Stale), most) {
 		accepted, f := p.send(limited, r)
 		delivered = append(delivered, accepted...)
 		if first = cmp.Or(first, f); f != nil && !f.OfContent() {
@@ -263,12 +263,12 @@ const maxSplits = 32
 // send makes a live request and returns the readings that were accepted. It
 // divides a request that is refused for its content, so that modules that the
 // backend refuses cost no other.
-func (p *Pusher) send(ctx context.Context, r request) ([]netatmo.Reading, *otlp.Failure) {
+func (p *Pusher) send(ctx context.Context, r liveRequest) ([]netatmo.Reading, *otlp.Failure) {
 	points, f := p.exportLive(ctx, r)
 	return p.divide(ctx, r, points, f)
 }
 
-func (p *Pusher) divide(ctx context.Context, r request, points int, f *otlp.Failure) ([]netatmo.Reading, *otlp.Failure) {
+func (p *Pusher) divide(ctx context.Context, r liveRequest, points int, f *otlp.Failure) ([]netatmo.Reading, *otlp.Failure) {
 	if f == nil {
 		return r.readings(), nil
 	}
@@ -300,7 +300,7 @@ func (p *Pusher) divide(ctx context.Context, r request, points int, f *otlp.Fail
 }
 
 // exportLive makes one live request and counts what became of its points.
-func (p *Pusher) exportLive(ctx context.Context, r request) (points int, f *otlp.Failure) {
+func (p *Pusher) exportLive(ctx context.Context, r liveRequest) (points int, f *otlp.Failure) {
 	metrics, points, err := p.collect(ctx, r)
 	if err != nil {
 		f = otlp.Classify(err)

@@ -35,26 +35,27 @@ func newMeter() (metric.Meter, *sdkmetric.ManualReader) {
 	return provider.Meter(scopeName), reader
 }
 
-// request is one live request. It contains whole sources, which are accepted or
-// rejected together. Their points are collected when it is sent.
-type request struct {
+// liveRequest is one request with live readings. It contains whole origins,
+// which are accepted or rejected together. Their points are collected when it is
+// sent.
+type liveRequest struct {
 	own     bool // the agent's metrics about itself, too
-	sources []*source
+	origins []*origin
 }
 
-// requests distributes sources over requests of about so many values at most. The
+// requests distributes origins over requests of about so many values at most. The
 // agent's own metrics go with the first.
-func requests(sources []*source, most int) []request {
-	all, values := []request{{own: true}}, maxAgentPoints
-	for _, s := range sources {
+func requests(origins []*origin, most int) []liveRequest {
+	all, values := []liveRequest{{own: true}}, maxAgentPoints
+	for _, s := range origins {
 		if len(s.values) == 0 {
 			continue
 		}
 		if values += len(s.values); values > most {
-			all, values = append(all, request{}), len(s.values)
+			all, values = append(all, liveRequest{}), len(s.values)
 		}
 		last := &all[len(all)-1]
-		last.sources = append(last.sources, s)
+		last.origins = append(last.origins, s)
 	}
 	return all
 }
@@ -62,27 +63,27 @@ func requests(sources []*source, most int) []request {
 // halves divides a request: it separates the agent's own metrics, which hardly any
 // backend refuses, from those of modules, or divides the latter in two. ok is false
 // if there is nothing to divide.
-func (r request) halves() (first, second request, ok bool) {
-	half := len(r.sources) / 2
+func (r liveRequest) halves() (first, second liveRequest, ok bool) {
+	half := len(r.origins) / 2
 	if r.own {
 		half = 0
 	}
-	return request{own: r.own, sources: r.sources[:half]}, request{sources: r.sources[half:]},
-		len(r.sources) > 1 || len(r.sources) == 1 && r.own
+	return liveRequest{own: r.own, origins: r.origins[:half]}, liveRequest{origins: r.origins[half:]},
+		len(r.origins) > 1 || len(r.origins) == 1 && r.own
 }
 
 // readings returns what the request shows, or shows another of the same
 // attributes for.
-func (r request) readings() (all []netatmo.Reading) {
-	for _, s := range r.sources {
+func (r liveRequest) readings() (all []netatmo.Reading) {
+	for _, s := range r.origins {
 		all = append(all, s.readings...)
 	}
 	return all
 }
 
 // collect returns the request's points, all with the time of the push.
-func (p *Pusher) collect(ctx context.Context, r request) (metrics []metricdata.Metrics, points int, err error) {
-	p.gauges.shown, p.agent.shown = r.sources, r.own
+func (p *Pusher) collect(ctx context.Context, r liveRequest) (metrics []metricdata.Metrics, points int, err error) {
+	p.gauges.shown, p.agent.shown = r.origins, r.own
 	var collected metricdata.ResourceMetrics
 	if err := p.reader.Collect(ctx, &collected); err != nil {
 		return nil, 0, err
