@@ -48,7 +48,7 @@ func newHTTP(ctx context.Context, p config.Push, h *headers, o Options) (Exporte
 			MaxResponseHeaderBytes: maxHead,
 		},
 	}
-	return otlpmetrichttp.New(ctx,
+	exporter, err := otlpmetrichttp.New(ctx,
 		otlpmetrichttp.WithEndpointURL(p.URL.String()),
 		otlpmetrichttp.WithHTTPClient(&http.Client{Transport: transport, Timeout: p.Timeout}),
 		otlpmetrichttp.WithHeaders(map[string]string{}),
@@ -56,6 +56,23 @@ func newHTTP(ctx context.Context, p config.Push, h *headers, o Options) (Exporte
 		otlpmetrichttp.WithTLSClientConfig(nil),
 		otlpmetrichttp.WithRetry(otlpmetrichttp.RetryConfig{}),
 	)
+	if err != nil {
+		return nil, err
+	}
+	return &httpExporter{exporter, transport}, nil
+}
+
+// httpExporter closes the idle connections, which the SDK leaves open because it
+// did not open them. One that is still being opened is closed when it is ready.
+type httpExporter struct {
+	Exporter
+	transport *httpTransport
+}
+
+func (e *httpExporter) Shutdown(ctx context.Context) error {
+	err := e.Exporter.Shutdown(ctx)
+	e.transport.connections().CloseIdleConnections()
+	return err
 }
 
 // httpTransport sends requests to its URL with the current headers, and returns

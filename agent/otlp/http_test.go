@@ -269,6 +269,33 @@ func TestHTTPConnections(t *testing.T) {
 	}
 }
 
+func TestHTTPShutdownClosesIdleConnections(t *testing.T) {
+	states := make(chan http.ConnState, 10)
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/x-protobuf")
+	}))
+	server.Config.ConnState = func(_ net.Conn, state http.ConnState) { states <- state }
+	server.Start()
+	defer server.Close()
+	e := newTestExporter(t, httpPush(t, server), &testLog{})
+	if err := e.Export(t.Context(), onePoint()); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	for {
+		select {
+		case state := <-states:
+			if state == http.StateClosed {
+				return
+			}
+		case <-time.After(time.Minute):
+			t.Fatal("the connection is still open a minute later")
+		}
+	}
+}
+
 func judged(t *testing.T, err error, reason Reason, text string) {
 	t.Helper()
 	f := Classify(err)
