@@ -238,7 +238,7 @@ func (d *demo) show(ctx context.Context) {
 		<-ctx.Done()
 		return
 	}
-	_, onTerminal := terminal.FD(d.out)
+	onTerminal := terminal.Escapes(d.out)
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	shown := false
@@ -287,8 +287,17 @@ func (d *demo) header() string {
 
 func (d *demo) footer() string {
 	return `Next: your own station, in four steps; see README.md, "A real account".
-      With a Collector: OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4317 go run ./agent demo
+      With a Collector: OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4317 ` + startedAs() + ` demo
 `
+}
+
+// startedAs is what a user types to start this program. go run builds it in a
+// folder of its own.
+func startedAs() string {
+	if strings.Contains(os.Args[0], "go-build") {
+		return "go run ./agent"
+	}
+	return os.Args[0]
 }
 
 // end returns the line that explains how to end the demo.

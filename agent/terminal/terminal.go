@@ -29,7 +29,14 @@ func Screen(out io.Writer) (width int, colour bool) {
 	if !ok {
 		return 0, false
 	}
-	return Width(fd), os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+	return Width(fd), os.Getenv("NO_COLOR") == "" && Escapes(out)
+}
+
+// Escapes reports whether out is a terminal that interprets escape sequences, for
+// example to clear the screen.
+func Escapes(out io.Writer) bool {
+	fd, ok := FD(out)
+	return ok && os.Getenv("TERM") != "dumb" && escapes(fd)
 }
 
 // Width returns the width of a terminal, 0 if it is unknown.

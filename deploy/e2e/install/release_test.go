@@ -175,8 +175,9 @@ func TestReleaseIsComplete(t *testing.T) {
 		"completions/netatmo-agent.bash", "completions/netatmo-agent.zsh", "completions/netatmo-agent.fish"}
 	for target, files := range map[string][]string{
 		"linux_amd64": linux, "linux_arm64": linux, "linux_arm_7": linux, "linux_arm_6": linux, "linux_riscv64": linux,
-		"darwin_amd64": {"netatmo-agent", "netatmo-agent.1", "netatmo-agent.plist", "LICENSE", "THIRD-PARTY.txt", "completions/netatmo-agent.zsh"},
-		"darwin_arm64": {"netatmo-agent", "netatmo-agent.1", "netatmo-agent.plist", "LICENSE", "THIRD-PARTY.txt", "completions/netatmo-agent.zsh"},
+		"darwin_amd64":  {"netatmo-agent", "netatmo-agent.1", "netatmo-agent.plist", "LICENSE", "THIRD-PARTY.txt", "completions/netatmo-agent.zsh"},
+		"windows_amd64": {"netatmo-agent.exe", "LICENSE", "THIRD-PARTY.txt", "README.md", "CHANGELOG.md", "task.ps1", "completions/netatmo-agent.ps1"},
+		"darwin_arm64":  {"netatmo-agent", "netatmo-agent.1", "netatmo-agent.plist", "LICENSE", "THIRD-PARTY.txt", "completions/netatmo-agent.zsh"},
 	} {
 		name := "netatmo-agent_0.1.0_" + target
 		archive := name + ".tar.gz"
