@@ -230,9 +230,9 @@ func userAgent() string { return "netatmo-agent/" + readBuild().version }
 func (a *agent) pollConfig() poll.Config {
 	return poll.Config{
 		Families: netatmo.Asked(families(a.cfg)), Favorites: a.cfg.Favorites, Allows: a.cfg.Stations.Allows,
-		Interval: a.cfg.RefreshInterval,
-		Login:    a.login,
-		Changed:  a.source.Changed,
+		Interval: a.cfg.RefreshInterval, PerHour: a.cfg.RequestsPerHour,
+		Login:   a.login,
+		Changed: a.source.Changed,
 		OnScope: func(f netatmo.Family, granted bool) {
 			scopes := strings.Join(scopesOf(a.cfg, f), ", ")
 			if granted {

@@ -122,7 +122,7 @@ func columns(readings []Metric) map[string][]netatmo.Column {
 }
 
 // Fresh reports whether the field f of r may still be exported at now: its
-// measurement, its last contact or its answer is at most stale ago.
+// measurement, its last contact or its answer is at most stale, or two rounds, ago.
 func Fresh(f netatmo.Field, r *netatmo.Reading, now time.Time, stale time.Duration) bool {
 	t := r.Measured
 	switch origin := f.Origin(); {
@@ -131,5 +131,5 @@ func Fresh(f netatmo.Field, r *netatmo.Reading, now time.Time, stale time.Durati
 	case origin == netatmo.Radio && r.Seen.After(t):
 		t = r.Seen
 	}
-	return now.Sub(t) <= stale
+	return now.Sub(t) <= r.Lasts(stale)
 }

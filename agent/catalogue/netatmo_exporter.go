@@ -34,7 +34,7 @@ func ExporterHistory(moduleType string) []netatmo.Column {
 // ExporterFresh is Fresh for netatmo-exporter's metrics: that exporter shows a
 // module only while its measurement is fresh, battery and radio included.
 func ExporterFresh(_ netatmo.Field, r *netatmo.Reading, now time.Time, stale time.Duration) bool {
-	return now.Sub(r.Measured) <= stale
+	return now.Sub(r.Measured) <= r.Lasts(stale)
 }
 
 // ExporterAgent returns netatmo-exporter's metrics about itself, by its names.

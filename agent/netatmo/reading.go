@@ -125,9 +125,15 @@ type Reading struct {
 	Seen time.Time
 	// Answered is the time_server of the answer with this reading.
 	Answered time.Time
+	// Round is the time until the next such answer; zero if the module sets it.
+	Round time.Duration
 
 	Values Values
 }
+
+// Lasts returns how long after t the reading counts as current, given the shortest
+// time for that: at least two rounds, so that one failed request ends no series.
+func (r *Reading) Lasts(stale time.Duration) time.Duration { return max(stale, 2*r.Round) }
 
 // State is the state that a field has.
 type State struct {

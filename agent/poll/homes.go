@@ -1,16 +1,47 @@
 package poll
 
 import (
+	"cmp"
 	"time"
+
+	"golang.org/x/time/rate"
 
 	"netatmo-agent/agent/netatmo"
 	"netatmo-agent/agent/record"
 )
 
 const (
-	statusEvery = 5 * time.Minute // between two requests for the state of a home
+	statusEvery = 5 * time.Minute // between two requests for the state of a home, if the budget allows
 	homesEvery  = time.Hour       // between two requests for the list of homes
 )
+
+// homesPerHour is how many requests for homes a budget allows: half of it, so that
+// stations, gaps and meters have the other half, however many homes there are.
+func homesPerHour(budget int) int { return max(1, budget/2) }
+
+// newHomesLimit spreads the requests for homes evenly, after a quarter of the budget
+// at once, so that most accounts have all their readings at the start.
+func newHomesLimit(budget int) *rate.Limiter {
+	if budget == 0 {
+		return rate.NewLimiter(rate.Inf, 0)
+	}
+	return rate.NewLimiter(rate.Every(time.Hour/time.Duration(homesPerHour(budget))), max(1, budget/4))
+}
+
+// round returns how long it takes to request the state of all homes once.
+func (p *Poller) round() time.Duration {
+	usual := cmp.Or(p.cfg.Interval, statusEvery)
+	if p.cfg.PerHour == 0 {
+		return usual
+	}
+	homes := time.Duration(0)
+	for _, t := range p.tasks {
+		if t.home != nil {
+			homes++
+		}
+	}
+	return max(usual, homes*time.Hour/time.Duration(homesPerHour(p.cfg.PerHour)))
+}
 
 // listed processes the list of homes: each gets a task.
 func (p *Poller) listed(x result) error {
@@ -72,7 +103,11 @@ func (p *Poller) stateOf(x result) {
 			t.nameless[r.ModuleID] = true
 		}
 	}
-	next := t.asked.Add(p.usual(t))
+	next := t.began.Add(p.usual(t))
+	round := p.round()
+	for i := range x.answer.Readings {
+		x.answer.Readings[i].Round = round
+	}
 	if len(x.answer.Readings) > 0 || len(x.answer.Rejected) > 0 {
 		p.record.Merge(t.place, x.answer)
 		p.succeeded(t, 0, next)

@@ -1,10 +1,14 @@
 package poll
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
+
+	"golang.org/x/time/rate"
 
 	"netatmo-agent/agent/netatmo"
 	"netatmo-agent/agent/record"
@@ -16,6 +20,7 @@ type Config struct {
 	Favorites bool                                // also the user's favorite stations
 	Allows    func(stationID, homeID string) bool // nil: every station and home
 	Interval  time.Duration                       // between polls; 0 follows the stations
+	PerHour   int                                 // the budget of all requests, of which homes take half; 0: no limit
 
 	// Login returns a number that is different for each access token, and zero
 	// while there is no login. Changed returns a channel that is closed when the
@@ -38,8 +43,9 @@ type Poller struct {
 
 	families map[netatmo.Family]*family
 	tasks    map[record.Place]*task
-	login    uint64      // the current one
-	results  chan result // of tasks that have been asked
+	login    uint64        // the current one
+	homes    *rate.Limiter // of requests for the state of a home
+	results  chan result   // of tasks that have been asked
 	asking   sync.WaitGroup
 }
 
@@ -61,6 +67,7 @@ func New(cfg Config, api netatmo.API, r *record.Record) *Poller {
 		cfg: cfg, api: api, record: r,
 		families: map[netatmo.Family]*family{},
 		tasks:    map[record.Place]*task{},
+		homes:    newHomesLimit(cfg.PerHour),
 		results:  make(chan result),
 	}
 	for _, f := range cfg.Families {
@@ -96,21 +103,41 @@ func (p *Poller) Run(ctx context.Context) {
 func (p *Poller) start(ctx context.Context) (wait time.Duration) {
 	wait = clockLook
 	moved := p.record.ClockMoved()
+	var homes []*task // that are due
 	for place, t := range p.tasks {
 		switch {
 		case t.busy:
 		case p.login == 0:
 			p.stats.wait(place)
-		case p.isDue(t, moved):
-			t.busy, t.login = true, p.login
-			p.stats.begin(place)
-			x := result{task: t, listing: t.homes(), question: netatmo.Question{Family: place.Family, Home: t.home, Favorites: p.cfg.Favorites}}
-			p.asking.Go(func() { p.ask(ctx, x) })
-		default:
+		case !p.isDue(t, moved):
 			wait = min(wait, time.Until(t.due))
+		case t.home != nil:
+			homes = append(homes, t)
+		default:
+			p.begin(ctx, t)
 		}
 	}
+	// The limit is less than what all homes want: those that wait longest come first.
+	slices.SortFunc(homes, func(a, b *task) int {
+		return cmp.Or(a.due.Compare(b.due), cmp.Compare(a.place.Home, b.place.Home))
+	})
+	for _, t := range homes {
+		turn := p.homes.Reserve()
+		if d := turn.Delay(); d > 0 {
+			turn.Cancel()
+			return min(wait, d)
+		}
+		p.begin(ctx, t)
+	}
 	return wait
+}
+
+// begin makes a task's request.
+func (p *Poller) begin(ctx context.Context, t *task) {
+	t.busy, t.login, t.began = true, p.login, time.Now()
+	p.stats.begin(t.place)
+	x := result{task: t, listing: t.homes(), question: netatmo.Question{Family: t.place.Family, Home: t.home, Favorites: p.cfg.Favorites}}
+	p.asking.Go(func() { p.ask(ctx, x) })
 }
 
 // isDue reports whether it is time for t. A new login makes a task due that failed

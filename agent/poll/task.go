@@ -29,13 +29,14 @@ const (
 type task struct {
 	place    record.Place
 	due      time.Time
-	why      why    // reason for due
-	busy     bool   // its request is under way
-	login    uint64 // of the last request
-	asked    time.Time
-	answered bool // at least once
-	doubts   int  // answers in a row that were doubted
-	failures int  // in a row
+	why      why       // reason for due
+	busy     bool      // its request is under way
+	login    uint64    // of the last request
+	began    time.Time // the last request
+	asked    time.Time // when it was answered
+	answered bool      // at least once
+	doubts   int       // answers in a row that were doubted
+	failures int       // in a row
 
 	home     *netatmo.Home   // only for the state of a home
 	nameless map[string]bool // devices without a name at Netatmo

@@ -29,7 +29,7 @@ func (r *Record) Delivered(at time.Time, readings []netatmo.Reading) {
 	news, begins := false, false
 	for _, x := range readings {
 		// Older values are not shown, and Readings leaves out those that wait.
-		if at.Sub(x.Measured) > r.cfg.Stale || !r.hasHistory(x) {
+		if at.Sub(x.Measured) > x.Lasts(r.cfg.Stale) || !r.hasHistory(x) {
 			continue
 		}
 		m := r.module(x.ModuleID)
