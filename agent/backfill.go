@@ -63,9 +63,15 @@ type backfillOptions struct {
 	dryRun       bool
 }
 
-const interrupted = "Interrupted. Run the same command again to resume."
-
 func runBackfill(c *cobra.Command, o backfillOptions) error {
+	err := backfill(c, o)
+	if err != nil && c.Context().Err() != nil {
+		return errors.New("interrupted; run the same command again to resume")
+	}
+	return err
+}
+
+func backfill(c *cobra.Command, o backfillOptions) error {
 	since, until, err := o.window(time.Now())
 	if err != nil {
 		return usage(err)
@@ -107,10 +113,6 @@ func runBackfill(c *cobra.Command, o backfillOptions) error {
 		History: columns(cfg), Meters: !cfg.NetatmoExporterNames, Since: since, Until: until,
 		File: path, Logger: log,
 	}, newClient(cfg, source, netatmo.NewGate(backfillPerHour(cfg)), nil, nil, log))
-	if c.Context().Err() != nil {
-		fmt.Fprintln(c.OutOrStdout(), interrupted)
-		return nil
-	}
 	if err != nil {
 		return err
 	}
@@ -224,10 +226,6 @@ func pushBackfill(ctx context.Context, c *cobra.Command, cfg *config.Config, b *
 	fmt.Fprintf(c.OutOrStdout(), "%d points delivered, %d refused by the backend.\n", stats.BackfillPoints, stats.BackfillRefused)
 	if stats.BackfillRefused > 0 {
 		fmt.Fprintln(c.OutOrStdout(), "When the backend accepts points of that age, run the command again to retry the refused points.")
-	}
-	if ctx.Err() != nil {
-		fmt.Fprintln(c.OutOrStdout(), interrupted)
-		return nil
 	}
 	return err
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -39,4 +40,21 @@ func TestBackfillWaitsWhileTheRefusalOfTheLoginIsInDoubt(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The exit code says that a backfill ended before it was done.
+func TestInterruptedBackfillExitsWith1(t *testing.T) {
+	d := newDay(t, "text", "weather")
+	synctest.Test(t, func(t *testing.T) {
+		d.t = t
+		d.serve()
+		d.logIn(3 * time.Hour)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		var out, log bytes.Buffer
+		code := execute(ctx, []string{"backfill", "--since", "30d"}, strings.NewReader(""), &out, &log)
+		if code != exitFailed || !strings.Contains(log.String(), "interrupted; run the same command again to resume") {
+			t.Errorf("exit code %d:\n%s%s", code, out.String(), log.String())
+		}
+	})
 }

@@ -109,7 +109,8 @@ func (r *chain) backfill(interrupt bool) (delivered, refused int) {
 			r.t.Fatalf("backfill did not end within %v", backfillTime)
 		}
 	}
-	if code := p.Wait(); code != 0 || strings.Contains(p.Output(), "Interrupted") != interrupt {
+	want := map[bool]int{false: 0, true: 1}[interrupt]
+	if code := p.Wait(); code != want || strings.Contains(p.Log(), "interrupted; run the same command again") != interrupt {
 		r.t.Errorf("backfill: exit code %d, interrupted: %t; it says:\n%s", code, interrupt, p.Output()+p.Log())
 	}
 	m := backfillSummary.FindStringSubmatch(p.Output())
