@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
 	"syscall"
 	"time"
 
@@ -197,8 +198,8 @@ func rootCommand() *cobra.Command {
 		Long: `netatmo-agent reads Netatmo weather stations, home coaches and home devices
 and exports their readings as OpenTelemetry metrics over OTLP.
 
-Without a command it runs the agent (see "netatmo-agent run --help" for the
-settings). To try it without any configuration, run: netatmo-agent demo`,
+Without a command it runs the agent. To try it without any configuration, run:
+netatmo-agent demo`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Version:       readBuild().String(),
@@ -209,8 +210,12 @@ settings). To try it without any configuration, run: netatmo-agent demo`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usage(fmt.Errorf("%w\nSee: %s --help", err, c.CommandPath()))
 	})
-	addSettings(root)
-	root.AddCommand(runCommand(), demoCommand(), loginCommand(), checkCommand(), backfillCommand(), metricsCommand(), versionCommand())
+	root.SetHelpFunc(showHelp)
+	root.SetUsageFunc(showUsage)
+	addSettings(root, "")
+	root.AddCommand(runCommand(), demoCommand(), loginCommand(), checkCommand(), backfillCommand(), metricsCommand(), versionCommand(),
+		settingsTopic("settings", "Every setting of the agent, with its variable, flag and default", false),
+		settingsTopic("otlp", "Every variable that configures the push, with its default", true))
 	return root
 }
 
@@ -221,11 +226,16 @@ func noArgs(c *cobra.Command, args []string) error {
 	return usage(fmt.Errorf("unknown command or argument %q\nSee: %s --help", args[0], c.CommandPath()))
 }
 
-// addSettings adds a flag for every setting that has one.
-func addSettings(c *cobra.Command) {
+// addSettings adds a flag for every setting that has one, so that a command line
+// that works for one command works for all. The help shows those that matter to the
+// command, by their names; none given: all.
+func addSettings(c *cobra.Command, matter ...string) {
 	c.Flags().SortFlags = false
 	for _, s := range config.Flags() {
 		c.Flags().String(s.Flag, "", s.Usage())
+		if len(matter) > 0 && !slices.Contains(matter, s.Flag) {
+			_ = c.Flags().MarkHidden(s.Flag) // fails only for unknown flags
+		}
 		if s.Switch() {
 			c.Flags().Lookup(s.Flag).NoOptDefVal = "true"
 		}
@@ -250,7 +260,7 @@ func loadConfig(c *cobra.Command, need config.Need) (*config.Config, error) {
 func metricsCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "metrics",
-		Short: "Print the table of metrics (markdown)",
+		Short: "Print the table of metrics in Markdown",
 		Args:  noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return catalogue.Markdown(c.OutOrStdout())

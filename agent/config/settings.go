@@ -122,6 +122,33 @@ func (s Setting) Usage() string {
 	return strings.NewReplacer("{", "", "}", "").Replace(s.help + " (" + s.Variable + fallback + ")")
 }
 
+// Documented returns the settings that users may set: those of the push, or the
+// others.
+func Documented(push bool) []Setting {
+	return slices.DeleteFunc(slices.Clone(declared), func(s Setting) bool {
+		return s.help == "" || strings.HasPrefix(s.Variable, "OTEL_") != push
+	})
+}
+
+// Describe returns the setting's names, what counts if it is unset, and what it
+// means.
+func (s Setting) Describe() (names, fallback, meaning string) {
+	names = s.Variable
+	if s.metrics != "" {
+		names += ", " + metricsForm(s.Variable)
+	}
+	if s.Flag != "" {
+		names += ", --" + s.Flag
+	}
+	switch fallback = s.Default + s.unset; fallback {
+	case "", "required":
+	default:
+		fallback = "default " + fallback
+	}
+	bare := strings.NewReplacer("{", "", "}", "")
+	return names, bare.Replace(fallback), bare.Replace(s.help)
+}
+
 // names returns all variables that set it.
 func (s Setting) names() []string {
 	names := []string{s.Variable}

@@ -62,9 +62,9 @@ func Bar(w io.Writer, width int, done float64, text string) {
 	fmt.Fprintf(w, "\r%-*s", columns, string(line[:min(len(line), columns)]))
 }
 
-// wrap breaks text that starts in the given column into lines of at most width
+// Wrap breaks text that starts in the given column into lines of at most width
 // characters. It leaves the text alone if width is 0 or too small.
-func wrap(text string, column, width int) string {
+func Wrap(text string, column, width int) string {
 	if width < column+20 {
 		return text
 	}
@@ -90,9 +90,9 @@ func wrap(text string, column, width int) string {
 // Advise writes a sentence that starts in the given column, and on the next line
 // what to do about it. It wraps both at width characters; 0 does not wrap.
 func Advise(w io.Writer, column, width int, text, next string) {
-	fmt.Fprintln(w, wrap(text, column, width))
+	fmt.Fprintln(w, Wrap(text, column, width))
 	if next != "" {
-		fmt.Fprintf(w, "%*s→ %s\n", column, "", wrap(next, column+2, width))
+		fmt.Fprintf(w, "%*s→ %s\n", column, "", Wrap(next, column+2, width))
 	}
 }
 

@@ -70,7 +70,7 @@ func (p *page) exits() {
 	p.add(".Sh EXIT STATUS\n.Bl -tag -width Ds")
 	for _, e := range [][2]string{
 		{"0", "Success, also after a signal to stop"},
-		{"1", "Failure"},
+		{"1", "Failure, or a signal before check or backfill was done"},
 		{"2", "Wrong usage or wrong settings"},
 		{"3", "check finds that you have to log in"},
 	} {
