@@ -34,13 +34,13 @@ func (p *Poller) round() time.Duration {
 	if p.cfg.PerHour == 0 {
 		return usual
 	}
-	homes := time.Duration(0)
+	homes := 0
 	for _, t := range p.tasks {
 		if t.home != nil {
 			homes++
 		}
 	}
-	return max(usual, homes*time.Hour/time.Duration(homesPerHour(p.cfg.PerHour)))
+	return max(usual, time.Hour*time.Duration(homes)/time.Duration(homesPerHour(p.cfg.PerHour)))
 }
 
 // listed processes the list of homes: each gets a task.

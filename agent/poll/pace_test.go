@@ -31,8 +31,8 @@ func pace(t *testing.T, homes, budget int) (p paced) {
 		begin := time.Now()
 		f := &fake{
 			weather: func() (netatmo.Answer, error) {
-				since := time.Since(begin) / time.Minute
-				return answer(outdoor("station", "garden", begin.Add(since/10*10*time.Minute), float64(since))), nil
+				since := time.Since(begin)
+				return answer(outdoor("station", "garden", begin.Add(since.Truncate(10*time.Minute)), since.Minutes())), nil
 			},
 			homes: func() ([]netatmo.Home, error) { return list, nil },
 			status: func(h netatmo.Home) (netatmo.Answer, error) {
