@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"netatmo-agent/agent/netatmo"
+	"netatmo-agent/agent/outage"
 )
 
 const (
@@ -92,7 +93,7 @@ func (r *Record) PaidMeter(x Window, buckets []time.Time, whole bool) {
 // refusedMeter asks for a meter less and less often, once a day at last.
 func (r *Record) refusedMeter(m *meter, err error) {
 	m.refusals++
-	m.due = time.Now().Add(min(meterEvery<<min(m.refusals-1, mostDoubts), 24*time.Hour))
+	m.due = time.Now().Add(max(meterEvery, outage.Backoff(m.refusals, meterEvery, 24*time.Hour)))
 	if m.refusals == mostDoubts {
 		r.cfg.Logger.Warn("Netatmo refuses a meter's history; asking again once a day", "module", r.name(m.module), "error", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"netatmo-agent/agent/netatmo"
+	"netatmo-agent/agent/outage"
 )
 
 const (
@@ -308,7 +309,7 @@ func (r *Record) Refused(x Window, err error) {
 	}
 	w.refusals++
 	if !w.refused() {
-		w.due = time.Now().Add(firstDoubt << (w.refusals - 1))
+		w.due = time.Now().Add(outage.Backoff(w.refusals, firstDoubt, refusedAgain))
 		return
 	}
 	w.due = time.Now().Add(refusedAgain)
