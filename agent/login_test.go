@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -109,11 +110,30 @@ func TestASignalEndsTheWaitForTheTokenFile(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			time.AfterFunc(2*time.Second, cancel)
 			start := time.Now()
-			var said bytes.Buffer
+			var said lockedBuffer
 			code := execute(ctx, strings.Fields(command), strings.NewReader(""), &said, &said)
 			if took := time.Since(start); code != want || took > 3*time.Second {
 				t.Errorf("%s: exit code %d after %s:\n%s", command, code, took, said.String())
 			}
 		})
 	}
+}
+
+// lockedBuffer holds what the log and the command write at the same time, as to a
+// real standard error.
+type lockedBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
 }
