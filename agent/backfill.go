@@ -54,7 +54,8 @@ the command again to retry them.`,
 	c.Flags().StringVar(&o.since, "since", "", "where to begin: a day, a time, or how long ago (required)")
 	c.Flags().StringVar(&o.until, "until", "", "where to end (default now)")
 	c.Flags().BoolVar(&o.dryRun, "dry-run", false, "only print the plan; push nothing")
-	addSettings(c, "client-id", "client-secret-file", "token-file", "devices", "stations", "favorites", "requests-per-hour", "metric-names", "log-level", "log-format", "api-url")
+	addSettings(c)
+	showOnly(c, "client-id", "client-secret-file", "token-file", "devices", "stations", "favorites", "requests-per-hour", "metric-names", "log-level", "log-format", "api-url")
 	return c
 }
 

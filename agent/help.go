@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -16,12 +17,8 @@ import (
 const helpWidth = 80
 
 func widthOf(w io.Writer) int {
-	if fd, ok := terminal.FD(w); ok {
-		if width := terminal.Width(fd); width > 0 {
-			return width
-		}
-	}
-	return helpWidth
+	width, _ := terminal.Screen(w)
+	return cmp.Or(width, helpWidth)
 }
 
 // showHelp writes what a command does and how to use it.
@@ -59,7 +56,7 @@ func writeUsage(w io.Writer, c *cobra.Command) {
 	if c.HasAvailableLocalFlags() {
 		fmt.Fprintf(w, "\nFlags:\n%s\n", strings.TrimRight(c.LocalFlags().FlagUsagesWrapped(widthOf(w)), "\n "))
 	}
-	if c.Root() == c || slices.ContainsFunc(config.Flags(), func(s config.Setting) bool { return c.Flags().Lookup(s.Flag) != nil }) {
+	if slices.ContainsFunc(config.Flags(), func(s config.Setting) bool { return c.Flags().Lookup(s.Flag) != nil }) {
 		fmt.Fprintf(w, "\nMore help:\n  %s help settings\n  %s help otlp\n", c.Root().Name(), c.Root().Name())
 	}
 }

@@ -40,7 +40,8 @@ generator at dev.netatmo.com, from standard input instead.`,
 		},
 	}
 	c.Flags().StringVar(&refreshToken, "refresh-token", "", "read a refresh token from `-`, which is standard input")
-	addSettings(c, "client-id", "client-secret-file", "token-file", "addr", "external-url", "devices", "scopes", "log-level", "log-format", "api-url")
+	addSettings(c)
+	showOnly(c, "client-id", "client-secret-file", "token-file", "addr", "external-url", "devices", "scopes", "log-level", "log-format", "api-url")
 	return c
 }
 

@@ -212,7 +212,8 @@ netatmo-agent demo`,
 	})
 	root.SetHelpFunc(showHelp)
 	root.SetUsageFunc(showUsage)
-	addSettings(root, "")
+	addSettings(root)
+	showOnly(root)
 	root.AddCommand(runCommand(), demoCommand(), loginCommand(), checkCommand(), backfillCommand(), metricsCommand(), versionCommand(),
 		settingsTopic("settings", "Every setting of the agent, with its variable, flag and default", false),
 		settingsTopic("otlp", "Every variable that configures the push, with its default", true))
@@ -227,21 +228,24 @@ func noArgs(c *cobra.Command, args []string) error {
 }
 
 // addSettings adds a flag for every setting that has one, so that a command line
-// that works for one command works for all. The help shows those that matter to the
-// command, by their names; none given: all.
-func addSettings(c *cobra.Command, matter ...string) {
+// that works for one command works for all.
+func addSettings(c *cobra.Command) {
 	c.Flags().SortFlags = false
 	for _, s := range config.Flags() {
 		c.Flags().String(s.Flag, "", s.Usage())
-		if len(matter) > 0 && !slices.Contains(matter, s.Flag) {
-			_ = c.Flags().MarkHidden(s.Flag) // fails only for unknown flags
-		}
 		if s.Switch() {
 			c.Flags().Lookup(s.Flag).NoOptDefVal = "true"
 		}
 		if s.Values != nil {
 			_ = c.RegisterFlagCompletionFunc(s.Flag, cobra.FixedCompletions(s.Values, cobra.ShellCompDirectiveNoFileComp)) // fails only for unknown flags
 		}
+	}
+}
+
+// showOnly limits the settings in a command's help to those that matter to it.
+func showOnly(c *cobra.Command, matter ...string) {
+	for _, s := range config.Flags() {
+		c.Flags().Lookup(s.Flag).Hidden = !slices.Contains(matter, s.Flag)
 	}
 }
 

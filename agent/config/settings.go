@@ -112,15 +112,24 @@ func (s Setting) Switch() bool { return slices.Equal(s.Values, []string{"true", 
 
 // Usage describes the flag for --help.
 func (s Setting) Usage() string {
-	fallback := ""
-	switch {
-	case s.unset == "required":
-		fallback = ", required"
-	case s.Default+s.unset != "":
-		fallback = ", default " + s.Default + s.unset
+	fallback := s.fallback()
+	if fallback != "" {
+		fallback = ", " + fallback
 	}
-	return strings.NewReplacer("{", "", "}", "").Replace(s.help + " (" + s.Variable + fallback + ")")
+	return unmarked.Replace(s.help + " (" + s.Variable + fallback + ")")
 }
+
+// fallback says what counts if the setting is unset; empty if nothing does.
+func (s Setting) fallback() string {
+	value := s.Default + s.unset
+	if value == "" || value == "required" {
+		return value
+	}
+	return "default " + value
+}
+
+// unmarked is a text of a declaration without the braces around code.
+var unmarked = strings.NewReplacer("{", "", "}", "")
 
 // Documented returns the settings that users may set: those of the push, or the
 // others.
@@ -140,13 +149,7 @@ func (s Setting) Describe() (names, fallback, meaning string) {
 	if s.Flag != "" {
 		names += ", --" + s.Flag
 	}
-	switch fallback = s.Default + s.unset; fallback {
-	case "", "required":
-	default:
-		fallback = "default " + fallback
-	}
-	bare := strings.NewReplacer("{", "", "}", "")
-	return names, bare.Replace(fallback), bare.Replace(s.help)
+	return names, unmarked.Replace(s.fallback()), unmarked.Replace(s.help)
 }
 
 // names returns all variables that set it.
@@ -224,29 +227,27 @@ func (v *variable) prefer(name string) {
 func SettingsMarkdown(w io.Writer) error {
 	var b strings.Builder
 	b.WriteString("| variable | flag | default | meaning |\n|---|---|---|---|\n")
-	push := false
-	for _, s := range declared {
-		if s.help == "" {
-			continue
-		}
-		if !push && strings.HasPrefix(s.Variable, "OTEL_") {
-			push = true
-			b.WriteString("\nOpenTelemetry's standard variables configure the push. Those marked * also have a form for metrics only,\n" +
-				"such as `OTEL_EXPORTER_OTLP_METRICS_ENDPOINT`, which wins.\n\n" +
-				"| variable | default | meaning |\n|---|---|---|\n")
-		}
+	for _, s := range Documented(false) {
+		fmt.Fprintf(&b, "| `%s` | %s%s", s.Variable, code(s.Flag, "`--%s`"), s.cells())
+	}
+	b.WriteString("\nOpenTelemetry's standard variables configure the push. Those marked * also have a form for metrics only,\n" +
+		"such as `OTEL_EXPORTER_OTLP_METRICS_ENDPOINT`, which wins.\n\n" +
+		"| variable | default | meaning |\n|---|---|---|\n")
+	for _, s := range Documented(true) {
 		fmt.Fprintf(&b, "| `%s`", s.Variable)
 		if s.metrics != "" {
 			b.WriteString(" *")
 		}
-		if !push {
-			b.WriteString(" | " + code(s.Flag, "`--%s`"))
-		}
-		fallback := code(s.Default, "`%s`") + s.unset
-		fmt.Fprintf(&b, " | %s | %s |\n", markdown.Replace(fallback), markdown.Replace(s.help))
+		b.WriteString(s.cells())
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// cells are the last cells of a row: the default and the meaning.
+func (s Setting) cells() string {
+	fallback := code(s.Default, "`%s`") + s.unset
+	return fmt.Sprintf(" | %s | %s |\n", markdown.Replace(fallback), markdown.Replace(s.help))
 }
 
 var markdown = strings.NewReplacer("{", "`", "}", "`")

@@ -131,8 +131,8 @@ type Reading struct {
 	Values Values
 }
 
-// Lasts returns how long after t the reading counts as current, given the shortest
-// time for that: at least two rounds, so that one failed request ends no series.
+// Lasts returns how long the reading counts as current: stale, or two rounds if
+// they are longer, so that one failed request ends no series.
 func (r *Reading) Lasts(stale time.Duration) time.Duration { return max(stale, 2*r.Round) }
 
 // State is the state that a field has.

@@ -1,7 +1,6 @@
 package poll
 
 import (
-	"cmp"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -22,25 +21,19 @@ func homesPerHour(budget int) int { return max(1, budget/2) }
 // newHomesLimit spreads the requests for homes evenly, after a quarter of the budget
 // at once, so that most accounts have all their readings at the start.
 func newHomesLimit(budget int) *rate.Limiter {
-	if budget == 0 {
-		return rate.NewLimiter(rate.Inf, 0)
-	}
 	return rate.NewLimiter(rate.Every(time.Hour/time.Duration(homesPerHour(budget))), max(1, budget/4))
 }
 
-// round returns how long it takes to request the state of all homes once.
-func (p *Poller) round() time.Duration {
-	usual := cmp.Or(p.cfg.Interval, statusEvery)
-	if p.cfg.PerHour == 0 {
-		return usual
-	}
+// round returns how much time passes between two requests for the home of t, as
+// one of all homes.
+func (p *Poller) round(t *task) time.Duration {
 	homes := 0
-	for _, t := range p.tasks {
-		if t.home != nil {
+	for _, other := range p.tasks {
+		if other.home != nil {
 			homes++
 		}
 	}
-	return max(usual, time.Hour*time.Duration(homes)/time.Duration(homesPerHour(p.cfg.PerHour)))
+	return max(p.usual(t), time.Hour*time.Duration(homes)/time.Duration(homesPerHour(p.cfg.PerHour)))
 }
 
 // listed processes the list of homes: each gets a task.
@@ -104,7 +97,7 @@ func (p *Poller) stateOf(x result) {
 		}
 	}
 	next := t.began.Add(p.usual(t))
-	round := p.round()
+	round := p.round(t)
 	for i := range x.answer.Readings {
 		x.answer.Readings[i].Round = round
 	}

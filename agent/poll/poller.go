@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -53,6 +54,9 @@ type Poller struct {
 func New(cfg Config, api netatmo.API, r *record.Record) *Poller {
 	if cfg.Allows == nil {
 		cfg.Allows = func(string, string) bool { return true }
+	}
+	if cfg.PerHour == 0 {
+		cfg.PerHour = math.MaxInt32
 	}
 	if cfg.Login == nil {
 		cfg.Login = func() uint64 { return 1 }

@@ -74,8 +74,8 @@ func ReadState(path string) (*StateFile, error) {
 
 // OpenState reads the state file at path. It writes only if it must: it creates a
 // missing file, adds a missing instance id, and moves a damaged file aside, with a
-// log line. It always returns a StateFile; the error says why the StateFile is only in
-// memory until a Save succeeds.
+// log line. It always returns a StateFile; the error says why that is only in memory
+// until a Save succeeds.
 func OpenState(path string, log *slog.Logger) (*StateFile, error) {
 	s := newState(path)
 	_, statErr := os.Stat(path)

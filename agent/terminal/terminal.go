@@ -33,7 +33,7 @@ func Screen(out io.Writer) (width int, colour bool) {
 }
 
 // Escapes reports whether out is a terminal that interprets escape sequences, for
-// example to clear the screen.
+// example to clear the screen. On Windows it first asks the console to do so.
 func Escapes(out io.Writer) bool {
 	fd, ok := FD(out)
 	return ok && os.Getenv("TERM") != "dumb" && escapes(fd)
