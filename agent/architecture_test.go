@@ -23,6 +23,7 @@ var allowed = map[string][]string{
 	"agent/heartbeat": {"agent/netatmo", "agent/outage", "agent/poll", "agent/telemetry", "agent/humanize", "store"},
 	"agent/hosts":     {},
 	"agent/humanize":  {},
+	"agent/logtest":   {},
 	"agent/logwriter": {},
 	"agent/netatmo":   {"agent/outage", "agent/redact"},
 	"agent/otlp":      {"agent/config", "agent/outage", "agent/redact", "store"},

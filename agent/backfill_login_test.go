@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"netatmo-agent/agent/logtest"
 	"netatmo-agent/auth/authtest"
 )
 
@@ -28,7 +29,7 @@ func TestBackfillWaitsWhileTheRefusalOfTheLoginIsInDoubt(t *testing.T) {
 				d.serve()
 				d.logIn(test.left)
 				d.cloud.Auth().Inject(authtest.Fault{Kind: authtest.InvalidGrant, Times: test.times})
-				var out, log lockedBuffer
+				var out, log logtest.Log
 				code := execute(t.Context(), append([]string{"backfill"}, test.args...), strings.NewReader(""), &out, &log)
 				if code != exitDone {
 					t.Errorf("exit code %d:\n%s%s", code, out.String(), log.String())
@@ -50,7 +51,7 @@ func TestInterruptedBackfillExitsWith1(t *testing.T) {
 		d.logIn(3 * time.Hour)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		var out, log lockedBuffer
+		var out, log logtest.Log
 		code := execute(ctx, []string{"backfill", "--since", "30d"}, strings.NewReader(""), &out, &log)
 		if code != exitFailed || !strings.Contains(log.String(), "interrupted; run the same command again to resume") {
 			t.Errorf("exit code %d:\n%s%s", code, out.String(), log.String())

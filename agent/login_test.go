@@ -2,19 +2,18 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"netatmo-agent/agent/logtest"
 	"netatmo-agent/agent/simcloud"
 	"netatmo-agent/store"
 )
@@ -110,30 +109,11 @@ func TestASignalEndsTheWaitForTheTokenFile(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			time.AfterFunc(2*time.Second, cancel)
 			start := time.Now()
-			var said lockedBuffer
+			var said logtest.Log
 			code := execute(ctx, strings.Fields(command), strings.NewReader(""), &said, &said)
 			if took := time.Since(start); code != want || took > 3*time.Second {
 				t.Errorf("%s: exit code %d after %s:\n%s", command, code, took, said.String())
 			}
 		})
 	}
-}
-
-// lockedBuffer holds what the log and the command write at the same time, as to a
-// real standard error.
-type lockedBuffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
 }

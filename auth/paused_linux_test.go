@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"netatmo-agent/agent/logtest"
 	"netatmo-agent/auth/authtest"
 )
 
@@ -96,7 +97,7 @@ func TestPausedProcess(t *testing.T) {
 		return
 	}
 	patienceTick = pausedTick
-	r := &rig{T: t, path: path, client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}, logs: &logs{}}
+	r := &rig{T: t, path: path, client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}, logs: &logtest.Log{}}
 	cfg := r.config()
 	cfg.APIURL = os.Getenv(pausedAPI)
 	s, err := New(t.Context(), cfg)

@@ -14,13 +14,15 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"netatmo-agent/agent/logtest"
 )
 
 // ticket makes a refresh against its own server, over the real network stack
 // and with the product's client.
-func ticket(t *testing.T, handler http.HandlerFunc) (s *Source, requests *atomic.Int64, logs *logs) {
+func ticket(t *testing.T, handler http.HandlerFunc) (s *Source, requests *atomic.Int64, logs *logtest.Log) {
 	t.Helper()
-	requests, logs = new(atomic.Int64), newLogs()
+	requests, logs = new(atomic.Int64), &logtest.Log{}
 	far := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		requests.Add(1)
 		handler(w, r)
@@ -29,7 +31,7 @@ func ticket(t *testing.T, handler http.HandlerFunc) (s *Source, requests *atomic
 	s, err := New(t.Context(), Config{
 		External: new(url.URL),
 		ClientID: rigID, ClientSecret: rigSecret, APIURL: far.URL, TokenFile: filepath.Join(memoryDir(t), "token.json"),
-		Logger: logs.logger(), UserAgent: "netatmo-agent/test",
+		Logger: logs.Logger(), UserAgent: "netatmo-agent/test",
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -40,8 +42,6 @@ func ticket(t *testing.T, handler http.HandlerFunc) (s *Source, requests *atomic
 	s.reload()
 	return s, requests, logs
 }
-
-func newLogs() *logs { return &logs{} }
 
 func TestARefreshIsOneRequestAsNetatmoWantsIt(t *testing.T) {
 	s, requests, _ := ticket(t, func(w http.ResponseWriter, r *http.Request) {

@@ -1,12 +1,10 @@
 package auth
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"net/url"
 	"os"
@@ -18,6 +16,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"netatmo-agent/agent/logtest"
 	"netatmo-agent/auth/authtest"
 )
 
@@ -33,7 +32,7 @@ type rig struct {
 	server *authtest.Server
 	client *http.Client
 	path   string
-	logs   *logs
+	logs   *logtest.Log
 	faults *faultyFile // for the Sources opened next; nil: none
 	scopes []string
 	bubble bool // under a fake clock
@@ -43,7 +42,7 @@ func newRig(t *testing.T, opts authtest.Options) *rig {
 	t.Helper()
 	opts.ClientID, opts.ClientSecret = rigID, rigSecret
 	r := &rig{
-		T: t, server: authtest.New(opts), logs: &logs{},
+		T: t, server: authtest.New(opts), logs: &logtest.Log{},
 		path: filepath.Join(memoryDir(t), "token.json"), scopes: []string{"read_station"},
 	}
 	r.client = memoryClient(t, r.server)
@@ -89,7 +88,7 @@ func inBubble(t *testing.T, opts authtest.Options, test func(*rig)) {
 func (r *rig) config() Config {
 	return Config{
 		ClientID: rigID, ClientSecret: rigSecret, APIURL: rigAPI, External: &url.URL{Scheme: "http", Host: "agent.test"},
-		Scopes: r.scopes, TokenFile: r.path, HTTPClient: r.client, Logger: r.logs.logger(), UserAgent: "netatmo-agent/test",
+		Scopes: r.scopes, TokenFile: r.path, HTTPClient: r.client, Logger: r.logs.Logger(), UserAgent: "netatmo-agent/test",
 	}
 }
 
@@ -189,7 +188,7 @@ func (r *rig) loginError(s *Source, cause Cause) {
 	}
 }
 
-func (r *rig) logged(level, text string) int { return r.logs.count(level, text) }
+func (r *rig) logged(level, text string) int { return r.logs.Count("level="+level, text) }
 
 func (r *rig) wantLogged(level, text string) {
 	r.Helper()
@@ -242,37 +241,6 @@ func (f *faultyFile) Save(d document) error      { return f.attempt(d, f.tokenFi
 func (f *faultyFile) Overwrite(d document) error { return f.attempt(d, f.tokenFile.Overwrite) }
 
 func always(document) bool { return true }
-
-// logs holds the log, one entry per line.
-type logs struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logs) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logs) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
-func (l *logs) logger() *slog.Logger {
-	return slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug}))
-}
-
-func (l *logs) count(level, text string) (n int) {
-	for line := range strings.Lines(l.String()) {
-		if strings.Contains(line, "level="+level) && strings.Contains(line, text) {
-			n++
-		}
-	}
-	return n
-}
 
 // memoryClient makes real HTTP requests to handler over connections in memory,
 // which a fake clock can wait for.

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"netatmo-agent/agent/logtest"
 )
 
 // Whatever answers, the failure is one readable line without the credentials.
@@ -15,7 +17,7 @@ func FuzzAnswer(f *testing.F) {
 	f.Add(302, "text/html", []byte("<html>"+secretValue))
 	f.Add(503, "text/plain; charset=utf-8", []byte(secretValue))
 	f.Fuzz(func(t *testing.T, status int, contentType string, body []byte) {
-		r := &remarks{log: (&testLog{}).logger()}
+		r := &remarks{log: (&logtest.Log{}).Logger()}
 		resp := &http.Response{StatusCode: status, Header: http.Header{"Content-Type": {contentType}, "Location": {string(body)}}, Request: &http.Request{}}
 		got := r.fromHTTP(resp, body, secrets(secretValue))
 		if status >= 200 && status <= 299 && len(body) == 0 && got != nil {

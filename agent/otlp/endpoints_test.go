@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"netatmo-agent/agent/config"
+	"netatmo-agent/agent/logtest"
 )
 
 // A socket, and a name to resolve, are gRPC targets. No proxy stands in between.
@@ -53,7 +54,7 @@ func TestGRPCTargets(t *testing.T) {
 		go func() { _ = s.Serve(l) }()
 		p := testPush()
 		p.URL, p.Target = tt.push(l)
-		if err := newTestExporter(t, p, &testLog{}).Export(t.Context(), onePoint()); err != nil || arrived != 1 {
+		if err := newTestExporter(t, p, &logtest.Log{}).Export(t.Context(), onePoint()); err != nil || arrived != 1 {
 			t.Errorf("%s: %v, %d arrived", p.Target, err, arrived)
 		}
 		if line := Describe(p); !strings.Contains(line, "pushing to "+p.URL.String()+" (OTLP, grpc)") {
@@ -70,7 +71,7 @@ func TestEscapedPath(t *testing.T) {
 	defer server.Close()
 	p := httpPush(t, server)
 	p.URL.Path, p.URL.RawPath = "/a/b/v1/metrics", "/a%2Fb/v1/metrics"
-	if err := newTestExporter(t, p, &testLog{}).Export(t.Context(), onePoint()); err != nil || asked != "/a%2Fb/v1/metrics" {
+	if err := newTestExporter(t, p, &logtest.Log{}).Export(t.Context(), onePoint()); err != nil || asked != "/a%2Fb/v1/metrics" {
 		t.Errorf("%v, asked for %q", err, asked)
 	}
 }
@@ -85,11 +86,11 @@ func TestGzipNotUnderstood(t *testing.T) {
 	}))
 	defer server.Close()
 	p := httpPush(t, server)
-	if err := newTestExporter(t, p, &testLog{}).Export(t.Context(), onePoint()); err != nil {
+	if err := newTestExporter(t, p, &logtest.Log{}).Export(t.Context(), onePoint()); err != nil {
 		t.Fatal(err)
 	}
 	p.Gzip = true
-	judged(t, newTestExporter(t, p, &testLog{}).Export(t.Context(), onePoint()), Refused, "OTEL_EXPORTER_OTLP_COMPRESSION=none")
+	judged(t, newTestExporter(t, p, &logtest.Log{}).Export(t.Context(), onePoint()), Refused, "OTEL_EXPORTER_OTLP_COMPRESSION=none")
 
 	// One that reads gzip, and has something else to complain about.
 	server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -101,7 +102,7 @@ func TestGzipNotUnderstood(t *testing.T) {
 		_, _ = io.Copy(io.Discard, body)
 		http.Error(w, "out of order sample", http.StatusBadRequest)
 	})
-	f := Classify(newTestExporter(t, p, &testLog{}).Export(t.Context(), onePoint()))
+	f := Classify(newTestExporter(t, p, &logtest.Log{}).Export(t.Context(), onePoint()))
 	if f == nil || f.Reason != OutOfOrder || strings.Contains(f.Remedy, "COMPRESSION") {
 		t.Errorf("%v", f)
 	}
@@ -120,7 +121,7 @@ func TestBehindACollector(t *testing.T) {
 		p := grpcServer(t, nil, func(context.Context, *colmetricpb.ExportMetricsServiceRequest) (*colmetricpb.ExportMetricsServiceResponse, error) {
 			return nil, tt.err
 		})
-		judged(t, newTestExporter(t, p, &testLog{}).Export(t.Context(), onePoint()), tt.reason, tt.text)
+		judged(t, newTestExporter(t, p, &logtest.Log{}).Export(t.Context(), onePoint()), tt.reason, tt.text)
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
 	"netatmo-agent/agent/config"
+	"netatmo-agent/agent/logtest"
 )
 
 // The settings were read, checked and passed on; other values in the
@@ -44,7 +45,7 @@ func TestTheEnvironmentHasNoEffect(t *testing.T) {
 		}
 	}))
 	defer server.Close()
-	p, log := httpPush(t, server), &testLog{}
+	p, log := httpPush(t, server), &logtest.Log{}
 	p.Headers = map[string]config.Secret{"authorization": "ours"}
 	if err := newTestExporter(t, p, log).Export(t.Context(), onePoint()); err != nil {
 		t.Errorf("over HTTP: %v", err)

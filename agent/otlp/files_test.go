@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc"
 
 	"netatmo-agent/agent/config"
+	"netatmo-agent/agent/logtest"
 )
 
 // Reading a large file would fill the memory.
@@ -39,7 +40,7 @@ func spoilFiles(t *testing.T, reason string, spoil func(path string) error) {
 	server.use(ca.serverTLS("", time.Now().Add(time.Hour), true))
 	p := server.push(t, config.HTTP)
 	p.CAFile, p.CertFile, p.KeyFile, p.HeadersFile = ca.File, cert, key, headers
-	log := &testLog{}
+	log := &logtest.Log{}
 	e := newTestExporter(t, p, log)
 	for _, file := range []string{ca.File, cert, key, headers} {
 		if err := errors.Join(os.Remove(file), spoil(file)); err != nil {
@@ -50,10 +51,10 @@ func spoilFiles(t *testing.T, reason string, spoil func(path string) error) {
 		judged(t, exportSettled(t, e, ""), "", "")
 		server.CloseClientConnections()
 	}
-	if log.lines("level=WARN") != 3 || log.lines(reason) < 3 {
+	if log.Count("level=WARN") != 3 || log.Count(reason) < 3 {
 		t.Errorf("log:\n%s", log)
 	}
-	if _, err := New(t.Context(), p, Options{Logger: log.logger()}); err == nil || !strings.Contains(err.Error(), reason) {
+	if _, err := New(t.Context(), p, Options{Logger: log.Logger()}); err == nil || !strings.Contains(err.Error(), reason) {
 		t.Errorf("at the start: %v", err)
 	}
 }
@@ -80,7 +81,7 @@ func TestRenewedAuthorities(t *testing.T) {
 				}
 				return content
 			}
-			server, log := newTLSServer(t), &testLog{}
+			server, log := newTLSServer(t), &logtest.Log{}
 			write(pem(was))
 			p := server.push(t, protocol)
 			p.CAFile = file
@@ -106,7 +107,7 @@ func TestRenewedAuthorities(t *testing.T) {
 					t.Fatal(step.name)
 				}
 			}
-			if log.lines("level=WARN") != 1 || log.lines(`works again`) != 1 {
+			if log.Count("level=WARN") != 1 || log.Count(`works again`) != 1 {
 				t.Errorf("log:\n%s", log)
 			}
 		})

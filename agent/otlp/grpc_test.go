@@ -27,6 +27,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"netatmo-agent/agent/config"
+	"netatmo-agent/agent/logtest"
 )
 
 var silent = stdlog.New(io.Discard, "", 0)
@@ -126,7 +127,7 @@ func TestGRPCAnswers(t *testing.T) {
 				return &colmetricpb.ExportMetricsServiceResponse{}, tt.err
 			})
 			p.Headers = map[string]config.Secret{"authorization": secretValue}
-			err := newTestExporter(t, p, &testLog{}).Export(t.Context(), onePoint())
+			err := newTestExporter(t, p, &logtest.Log{}).Export(t.Context(), onePoint())
 			judged(t, err, tt.reason, tt.text)
 			if requests != 1 {
 				t.Errorf("%d requests, want 1", requests)
@@ -200,12 +201,12 @@ func TestGRPCConnections(t *testing.T) {
 			if tt.adjust != nil {
 				tt.adjust(&p)
 			}
-			err := newTestExporter(t, p, &testLog{}).Export(t.Context(), onePoint())
+			err := newTestExporter(t, p, &logtest.Log{}).Export(t.Context(), onePoint())
 			// TLS 1.3 tells a client only after the handshake that it is
 			// rejected; its first write may find a closed connection before
 			// that.
 			for tries := 0; tt.reason == TLS && Classify(err).Reason == Unreachable && tries < 20; tries++ {
-				err = newTestExporter(t, p, &testLog{}).Export(t.Context(), onePoint())
+				err = newTestExporter(t, p, &logtest.Log{}).Export(t.Context(), onePoint())
 			}
 			judged(t, err, tt.reason, tt.text)
 		})
@@ -235,7 +236,7 @@ func TestGRPCHosts(t *testing.T) {
 	for _, host := range []string{"dns:4317", "unix:4317", "passthrough:4317", "[::1]:4317", "[fe80::1%eth0]:4317"} {
 		p := testPush()
 		p.URL = &url.URL{Scheme: "http", Host: host}
-		conn := newTestExporter(t, p, &testLog{}).(*grpcExporter).conn
+		conn := newTestExporter(t, p, &logtest.Log{}).(*grpcExporter).conn
 		if got := conn.CanonicalTarget(); got != "dns:///"+host {
 			t.Errorf("%s becomes %s", host, got)
 		}
@@ -247,7 +248,7 @@ func TestGRPCReconnects(t *testing.T) {
 	addr := closedPort(t)
 	p := testPush()
 	p.URL = &url.URL{Scheme: "http", Host: addr}
-	e := newTestExporter(t, p, &testLog{})
+	e := newTestExporter(t, p, &logtest.Log{})
 	judged(t, e.Export(t.Context(), onePoint()), Unreachable, "")
 	r, err := Listen(addr, func(Point) {})
 	if err != nil {
@@ -270,7 +271,7 @@ func TestGRPCSilentConnection(t *testing.T) {
 		p.CAFile = ca.File
 		host, mute := forwarder(t, p.URL.Host)
 		p.URL.Host, p.Timeout = host, 300*time.Millisecond
-		e := newTestExporter(t, p, &testLog{})
+		e := newTestExporter(t, p, &logtest.Log{})
 		for deadline := time.Now().Add(10 * time.Second); e.Export(t.Context(), onePoint()) != nil; {
 			if time.Now().After(deadline) {
 				t.Fatal("no connection")
@@ -344,7 +345,7 @@ func TestGRPCHeadersFile(t *testing.T) {
 			t.Fatal(err)
 		}
 		if e == nil {
-			e = newTestExporter(t, p, &testLog{})
+			e = newTestExporter(t, p, &logtest.Log{})
 		}
 		if err := e.Export(t.Context(), onePoint()); err != nil {
 			t.Fatal(err)
@@ -364,7 +365,7 @@ func TestReceiver(t *testing.T) {
 	defer r.Close()
 	p := testPush()
 	p.URL = &url.URL{Scheme: "http", Host: r.Addr()}
-	if err := newTestExporter(t, p, &testLog{}).Export(t.Context(), onePoint()); err != nil {
+	if err := newTestExporter(t, p, &logtest.Log{}).Export(t.Context(), onePoint()); err != nil {
 		t.Fatal(err)
 	}
 	got := <-points

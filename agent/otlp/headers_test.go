@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"netatmo-agent/agent/config"
+	"netatmo-agent/agent/logtest"
 )
 
 // Credentials that are added to the headers file later are not sent
@@ -21,9 +22,9 @@ func TestHeadersFileThatWouldExposeCredentials(t *testing.T) {
 		}
 	}
 	write("X-Scope-OrgID: home\n")
-	p, log := testPush(), &testLog{}
+	p, log := testPush(), &logtest.Log{}
 	p.URL, p.HeadersFile = &url.URL{Scheme: "http", Host: "collector.example:4318"}, file
-	h, err := newHeaders(p, log.logger())
+	h, err := newHeaders(p, log.Logger())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,10 +34,10 @@ func TestHeadersFileThatWouldExposeCredentials(t *testing.T) {
 			t.Error("the new headers are sent")
 		}
 	}
-	if log.lines("level=WARN") != 1 || strings.Contains(log.String(), "very-secret") {
+	if log.Count("level=WARN") != 1 || strings.Contains(log.String(), "very-secret") {
 		t.Errorf("log:\n%s", log)
 	}
-	if _, err := newHeaders(p, log.logger()); err == nil || !strings.Contains(err.Error(), "OTEL_EXPORTER_OTLP_INSECURE") {
+	if _, err := newHeaders(p, log.Logger()); err == nil || !strings.Contains(err.Error(), "OTEL_EXPORTER_OTLP_INSECURE") {
 		t.Errorf("at the start: %v", err)
 	}
 }

@@ -20,6 +20,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"netatmo-agent/agent/config"
+	"netatmo-agent/agent/logtest"
 )
 
 const secretValue = "Basic MTIzNDU2OmdsY19hX3ZlcnlfbG9uZ19zZWNyZXQ=" // of 123456:glc_a_very_long_secret
@@ -136,7 +137,7 @@ func TestHTTPAnswers(t *testing.T) {
 				io.WriteString(w, tt.body)
 			}))
 			defer server.Close()
-			p, log := httpPush(t, server), &testLog{}
+			p, log := httpPush(t, server), &logtest.Log{}
 			p.Headers = map[string]config.Secret{"authorization": secretValue}
 			f := Classify(newTestExporter(t, p, log).Export(t.Context(), onePoint()))
 			if tt.reason == "" {
@@ -199,7 +200,7 @@ func TestHTTPRequest(t *testing.T) {
 		p := httpPush(t, server)
 		p.URL.Path, p.Gzip = "/otlp/v1/metrics", compressed
 		p.Headers = map[string]config.Secret{"authorization": secretValue}
-		if err := newTestExporter(t, p, &testLog{}).Export(t.Context(), onePoint()); err != nil {
+		if err := newTestExporter(t, p, &logtest.Log{}).Export(t.Context(), onePoint()); err != nil {
 			t.Error(err)
 		}
 		if len(arrived) != 1 || arrived[0].Metric != "netatmo.temperature" || arrived[0].Value != 24.6 || arrived[0].Time.Unix() != 1_760_000_000 {
@@ -259,10 +260,10 @@ func TestHTTPConnections(t *testing.T) {
 			if tt.adjust != nil {
 				tt.adjust(&p)
 			}
-			err := newTestExporter(t, p, &testLog{}).Export(t.Context(), onePoint())
+			err := newTestExporter(t, p, &logtest.Log{}).Export(t.Context(), onePoint())
 			// As over gRPC, see TestGRPCConnections.
 			for tries := 0; tt.reason == TLS && Classify(err).Reason == Unreachable && tries < 20; tries++ {
-				err = newTestExporter(t, p, &testLog{}).Export(t.Context(), onePoint())
+				err = newTestExporter(t, p, &logtest.Log{}).Export(t.Context(), onePoint())
 			}
 			judged(t, err, tt.reason, tt.text)
 		})
@@ -277,7 +278,7 @@ func TestHTTPShutdownClosesIdleConnections(t *testing.T) {
 	server.Config.ConnState = func(_ net.Conn, state http.ConnState) { states <- state }
 	server.Start()
 	defer server.Close()
-	e := newTestExporter(t, httpPush(t, server), &testLog{})
+	e := newTestExporter(t, httpPush(t, server), &logtest.Log{})
 	if err := e.Export(t.Context(), onePoint()); err != nil {
 		t.Fatal(err)
 	}
@@ -328,7 +329,7 @@ func TestHTTPTruncatedAnswer(t *testing.T) {
 		io.WriteString(w, "x")
 	}))
 	defer server.Close()
-	if err := newTestExporter(t, httpPush(t, server), &testLog{}).Export(t.Context(), onePoint()); err == nil {
+	if err := newTestExporter(t, httpPush(t, server), &logtest.Log{}).Export(t.Context(), onePoint()); err == nil {
 		t.Error("success")
 	}
 }
@@ -346,10 +347,10 @@ func TestHeadersFileIsReadAgain(t *testing.T) {
 		got.Store(r.Header.Get("Authorization") + " for " + r.Header.Get("X-Scope-OrgID"))
 	}))
 	defer server.Close()
-	p, log := httpPush(t, server), &testLog{}
+	p, log := httpPush(t, server), &logtest.Log{}
 	p.HeadersFile = file
 	p.Headers = map[string]config.Secret{"x-scope-orgid": "home", "authorization": "Bearer fixed"}
-	if _, err := New(t.Context(), p, Options{UserAgent: "netatmo-agent/v1", Logger: log.logger()}); err == nil || !strings.Contains(err.Error(), "OTEL_EXPORTER_OTLP_HEADERS_FILE") {
+	if _, err := New(t.Context(), p, Options{UserAgent: "netatmo-agent/v1", Logger: log.Logger()}); err == nil || !strings.Contains(err.Error(), "OTEL_EXPORTER_OTLP_HEADERS_FILE") {
 		t.Errorf("a missing file: %v", err)
 	}
 	write("Authorization: Bearer one\n")
@@ -369,7 +370,7 @@ func TestHeadersFileIsReadAgain(t *testing.T) {
 			t.Errorf("with %q: sent %q, want %q", step.content, got.Load(), step.want)
 		}
 	}
-	if log.lines("level=WARN") != 1 || log.lines("works again") != 1 || strings.Contains(log.String(), "Bearer") {
+	if log.Count("level=WARN") != 1 || log.Count("works again") != 1 || strings.Contains(log.String(), "Bearer") {
 		t.Errorf("log:\n%s", log)
 	}
 }

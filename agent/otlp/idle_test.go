@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc"
 
 	"netatmo-agent/agent/config"
+	"netatmo-agent/agent/logtest"
 )
 
 // A gateway forgets connections that are idle for a minute, the time between
@@ -34,7 +35,7 @@ func TestConnectionThatWasForgotten(t *testing.T) {
 			server.Config.Protocols = protocols
 			server.Start()
 			defer server.Close()
-			p, log := httpPush(t, server), &testLog{}
+			p, log := httpPush(t, server), &logtest.Log{}
 			p.Protocol = protocol
 			forget := gateway(t, p.URL.Host, &p.URL.Host)
 			e := newTestExporter(t, p, log)

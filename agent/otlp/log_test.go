@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/grpclog"
 
 	"netatmo-agent/agent/config"
+	"netatmo-agent/agent/logtest"
 )
 
 // What libraries log goes to the log, once an hour for each kind of message,
@@ -19,7 +20,7 @@ func TestLibrariesThatLog(t *testing.T) {
 	libraries.mu.Lock()
 	libraries.said = nil // by other tests, whose servers provoke the same messages
 	libraries.mu.Unlock()
-	log := &testLog{}
+	log := &logtest.Log{}
 	newTestExporter(t, config.Push{Exporter: config.Console}, log)
 	sink := otelSink{}
 	for i := range 1000 {
@@ -33,8 +34,8 @@ func TestLibrariesThatLog(t *testing.T) {
 	}
 	for _, want := range []string{`level=WARN msg="a library reports" message="a broken thing"`, `message="a warning"`, `message="an error: boom"`,
 		"Unsolicited response", "a long story", "gRPC's error"} {
-		if log.lines(want) != 1 {
-			t.Errorf("%d lines with %q, want 1:\n%s", log.lines(want), want, log)
+		if log.Count(want) != 1 {
+			t.Errorf("%d lines with %q, want 1:\n%s", log.Count(want), want, log)
 		}
 	}
 	if strings.Contains(log.String(), "secret") || strings.Contains(log.String(), "gRPC's warning") || len(log.String()) > 4096 {

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"netatmo-agent/agent/config"
+	"netatmo-agent/agent/logtest"
 )
 
 // A process reads the proxy variables only once, so the test starts separate
@@ -27,7 +28,7 @@ func TestProxies(t *testing.T) {
 		p := testPush()
 		p.Exporter, p.Protocol, p.URL = config.OTLP, os.Getenv("OTLP_TEST_PROTOCOL"), u
 		fmt.Fprintln(os.Stdout, Describe(p))
-		fmt.Fprintln(os.Stdout, Classify(newTestExporter(t, p, &testLog{}).Export(t.Context(), onePoint())))
+		fmt.Fprintln(os.Stdout, Classify(newTestExporter(t, p, &logtest.Log{}).Export(t.Context(), onePoint())))
 		return
 	}
 	const backend, grpcBackend = "http://backend.example/v1/metrics", "http://backend.example:4317"

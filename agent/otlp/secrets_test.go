@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"netatmo-agent/agent/config"
+	"netatmo-agent/agent/logtest"
 	"netatmo-agent/agent/redact"
 )
 
@@ -71,7 +72,7 @@ func TestHTTPQuotes(t *testing.T) {
 			defer conn.Close()
 			_, _ = io.WriteString(conn, answer)
 		}))
-		p, log := httpPush(t, server), &testLog{}
+		p, log := httpPush(t, server), &logtest.Log{}
 		p.Headers = map[string]config.Secret{"authorization": "Bearer " + login}
 		f := Classify(newTestExporter(t, p, log).Export(t.Context(), onePoint()))
 		if f == nil || !strings.Contains(f.Error(), "[redacted]") || strings.Contains(f.Error()+log.String(), "glc_") {
@@ -88,7 +89,7 @@ func TestAddressThatIsASecret(t *testing.T) {
 		http.Error(w, "no collector at "+r.URL.Path+", "+r.URL.EscapedPath()+" for "+key, http.StatusNotFound)
 	}))
 	defer server.Close()
-	p, log := httpPush(t, server), &testLog{}
+	p, log := httpPush(t, server), &logtest.Log{}
 	for _, path := range []string{"/receiver/v1/otlp/" + key, "/receiver%2Fv1/otlp/%5A" + key[1:]} {
 		p.URL.RawPath = path
 		var err error

@@ -1,7 +1,6 @@
 package otlp
 
 import (
-	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -10,15 +9,12 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
-	"log/slog"
 	"math/big"
 	"net"
 	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
-	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -28,40 +24,8 @@ import (
 	"go.opentelemetry.io/otel/sdk/resource"
 
 	"netatmo-agent/agent/config"
+	"netatmo-agent/agent/logtest"
 )
-
-// testLog is a log that can be read while it is written.
-type testLog struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *testLog) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(b)
-}
-
-func (l *testLog) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
-}
-
-// lines returns how many lines contain text.
-func (l *testLog) lines(text string) int {
-	n := 0
-	for line := range strings.Lines(l.String()) {
-		if strings.Contains(line, text) {
-			n++
-		}
-	}
-	return n
-}
-
-func (l *testLog) logger() *slog.Logger {
-	return slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug}))
-}
 
 func testPush() config.Push {
 	return config.Push{
@@ -176,9 +140,9 @@ func httpPush(t testing.TB, server *httptest.Server) config.Push {
 }
 
 // newTestExporter returns the exporter for the settings.
-func newTestExporter(t testing.TB, p config.Push, log *testLog) Exporter {
+func newTestExporter(t testing.TB, p config.Push, log *logtest.Log) Exporter {
 	t.Helper()
-	e, err := New(t.Context(), p, Options{UserAgent: "netatmo-agent/v1", Logger: log.logger()})
+	e, err := New(t.Context(), p, Options{UserAgent: "netatmo-agent/v1", Logger: log.Logger()})
 	if err != nil {
 		t.Fatal(err)
 	}

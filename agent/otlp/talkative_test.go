@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"netatmo-agent/agent/config"
+	"netatmo-agent/agent/logtest"
 )
 
 // A server that sends without end costs little memory and causes short lines.
@@ -61,7 +62,7 @@ func TestTalkativeServers(t *testing.T) {
 		"grpc: remark":           overGRPC(partial(0), nil),
 	} {
 		t.Run(name, func(t *testing.T) {
-			p, log := push(t), &testLog{}
+			p, log := push(t), &logtest.Log{}
 			p.Timeout = 5 * time.Second
 			e := newTestExporter(t, p, log)
 			peak, stop := watchMemory()

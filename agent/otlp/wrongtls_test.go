@@ -17,6 +17,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
 	"netatmo-agent/agent/config"
+	"netatmo-agent/agent/logtest"
 )
 
 // greeting returns the address of a server that reads something, sends text and
@@ -91,7 +92,7 @@ func TestPlainTextToATLSPort(t *testing.T) {
 				p := testPush()
 				p.Protocol, p.URL = protocol, mustParse(t, "http://"+tlsPort(t, secure, answer)+"/v1/metrics")
 				for range 5 { // what arrives is a matter of luck
-					judged(t, newTestExporter(t, p, &testLog{}).Export(t.Context(), manyPoints()), TLS, "the port speaks TLS: begin the endpoint with https://")
+					judged(t, newTestExporter(t, p, &logtest.Log{}).Export(t.Context(), manyPoints()), TLS, "the port speaks TLS: begin the endpoint with https://")
 				}
 			})
 		}
@@ -108,7 +109,7 @@ func TestHTTPToAGRPCPort(t *testing.T) {
 	p := testPush()
 	p.Protocol, p.URL = config.HTTP, mustParse(t, "http://"+r.Addr()+"/v1/metrics")
 	for range 20 {
-		judged(t, newTestExporter(t, p, &testLog{}).Export(t.Context(), manyPoints()), NotOTLP, speaksGRPC)
+		judged(t, newTestExporter(t, p, &logtest.Log{}).Export(t.Context(), manyPoints()), NotOTLP, speaksGRPC)
 	}
 }
 
@@ -155,7 +156,7 @@ func TestCertificateErrorsAreWhole(t *testing.T) {
 				p := testPush()
 				p.Protocol, p.CAFile = protocol, tt.caFile
 				p.URL = mustParse(t, server.URL+"/v1/metrics")
-				f := Classify(newTestExporter(t, p, &testLog{}).Export(t.Context(), onePoint()))
+				f := Classify(newTestExporter(t, p, &logtest.Log{}).Export(t.Context(), onePoint()))
 				if f == nil || f.Reason != TLS || !strings.Contains(f.What, tt.want) || !strings.HasSuffix(f.What, ")") {
 					t.Errorf("%s: %v", protocol, f)
 					continue

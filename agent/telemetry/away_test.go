@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	"netatmo-agent/agent/logtest"
 	"netatmo-agent/agent/netatmo"
 	"netatmo-agent/agent/otlp"
 )
@@ -23,7 +24,7 @@ import (
 func TestHistoryWaitsForALivePush(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &backend{}
-		p := newTestPusher(t, b, &testLog{}, func(o *Options) {
+		p := newTestPusher(t, b, &logtest.Log{}, func(o *Options) {
 			o.Readings = func() []netatmo.Reading { return []netatmo.Reading{outdoor("02:00", time.Now(), 4)} }
 		})
 		points := past(2, time.Hour, 30*time.Minute)
@@ -67,7 +68,7 @@ func TestARetryDelayForHistoryHoldsLivePushes(t *testing.T) {
 			}
 			return nil, nil
 		}}
-		p := newTestPusher(t, b, &testLog{}, nil)
+		p := newTestPusher(t, b, &logtest.Log{}, nil)
 		ctx, cancel := context.WithCancel(t.Context())
 		var ended sync.WaitGroup
 		ended.Go(func() { p.Run(ctx) })
@@ -97,7 +98,7 @@ func TestPartialSuccessCounts(t *testing.T) {
 		b := &backend{answer: func(*colmetricpb.ExportMetricsServiceRequest) (*colmetricpb.ExportMetricsServiceResponse, error) {
 			return &colmetricpb.ExportMetricsServiceResponse{PartialSuccess: &colmetricpb.ExportMetricsPartialSuccess{RejectedDataPoints: rejected, ErrorMessage: "no"}}, nil
 		}}
-		p := newTestPusher(t, b, &testLog{}, func(o *Options) {
+		p := newTestPusher(t, b, &logtest.Log{}, func(o *Options) {
 			o.Readings = func() []netatmo.Reading { return []netatmo.Reading{outdoor("02:00", time.Now(), 4)} }
 		})
 		_ = p.PushNow(t.Context())

@@ -11,12 +11,13 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"netatmo-agent/agent/logtest"
 	"netatmo-agent/agent/otlp"
 )
 
 func TestWrongClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b, log := &backend{}, &testLog{}
+		b, log := &backend{}, &logtest.Log{}
 		var wrong atomic.Bool
 		wrong.Store(true)
 		p := newTestPusher(t, b, log, func(o *Options) {
@@ -35,7 +36,7 @@ func TestWrongClock(t *testing.T) {
 		if _, _, err := pushHistory(t.Context(), p, now("02:00")); otlp.Classify(err) == nil {
 			t.Error("history was pushed with a wrong clock")
 		}
-		if log.lines("level=WARN") != 1 || log.lines("it is 3h0m0s ahead of Netatmo's") == 0 || log.lines("time synchronization") == 0 {
+		if log.Count("level=WARN") != 1 || log.Count("it is 3h0m0s ahead of Netatmo's") == 0 || log.Count("time synchronization") == 0 {
 			t.Errorf("want one line that says why nothing is pushed:\n%s", log)
 		}
 		wrong.Store(false)
@@ -52,7 +53,7 @@ func TestWrongClock(t *testing.T) {
 // backend.
 func TestUnknownTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b, log := &backend{}, &testLog{}
+		b, log := &backend{}, &logtest.Log{}
 		var points atomic.Int64
 		var away atomic.Bool
 		b.answer = func(r *colmetricpb.ExportMetricsServiceRequest) (*colmetricpb.ExportMetricsServiceResponse, error) {
@@ -77,16 +78,16 @@ func TestUnknownTime(t *testing.T) {
 		})
 		stop := running(t, p)
 		time.Sleep(90 * time.Second)
-		if b.count() == 0 || points.Load() > 0 || log.lines("WARN") > 0 {
+		if b.count() == 0 || points.Load() > 0 || log.Count("WARN") > 0 {
 			t.Errorf("%d requests with %d metrics\n%s", b.count(), points.Load(), log)
 		}
 		time.Sleep(10 * time.Minute)
-		if points.Load() > 0 || log.lines("level=WARN") != 1 || log.lines("the time is not known yet") == 0 || !p.Stats().LastSuccess.IsZero() {
+		if points.Load() > 0 || log.Count("level=WARN") != 1 || log.Count("the time is not known yet") == 0 || !p.Stats().LastSuccess.IsZero() {
 			t.Errorf("%d metrics\n%s", points.Load(), log)
 		}
 		away.Store(true)
 		time.Sleep(10 * time.Minute)
-		if points.Load() > 0 || log.lines("who are you?") == 0 {
+		if points.Load() > 0 || log.Count("who are you?") == 0 {
 			t.Errorf("%d metrics\n%s", points.Load(), log)
 		}
 		away.Store(false)
@@ -103,7 +104,7 @@ func TestUnknownTime(t *testing.T) {
 // clock may have been set in between.
 func TestCountersStartByTheRightClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b, log := &backend{}, &testLog{}
+		b, log := &backend{}, &logtest.Log{}
 		p := newTestPusher(t, b, log, nil)
 		begin := time.Now()
 		time.Sleep(10 * time.Second)

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"netatmo-agent/agent/logtest"
 	"netatmo-agent/agent/netatmo"
 	"netatmo-agent/agent/otlp"
 )
@@ -49,7 +50,7 @@ func TestDeltas(t *testing.T) {
 		}
 		return nil, nil
 	}
-	p := newTestPusher(t, b, &testLog{}, func(o *Options) {
+	p := newTestPusher(t, b, &logtest.Log{}, func(o *Options) {
 		o.Push.Delta = true
 		o.Readings = func() []netatmo.Reading {
 			return []netatmo.Reading{outdoor("02:00", time.Now(), 1), outdoor("03:00", time.Now(), 2)}
@@ -78,7 +79,7 @@ func TestHistoryHasTheIdentityOfLivePoints(t *testing.T) {
 		status.Error(codes.InvalidArgument, "out of order sample"),
 		status.Error(codes.InvalidArgument, "Permanent error: responded with HTTP Status Code 400"), // through a Collector
 	} {
-		b, log := &backend{}, &testLog{}
+		b, log := &backend{}, &logtest.Log{}
 		b.answer = func(r *colmetricpb.ExportMetricsServiceRequest) (*colmetricpb.ExportMetricsServiceResponse, error) {
 			p := otlp.Points(r)[0]
 			if refuses != nil && p.Resource["room"] != "" && time.Since(p.Time) > time.Minute {
@@ -101,7 +102,7 @@ func TestHistoryHasTheIdentityOfLivePoints(t *testing.T) {
 		if refuses != nil {
 			want = 1
 		}
-		if log.lines("history is now sent without them") != want || b.count() != 2+want {
+		if log.Count("history is now sent without them") != want || b.count() != 2+want {
 			t.Errorf("%v: %d requests; log:\n%s", refuses, b.count(), log)
 		}
 	}

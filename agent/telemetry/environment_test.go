@@ -3,6 +3,7 @@ package telemetry
 import (
 	"testing"
 
+	"netatmo-agent/agent/logtest"
 	"netatmo-agent/agent/otlp"
 )
 
@@ -15,7 +16,7 @@ func TestTheEnvironmentHasNoEffect(t *testing.T) {
 	t.Setenv("OTEL_RESOURCE_ATTRIBUTES", "service.version=1,unwanted=yes")
 	t.Setenv("OTEL_SERVICE_NAME", "another")
 	b := &backend{}
-	p := newTestPusher(t, b, &testLog{}, func(o *Options) {
+	p := newTestPusher(t, b, &logtest.Log{}, func(o *Options) {
 		o.Agent = func() AgentValues { return AgentValues{Refreshes: map[string]int64{"ok": 1, "passing": 2, "final": 3}} }
 	})
 	if err := p.PushNow(t.Context()); err != nil {

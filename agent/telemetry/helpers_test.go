@@ -1,7 +1,6 @@
 package telemetry
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -24,42 +23,10 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"netatmo-agent/agent/config"
+	"netatmo-agent/agent/logtest"
 	"netatmo-agent/agent/netatmo"
 	"netatmo-agent/agent/otlp"
 )
-
-// testLog is a log that can be read while it is being written.
-type testLog struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *testLog) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(b)
-}
-
-func (l *testLog) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
-}
-
-// lines returns how many lines contain text.
-func (l *testLog) lines(text string) int {
-	n := 0
-	for line := range strings.Lines(l.String()) {
-		if strings.Contains(line, text) {
-			n++
-		}
-	}
-	return n
-}
-
-func (l *testLog) logger() *slog.Logger {
-	return slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug}))
-}
 
 // backend is an OTLP server that stores points as Prometheus does: a series
 // accepts nothing older than its newest sample, unless an out-of-order window
@@ -286,10 +253,10 @@ func testPush() config.Push {
 }
 
 // newTestPusher returns a pusher to b; adjust changes its options.
-func newTestPusher(t testing.TB, b *backend, log *testLog, adjust func(*Options)) *Pusher {
+func newTestPusher(t testing.TB, b *backend, log *logtest.Log, adjust func(*Options)) *Pusher {
 	t.Helper()
 	b.changed = make(chan struct{}, 1)
-	o := Options{Push: testPush(), InstanceID: "an-instance", Version: "v1", Stale: 20 * time.Minute, Changed: b.changed, Logger: log.logger()}
+	o := Options{Push: testPush(), InstanceID: "an-instance", Version: "v1", Stale: 20 * time.Minute, Changed: b.changed, Logger: log.Logger()}
 	if adjust != nil {
 		adjust(&o)
 	}

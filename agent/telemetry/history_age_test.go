@@ -5,6 +5,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"netatmo-agent/agent/logtest"
 )
 
 // History arrives in slices of half an hour for each module, some with a single
@@ -15,7 +17,7 @@ func TestHistoryInSlices(t *testing.T) {
 		for _, points := range []int{1, 6} {
 			t.Run(fmt.Sprintf("mute %t, %d points", mute, points), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					b, log := &backend{bounded: true, mute: mute}, &testLog{}
+					b, log := &backend{bounded: true, mute: mute}, &logtest.Log{}
 					p := newTestPusher(t, b, log, nil)
 					all := past(1, 10*24*time.Hour, 0)
 					parts, refused := 0, 0
@@ -32,7 +34,7 @@ func TestHistoryInSlices(t *testing.T) {
 					if n := b.count(); refused < len(all)-12 || n > parts+parts/20+40 {
 						t.Errorf("%d of %d points refused, %d requests for %d slices", refused, len(all), n, parts)
 					}
-					if log.lines("the backend refused") != 1 {
+					if log.Count("the backend refused") != 1 {
 						t.Errorf("want one line:\n%s", log)
 					}
 				})
@@ -46,7 +48,7 @@ func TestHistoryAfterTheWindowGrows(t *testing.T) {
 	for _, mute := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			b := &backend{bounded: true, mute: mute}
-			p := newTestPusher(t, b, &testLog{}, nil)
+			p := newTestPusher(t, b, &logtest.Log{}, nil)
 			points := past(1, 5*time.Hour, 2*time.Hour)
 			if done, refused, err := pushHistory(t.Context(), p, points); err != nil || done != len(points) || refused != done {
 				t.Fatalf("%d of %d done, %d refused, %v", done, len(points), refused, err)

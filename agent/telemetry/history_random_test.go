@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"netatmo-agent/agent/logtest"
 	"netatmo-agent/agent/netatmo"
 )
 
@@ -18,7 +19,7 @@ func TestHistoryIntoAnyState(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 0))
 			windows := []time.Duration{0, 0, 20 * time.Minute, 3 * time.Hour, 8 * time.Hour}
 			b := &backend{bounded: true, window: windows[random.IntN(len(windows))], partial: random.IntN(3) == 0}
-			p := newTestPusher(t, b, &testLog{}, nil)
+			p := newTestPusher(t, b, &logtest.Log{}, nil)
 			now, modules := time.Now(), 1+random.IntN(5)
 			newest := make([]time.Duration, modules) // age of the backend's newest sample
 			for m := range newest {

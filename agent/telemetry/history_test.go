@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"netatmo-agent/agent/logtest"
 	"netatmo-agent/agent/netatmo"
 	"netatmo-agent/agent/otlp"
 )
@@ -64,7 +65,7 @@ func (b *backend) check(t *testing.T, m int, want []measurement, from time.Time)
 func TestHistoryGoesIntoTheSeriesOfTheLivePoints(t *testing.T) {
 	for _, exporterNames := range []bool{false, true} {
 		b := &backend{}
-		p := newTestPusher(t, b, &testLog{}, func(o *Options) {
+		p := newTestPusher(t, b, &logtest.Log{}, func(o *Options) {
 			o.ExporterNames = exporterNames
 			o.Readings = func() []netatmo.Reading { return []netatmo.Reading{outdoor(moduleID(0), time.Now(), 1)} }
 		})
@@ -117,7 +118,7 @@ func TestHistoryByBackend(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				b, log := &backend{bounded: tt.bounded, partial: tt.partial, mute: tt.mute, window: tt.window}, &testLog{}
+				b, log := &backend{bounded: tt.bounded, partial: tt.partial, mute: tt.mute, window: tt.window}, &logtest.Log{}
 				p := newTestPusher(t, b, log, nil)
 				points := past(2, day, 0)
 				done, refused, err := pushHistory(t.Context(), p, points)
@@ -131,13 +132,13 @@ func TestHistoryByBackend(t *testing.T) {
 				if refuses != (refused > 0) {
 					t.Errorf("%d refused", refused)
 				}
-				if said := log.lines("level=WARN") == 1; said != refuses {
+				if said := log.Count("level=WARN") == 1; said != refuses {
 					t.Errorf("log:\n%s", log)
 				}
-				if said := log.lines("storage.tsdb.out_of_order_time_window") == 1; said != refuses {
+				if said := log.Count("storage.tsdb.out_of_order_time_window") == 1; said != refuses {
 					t.Errorf("log:\n%s", log)
 				}
-				if said := log.lines("newest=") == 1; said != (refuses && !tt.partial) {
+				if said := log.Count("newest=") == 1; said != (refuses && !tt.partial) {
 					t.Errorf("log:\n%s", log)
 				}
 				stats := p.Stats()
@@ -152,7 +153,7 @@ func TestHistoryByBackend(t *testing.T) {
 				if _, _, err := pushHistory(t.Context(), p, past(1, 2*day, 47*time.Hour)); err != nil {
 					t.Fatal(err)
 				}
-				if n := log.lines("level=WARN"); n > 1 {
+				if n := log.Count("level=WARN"); n > 1 {
 					t.Errorf("%d warnings", n)
 				}
 			})
@@ -164,7 +165,7 @@ func TestHistoryByBackend(t *testing.T) {
 func TestHistoryOfOneModuleAhead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &backend{bounded: true}
-		p := newTestPusher(t, b, &testLog{}, nil)
+		p := newTestPusher(t, b, &logtest.Log{}, nil)
 		ahead := past(1, 50*time.Minute, 20*time.Minute)
 		if _, _, err := pushHistory(t.Context(), p, ahead); err != nil {
 			t.Fatal(err)
@@ -192,7 +193,7 @@ func TestHistoryBesideNewerLivePoints(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			b := &backend{bounded: true, mute: mute}
 			r := outdoor(moduleID(0), time.Now(), truth(0, time.Now()))
-			p := newTestPusher(t, b, &testLog{}, func(o *Options) {
+			p := newTestPusher(t, b, &logtest.Log{}, func(o *Options) {
 				o.Readings = func() []netatmo.Reading { return []netatmo.Reading{r} }
 			})
 			start := time.Now()
@@ -219,7 +220,7 @@ func TestHistoryFailedButTookEffect(t *testing.T) {
 	for _, window := range []time.Duration{0, 6 * time.Hour} {
 		synctest.Test(t, func(t *testing.T) {
 			b := &backend{bounded: true, window: window, lost: 1}
-			p := newTestPusher(t, b, &testLog{}, nil)
+			p := newTestPusher(t, b, &logtest.Log{}, nil)
 			points := past(3, 50*time.Minute, 0)
 			done, _, err := pushHistory(t.Context(), p, points)
 			if err != nil || done != len(points) {
@@ -240,7 +241,7 @@ func TestHistoryFailedButTookEffect(t *testing.T) {
 // What a temporary failure interrupts is left to the next call, oldest first.
 func TestHistoryInterrupted(t *testing.T) {
 	b := &backend{}
-	p := newTestPusher(t, b, &testLog{}, nil)
+	p := newTestPusher(t, b, &logtest.Log{}, nil)
 	points, away := past(5, 120*time.Hour, 0), true // 14 400 values
 	b.answer = func(*colmetricpb.ExportMetricsServiceRequest) (*colmetricpb.ExportMetricsServiceResponse, error) {
 		if away && len(b.requests) >= 3 {
@@ -278,7 +279,7 @@ func TestHistoryInterrupted(t *testing.T) {
 }
 
 func TestHistoryGivesUpWhenCancelled(t *testing.T) {
-	p := newTestPusher(t, &backend{}, &testLog{}, nil)
+	p := newTestPusher(t, &backend{}, &logtest.Log{}, nil)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if done, _, err := pushHistory(ctx, p, past(1, time.Hour, 0)); !errors.Is(err, context.Canceled) || done != 0 {
@@ -287,7 +288,7 @@ func TestHistoryGivesUpWhenCancelled(t *testing.T) {
 }
 
 func TestHistoryPartlyAccepted(t *testing.T) {
-	b, log := &backend{}, &testLog{}
+	b, log := &backend{}, &logtest.Log{}
 	p := newTestPusher(t, b, log, nil)
 	b.answer = func(*colmetricpb.ExportMetricsServiceRequest) (*colmetricpb.ExportMetricsServiceResponse, error) {
 		return &colmetricpb.ExportMetricsServiceResponse{PartialSuccess: &colmetricpb.ExportMetricsPartialSuccess{
@@ -302,7 +303,7 @@ func TestHistoryPartlyAccepted(t *testing.T) {
 	if s := p.Stats(); s.BackfillRefused != 3 || s.BackfillPoints != int64(2*len(points)-3) {
 		t.Errorf("stats %+v", s)
 	}
-	if log.lines("err-mimir-sample-timestamp-too-old") != 1 {
+	if log.Count("err-mimir-sample-timestamp-too-old") != 1 {
 		t.Errorf("log:\n%s", log)
 	}
 }
@@ -311,7 +312,7 @@ func TestHistoryPartlyAccepted(t *testing.T) {
 // is kept for later.
 func TestHistoryRefusedForAnotherReasonIsKept(t *testing.T) {
 	b := &backend{}
-	p := newTestPusher(t, b, &testLog{}, nil)
+	p := newTestPusher(t, b, &logtest.Log{}, nil)
 	b.answer = func(*colmetricpb.ExportMetricsServiceRequest) (*colmetricpb.ExportMetricsServiceResponse, error) {
 		return nil, status.Error(codes.InvalidArgument, "no tenant")
 	}
@@ -325,7 +326,7 @@ func TestHistoryRefusedForAnotherReasonIsKept(t *testing.T) {
 func TestLivePushesGoBetween(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &backend{delay: 3 * time.Second}
-		p := newTestPusher(t, b, &testLog{}, nil)
+		p := newTestPusher(t, b, &logtest.Log{}, nil)
 		done := make(chan error, 1)
 		go func() {
 			_, _, err := pushHistory(t.Context(), p, past(5, 120*time.Hour, 0))

@@ -12,13 +12,14 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"netatmo-agent/agent/logtest"
 	"netatmo-agent/agent/netatmo"
 )
 
 // pushed pushes once and returns the readings' points as "metric{attributes} value".
 func pushed(t *testing.T, exporterNames bool, readings ...netatmo.Reading) []string {
 	t.Helper()
-	b, log := &backend{}, &testLog{}
+	b, log := &backend{}, &logtest.Log{}
 	p := newTestPusher(t, b, log, func(o *Options) {
 		o.ExporterNames = exporterNames
 		o.Readings = func() []netatmo.Reading { return readings }
@@ -169,7 +170,7 @@ func TestSameAttributesGiveOneHistory(t *testing.T) {
 	for _, live := range []int{-1, 0, 1} {
 		t.Run(fmt.Sprint(live), func(t *testing.T) {
 			b, points := &backend{}, twins()
-			p := newTestPusher(t, b, &testLog{}, func(o *Options) {
+			p := newTestPusher(t, b, &logtest.Log{}, func(o *Options) {
 				o.ExporterNames = true
 				o.Readings = func() []netatmo.Reading {
 					a, b := points[0].Reading, points[1].Reading
@@ -209,7 +210,7 @@ func TestARemovedModuleIsGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		readings := []netatmo.Reading{outdoor("02:00", time.Now(), 3), outdoor("02:01", time.Now(), 4)}
 		b := &backend{}
-		p := newTestPusher(t, b, &testLog{}, func(o *Options) {
+		p := newTestPusher(t, b, &logtest.Log{}, func(o *Options) {
 			o.Readings = func() []netatmo.Reading { return readings }
 		})
 		for range 2 {
@@ -231,7 +232,7 @@ func TestARemovedModuleIsGone(t *testing.T) {
 func TestAgentMetrics(t *testing.T) {
 	b := &backend{}
 	poll := time.Unix(1_760_000_000, 0)
-	p := newTestPusher(t, b, &testLog{}, func(o *Options) {
+	p := newTestPusher(t, b, &logtest.Log{}, func(o *Options) {
 		o.ExporterNames = true
 		o.Agent = func() AgentValues {
 			return AgentValues{
@@ -283,7 +284,7 @@ func TestAgentMetrics(t *testing.T) {
 func TestFirstReadingsAreLogged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const said = "the backend accepted the first readings"
-		b, log := &backend{}, &testLog{}
+		b, log := &backend{}, &logtest.Log{}
 		var readings []netatmo.Reading
 		p := newTestPusher(t, b, log, func(o *Options) {
 			o.Readings = func() []netatmo.Reading { return readings }
@@ -292,7 +293,7 @@ func TestFirstReadingsAreLogged(t *testing.T) {
 			t.Helper()
 			_ = p.PushNow(t.Context())
 			time.Sleep(time.Minute)
-			if n := log.lines(said); n != want {
+			if n := log.Count(said); n != want {
 				t.Errorf("%d lines, want %d:\n%s", n, want, log)
 			}
 		}
@@ -305,7 +306,7 @@ func TestFirstReadingsAreLogged(t *testing.T) {
 		b.answer = nil
 		push(1)
 		push(1)
-		if log.lines(said+`" readings=2`) != 1 {
+		if log.Count(said+`" readings=2`) != 1 {
 			t.Errorf("the log:\n%s", log)
 		}
 	})

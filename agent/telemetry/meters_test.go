@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"netatmo-agent/agent/logtest"
 	"netatmo-agent/agent/netatmo"
 )
 
@@ -11,7 +12,7 @@ import (
 // repeated by a live push.
 func TestAmountsByTariff(t *testing.T) {
 	b := &backend{}
-	p := newTestPusher(t, b, &testLog{}, nil)
+	p := newTestPusher(t, b, &logtest.Log{}, nil)
 	end := time.Now().Add(-2 * time.Hour).Truncate(netatmo.Bucket)
 	meter := netatmo.Reading{Family: netatmo.Control, ModuleID: "m", ModuleName: "Oven", ModuleType: netatmo.TypePlug, HomeID: "h", RoomName: "Kitchen"}
 	samples := []netatmo.Sample{

@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	"netatmo-agent/agent/logtest"
 	"netatmo-agent/agent/netatmo"
 	"netatmo-agent/agent/otlp"
 )
@@ -47,7 +48,7 @@ func (b *backend) since(start time.Time) []int {
 func TestPushesAtIntervalsAndWhenWoken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, start := &backend{}, time.Now()
-		p := newTestPusher(t, b, &testLog{}, nil)
+		p := newTestPusher(t, b, &logtest.Log{}, nil)
 		stop := running(t, p)
 		time.Sleep(10 * time.Second)
 		b.wake()
@@ -68,7 +69,7 @@ func TestDelivered(t *testing.T) {
 		var at time.Time
 		var ids []string
 		b := &backend{}
-		p := newTestPusher(t, b, &testLog{}, func(o *Options) {
+		p := newTestPusher(t, b, &logtest.Log{}, func(o *Options) {
 			o.Readings = func() []netatmo.Reading { return []netatmo.Reading{fresh, stale, dead} }
 			o.Delivered = func(stamp time.Time, rs []netatmo.Reading) {
 				at = stamp
@@ -119,7 +120,7 @@ func TestPartialSuccess(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(fmt.Sprint(tt.rejected), func(t *testing.T) {
-			b, log := &backend{}, &testLog{}
+			b, log := &backend{}, &logtest.Log{}
 			delivered := 0
 			p := newTestPusher(t, b, log, func(o *Options) {
 				o.Readings = func() []netatmo.Reading { return []netatmo.Reading{outdoor("02:00", time.Now(), 4)} }
@@ -137,7 +138,7 @@ func TestPartialSuccess(t *testing.T) {
 			if reason != tt.reason || delivered != tt.delivered {
 				t.Errorf("reason %q, %d delivered; want %q, %d", reason, delivered, tt.reason, tt.delivered)
 			}
-			if log.lines("the label is too long") != 1 {
+			if log.Count("the label is too long") != 1 {
 				t.Errorf("the backend's message is not in the log once:\n%s", log)
 			}
 		})
@@ -157,7 +158,7 @@ func refuse(id string, err error) func(*colmetricpb.ExportMetricsServiceRequest)
 }
 
 func TestOneBadModuleCostsNoOther(t *testing.T) {
-	b, log := &backend{}, &testLog{}
+	b, log := &backend{}, &logtest.Log{}
 	var readings []netatmo.Reading
 	for i := range 6 {
 		readings = append(readings, outdoor(fmt.Sprintf("02:0%d", i), time.Now(), float64(i)))
@@ -210,7 +211,7 @@ func TestLargeAccountIsSplit(t *testing.T) {
 		readings = append(readings, r)
 	}
 	b, delivered := &backend{}, 0
-	p := newTestPusher(t, b, &testLog{}, func(o *Options) {
+	p := newTestPusher(t, b, &logtest.Log{}, func(o *Options) {
 		o.Readings = func() []netatmo.Reading { return readings }
 		o.Delivered = func(_ time.Time, rs []netatmo.Reading) { delivered += len(rs) }
 	})
@@ -238,7 +239,7 @@ func TestLargeAccountIsSplit(t *testing.T) {
 
 func TestAnOutageIsTriedSoonAndLoggedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b, log, start := &backend{}, &testLog{}, time.Now()
+		b, log, start := &backend{}, &logtest.Log{}, time.Now()
 		b.answer = func(*colmetricpb.ExportMetricsServiceRequest) (*colmetricpb.ExportMetricsServiceResponse, error) {
 			if time.Since(start) < 5*time.Minute {
 				return nil, status.Error(codes.Unavailable, "away")
@@ -256,7 +257,7 @@ func TestAnOutageIsTriedSoonAndLoggedOnce(t *testing.T) {
 				t.Errorf("pause %d is %s, want about %s", i, got, pause)
 			}
 		}
-		if log.lines("level=WARN") != 1 || log.lines("push works again") != 1 {
+		if log.Count("level=WARN") != 1 || log.Count("push works again") != 1 {
 			t.Errorf("want one line for the outage and one for its end:\n%s", log)
 		}
 		if s := p.Stats(); s.Failures[otlp.Unreachable] < 8 || s.Points == 0 || s.LastSuccess.IsZero() {
@@ -267,7 +268,7 @@ func TestAnOutageIsTriedSoonAndLoggedOnce(t *testing.T) {
 
 func TestTheBackendsRetryDelayIsRespected(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b, log, start := &backend{}, &testLog{}, time.Now()
+		b, log, start := &backend{}, &logtest.Log{}, time.Now()
 		throttle, err := status.New(codes.ResourceExhausted, "slow down").WithDetails(&errdetails.RetryInfo{RetryDelay: durationpb.New(5 * time.Minute)})
 		if err != nil {
 			t.Fatal(err)
@@ -301,7 +302,7 @@ func TestTheBackendsRetryDelayIsRespected(t *testing.T) {
 // is repeated, and still attempts the last push.
 func TestTheWaitIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b, log, start := &backend{}, &testLog{}, time.Now()
+		b, log, start := &backend{}, &logtest.Log{}, time.Now()
 		throttle, err := status.New(codes.Unavailable, "later").WithDetails(&errdetails.RetryInfo{RetryDelay: durationpb.New(1e9 * time.Second)})
 		if err != nil {
 			t.Fatal(err)
@@ -316,7 +317,7 @@ func TestTheWaitIsBounded(t *testing.T) {
 		if want, got := []int{60, 21 * 60, 25 * 60}, b.since(start); !slices.Equal(got, want) {
 			t.Errorf("pushes after %v seconds, want %v", got, want)
 		}
-		if log.lines("waiting_until=2000-01-01T00:21:00") != 1 {
+		if log.Count("waiting_until=2000-01-01T00:21:00") != 1 {
 			t.Errorf("log:\n%s", log)
 		}
 	})
@@ -325,7 +326,7 @@ func TestTheWaitIsBounded(t *testing.T) {
 func TestTheLastPushTakesFiveSecondsAtMost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &backend{delay: time.Hour}
-		p := newTestPusher(t, b, &testLog{}, nil)
+		p := newTestPusher(t, b, &logtest.Log{}, nil)
 		stop := running(t, p)
 		b.wake()
 		time.Sleep(time.Second)
@@ -340,7 +341,7 @@ func TestTheLastPushTakesFiveSecondsAtMost(t *testing.T) {
 func TestResources(t *testing.T) {
 	b := &backend{}
 	var got []map[string]string
-	p := newTestPusher(t, b, &testLog{}, func(o *Options) {
+	p := newTestPusher(t, b, &logtest.Log{}, func(o *Options) {
 		o.Push.ServiceNamespace = "home"
 		o.Push.Attributes = map[string]string{"deployment.environment": "cellar"}
 	})

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"netatmo-agent/agent/logtest"
 	"netatmo-agent/agent/netatmo"
 	"netatmo-agent/agent/otlp"
 )
@@ -29,7 +30,7 @@ func TestSeveralBadModules(t *testing.T) {
 		{400, []int{17, 399}, 40},
 	} {
 		b := &backend{}
-		p := newTestPusher(t, b, &testLog{}, nil)
+		p := newTestPusher(t, b, &logtest.Log{}, nil)
 		var want, delivered []string
 		var readings []netatmo.Reading
 		for i := range tt.modules {
@@ -80,7 +81,7 @@ func TestTheSearchForBadModulesEnds(t *testing.T) {
 		}
 		return nil, nil
 	}}
-	p := newTestPusher(t, b, &testLog{}, func(o *Options) {
+	p := newTestPusher(t, b, &logtest.Log{}, func(o *Options) {
 		o.Readings = func() (all []netatmo.Reading) {
 			for i := range 3000 {
 				all = append(all, outdoor(moduleID(i), time.Now(), 4))
@@ -100,7 +101,7 @@ func TestTheSearchForBadModulesEnds(t *testing.T) {
 // backend is down altogether, the live push logs it.
 func TestHistoryThatFailsAloneIsLogged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b, log := &backend{}, &testLog{}
+		b, log := &backend{}, &logtest.Log{}
 		p := newTestPusher(t, b, log, nil)
 		var live, history error
 		b.answer = func(r *colmetricpb.ExportMetricsServiceRequest) (*colmetricpb.ExportMetricsServiceResponse, error) {

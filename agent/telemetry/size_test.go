@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"netatmo-agent/agent/logtest"
 	"netatmo-agent/agent/netatmo"
 )
 
@@ -31,7 +32,7 @@ func TestSizeIsFoundOut(t *testing.T) {
 		} {
 			t.Run(fmt.Sprintf("%s/%d", name, limit), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					b, log := &backend{}, &testLog{}
+					b, log := &backend{}, &logtest.Log{}
 					p := newTestPusher(t, b, log, nil)
 					failed := 0
 					b.answer = func(r *colmetricpb.ExportMetricsServiceRequest) (*colmetricpb.ExportMetricsServiceResponse, error) {
@@ -67,7 +68,7 @@ func TestSizeIsFoundOut(t *testing.T) {
 							t.Fatalf("%v at %s, want %v", v, m.Time, m.Values[0].Number)
 						}
 					}
-					if log.lines("level=WARN") > 0 {
+					if log.Count("level=WARN") > 0 {
 						t.Errorf("log:\n%s", log)
 					}
 				})
@@ -83,7 +84,7 @@ func TestLiveSizeIsFoundOut(t *testing.T) {
 	for i := range 200 {
 		readings = append(readings, outdoor(moduleID(i), time.Now(), 4))
 	}
-	p := newTestPusher(t, b, &testLog{}, func(o *Options) {
+	p := newTestPusher(t, b, &logtest.Log{}, func(o *Options) {
 		o.Readings = func() []netatmo.Reading { return readings }
 	})
 	failed := 0

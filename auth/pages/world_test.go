@@ -1,13 +1,11 @@
 package pages_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"html"
 	"io"
-	"log/slog"
 	"maps"
 	"net/http"
 	"net/http/cookiejar"
@@ -17,9 +15,9 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 
+	"netatmo-agent/agent/logtest"
 	"netatmo-agent/auth"
 	"netatmo-agent/auth/authtest"
 	"netatmo-agent/auth/pages"
@@ -73,7 +71,7 @@ type world struct {
 	net       internet
 	dir       string // of the token file
 	tokenFile string
-	log       *bytes.Buffer
+	log       *logtest.Log
 }
 
 func newWorld(t *testing.T, external string) *world {
@@ -94,12 +92,11 @@ func (w *world) restart() *world {
 
 func newWorldOf(t *testing.T, base *url.URL, cloud *authtest.Server, dir string) *world {
 	t.Helper()
-	w := &world{t: t, cloud: cloud, dir: dir, tokenFile: filepath.Join(dir, "token.json"), log: new(bytes.Buffer)}
+	w := &world{t: t, cloud: cloud, dir: dir, tokenFile: filepath.Join(dir, "token.json"), log: new(logtest.Log)}
 	w.net = internet{"cloud.test": cloud}
-	logger := slog.New(slog.NewTextHandler(&lockedWriter{w: w.log}, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	cfg := auth.Config{
 		ClientID: "client", ClientSecret: "the-client-secret", APIURL: cloudURL, External: base,
-		Scopes: []string{"read_station", "read_homecoach"}, TokenFile: w.tokenFile, HTTPClient: &http.Client{Transport: w.net}, Logger: logger,
+		Scopes: []string{"read_station", "read_homecoach"}, TokenFile: w.tokenFile, HTTPClient: &http.Client{Transport: w.net}, Logger: w.log.Logger(),
 	}
 	var err error
 	if w.source, err = auth.New(t.Context(), cfg); err != nil {
@@ -108,17 +105,6 @@ func newWorldOf(t *testing.T, base *url.URL, cloud *authtest.Server, dir string)
 	w.pages = pages.New(w.source, cfg)
 	w.net[base.Host] = w.pages
 	return w
-}
-
-type lockedWriter struct {
-	mu sync.Mutex
-	w  io.Writer
-}
-
-func (l *lockedWriter) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.w.Write(p)
 }
 
 // browser keeps cookies, resolves relative links and follows no redirect by
